@@ -1,0 +1,46 @@
+"""Normalization layers for NumPy float32 arrays on CPUs.
+
+Every function has a twin in `normcy.reference`, plain NumPy in float64, that says what it computes.
+
+Examples
+--------
+>>> import numpy as np, normcy
+>>> x = np.random.default_rng(0).standard_normal((8, 128, 768), dtype=np.float32)
+>>> y = np.empty_like(x)
+>>> normcy.layer_norm(x, 768, out=y) is y
+True
+>>> bool(abs(y - normcy.reference.layer_norm(x, 768)).max() < 1e-6)
+True
+"""
+
+try:
+    from normcy import _native  # noqa: F401
+except ImportError as error:
+    if error.name not in ("normcy._native", "normcy"):  # the core is there but refuses, with a reason of its own
+        raise
+    raise ImportError(
+        "normcy's compiled core is not built here. From the source tree, run `make build` or `pip install -e .`; "
+        "elsewhere, `pip install normcy`."
+    ) from error
+
+from normcy import reference
+from normcy._functional import batch_norm, group_norm, instance_norm, layer_norm, layer_norm2d, moments, rms_norm
+from normcy._runtime import get_config, get_num_threads, num_threads, set_num_threads, show_config
+from normcy._version import __version__
+
+__all__ = [
+    "__version__",
+    "batch_norm",
+    "get_config",
+    "get_num_threads",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "layer_norm2d",
+    "moments",
+    "num_threads",
+    "reference",
+    "rms_norm",
+    "set_num_threads",
+    "show_config",
+]

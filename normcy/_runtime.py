@@ -1,0 +1,134 @@
+"""Threads and configuration of the process."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from normcy import _native
+from normcy._version import __version__
+
+__all__ = ["get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads every call of this process uses.
+
+    Parameters
+    ----------
+    n : int
+        From 1 up; it holds also above the number of cores. Small arrays still take one thread.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n`` is not an integer, or not a possible number of threads.
+
+    Examples
+    --------
+    >>> import normcy
+    >>> before = normcy.get_num_threads()
+    >>> normcy.set_num_threads(2)
+    >>> normcy.get_num_threads()
+    2
+    >>> normcy.set_num_threads(before)
+    """
+    _native.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """How many threads a call from here and now would use for a large array.
+
+    That is the number set by `num_threads` or `set_num_threads`; without one, that of the environment variable
+    ``NORMCY_NUM_THREADS``; without that, what the OpenMP runtime says (so ``OMP_NUM_THREADS`` and threadpoolctl act),
+    within the process's CPU affinity and control-group quota. It is 1 inside another OpenMP region, in a build without
+    OpenMP, and in a child forked after normcy ran in parallel.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> import normcy
+    >>> normcy.get_num_threads() >= 1
+    True
+    """
+    return _native.get_num_threads()
+
+
+@contextmanager
+def num_threads(n: int) -> Iterator[None]:
+    """Use ``n`` threads for the calls of this Python thread in a ``with`` block.
+
+    Parameters
+    ----------
+    n : int
+        From 1 up.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n`` is not an integer, or not a possible number of threads.
+
+    Examples
+    --------
+    >>> import normcy
+    >>> with normcy.num_threads(1):
+    ...     normcy.get_num_threads()
+    1
+    """
+    before = _native.override_threads(n)
+    try:
+        yield
+    finally:
+        _native.override_threads(before)
+
+
+def get_config() -> dict[str, Any]:
+    """What this build carries and what it runs on, as a dict.
+
+    Returns
+    -------
+    dict
+        ``version``, ``isa`` (the level in use), ``isa_levels`` (level: whether this CPU runs it), ``openmp``,
+        ``num_threads``, ``numpy``, ``python``, ``machine``.
+
+    Examples
+    --------
+    >>> import normcy
+    >>> config = normcy.get_config()
+    >>> config["isa_levels"][config["isa"]]
+    True
+    """
+    return {
+        "version": __version__,
+        "isa": _native.current_level(),
+        "isa_levels": _native.levels(),
+        "openmp": _native.has_openmp(),
+        "num_threads": get_num_threads(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def show_config() -> None:
+    """Print what `get_config` returns, a line each.
+
+    Examples
+    --------
+    >>> import normcy
+    >>> normcy.show_config()  # doctest: +ELLIPSIS
+    normcy ...
+    """
+    config = get_config()
+    levels = ", ".join(name + ("" if runs else " (not on this CPU)") for name, runs in config["isa_levels"].items())
+    print(f"normcy {config['version']} on {config['machine']}, Python {config['python']}, NumPy {config['numpy']}")
+    print(f"  instruction set   {config['isa']}  (built: {levels}; force one with NORMCY_ISA)")
+    print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
+    print(f"  threads           {config['num_threads']}")

@@ -1,0 +1,103 @@
+"""Builds normcy's one extension module: Cython on top, C kernels compiled once for each instruction set below.
+
+NORMCY_OPENMP=0 builds without OpenMP; otherwise it is used where a small program proves that it works.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/process.c"]
+HEADERS = sorted(str(p) for pattern in ("*.h", "*.pxi") for p in Path("src").glob(pattern))
+
+# What keeps the bits the same (no contraction), and what lets plain float64 loops vectorize without changing them.
+FLAGS = ["-std=gnu11", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+
+# Instruction-set levels by architecture: stub and the flags that it alone gets, no more than its kernels need.
+LEVELS = {
+    "x86_64": {"baseline": [], "avx2": ["-mavx2"], "avx512": ["-mavx512f"]},
+    "aarch64": {"neon": []},
+}
+BASE_FLAGS = {"x86_64": ["-march=x86-64", "-mtune=generic"]}  # after the user's CFLAGS, so that -march=native yields
+
+OPENMP_PROBE = """
+#include <omp.h>
+#include <stdio.h>
+int main(void) {
+    int n = 0;
+    #pragma omp parallel reduction(+ : n)
+    n += 1;
+    printf("%d threads", n);
+    return n < 1;
+}
+"""
+
+
+def architecture() -> str:
+    machine = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+
+
+class BuildNative(build_ext):
+    """Compiles the stubs of every level with flags of their own and links their objects into the extension."""
+
+    def build_extension(self, ext: Extension) -> None:
+        self.check_compiler()
+        arch = architecture()
+        base = FLAGS + BASE_FLAGS.get(arch, [])
+        openmp = self.openmp_flags()
+        ext.extra_compile_args = base + openmp
+        ext.extra_link_args = openmp
+        ext.extra_objects = []
+        for level, own in LEVELS.get(arch, {"baseline": []}).items():
+            ext.extra_objects += self.compiler.compile(
+                [f"src/level_{level}.c"], output_dir=self.build_temp, depends=HEADERS, extra_postargs=base + own
+            )
+        super().build_extension(ext)
+
+    def check_compiler(self) -> None:
+        command = getattr(self.compiler, "compiler", None)
+        if not command:
+            raise SystemExit("normcy needs gcc or clang: its kernels use GNU vector extensions, which MSVC lacks.")
+        if not shutil.which(command[0]):
+            raise SystemExit(
+                f"normcy needs a C compiler, and `{command[0]}` was not found. Install one (Debian: apt install gcc; "
+                "macOS: xcode-select --install) or name yours in the environment variable CC."
+            )
+
+    def openmp_flags(self) -> list[str]:
+        """-fopenmp, if a program built with it compiles, links and runs."""
+        if os.environ.get("NORMCY_OPENMP") == "0":
+            return []
+        with tempfile.TemporaryDirectory() as folder:
+            source, program = Path(folder, "probe.c"), Path(folder, "probe")
+            source.write_text(OPENMP_PROBE)
+            try:
+                command = [*self.compiler.compiler, "-fopenmp", str(source), "-o", str(program)]
+                subprocess.run(command, check=True, capture_output=True)
+                subprocess.run([str(program)], check=True, capture_output=True, timeout=60)
+            except (OSError, subprocess.SubprocessError):
+                print("normcy: OpenMP does not work with this compiler; building for one thread")
+                return []
+        return ["-fopenmp"]
+
+
+setup(
+    cmdclass={"build_ext": BuildNative},
+    ext_modules=[
+        Extension(
+            "normcy._native",
+            SOURCES,
+            include_dirs=["src", np.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+            depends=HEADERS,
+        )
+    ],
+)

@@ -1,0 +1,98 @@
+# cython: language_level=3, boundscheck=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True, embedsignature=False, auto_pickle=False
+"""The compiled core of normcy.
+
+Design
+(A) Every norm is: statistics of a panel along its rows or columns, two small vectors, one affine pass. panels.pxi says
+    which panel a method works on; rows.pxi and cols.pxi drive the two passes over it with OpenMP; the C kernels below
+    them (kernels.h) do the arithmetic, once per instruction set.
+(B) arrays.pxi checks everything that comes from outside, before anything is written: what follows cannot fail, but for
+    the allocation of scratch, which precedes the first write.
+(C) Big arrays travel as pointers taken from checked ndarrays. Flat memoryviews of four arrays cost 0.8 us, pointers
+    0.04 us, and a whole small norm is to take 1 us. Small vectors of any stride are typed memoryviews.
+"""
+cimport cython
+cimport numpy as cnp
+cimport openmp
+from cython.parallel cimport prange, threadid
+from libc.math cimport HUGE_VAL, NAN, fabs, sqrt
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+cnp.import_array()
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #define HAVE_OPENMP 1
+    #else
+    #define HAVE_OPENMP 0
+    #define omp_get_max_threads() 1
+    #define omp_in_parallel() 0
+    #endif
+    """
+    const bint HAVE_OPENMP
+
+cdef extern from "kernels.h" nogil:
+    enum:
+        NORMCY_LANES
+        NORMCY_BLOCK
+        NORMCY_RUN
+    ctypedef struct normcy_spread:
+        double count, correction, eps
+        bint outside_sqrt, zero_guard
+    ctypedef struct normcy_coef:
+        const float *hi
+        const float *a
+        const float *b
+        const float *scale
+    ctypedef struct normcy_operand:
+        const float *p
+        ptrdiff_t row
+        int step
+    ctypedef struct normcy_element:
+        normcy_operand weight, bias
+        float offset
+    ctypedef struct normcy_kernels:
+        const char *isa
+        void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
+                          ptrdiff_t stride, bint centred, float scale, double *mean, double *m2) noexcept nogil
+        void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, bint centred,
+                          const float *scale, double *mean, double *m2) noexcept nogil
+        void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
+                   const double *m2_b) noexcept nogil
+        ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,
+                         double *rstd) noexcept nogil
+        void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
+                          const float *weight, double offset, const float *bias, float *hi, float *a,
+                          float *b) noexcept nogil
+        void (*affine_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                         const normcy_coef *coef, const normcy_element *element) noexcept nogil
+        void (*affine_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                         const normcy_coef *coef, const normcy_element *element) noexcept nogil
+
+cdef extern from "dispatch.h" nogil:
+    const normcy_kernels *normcy_level(int i)
+    bint normcy_level_runs(int i)
+
+cdef extern from "process.h" nogil:
+    int normcy_process_init()
+    void normcy_mark_parallel()
+    bint normcy_forked()
+    int normcy_thread_override()
+    void normcy_set_thread_override(int n)
+    int normcy_affinity()
+    unsigned long normcy_fp_enter()
+    void normcy_fp_leave(unsigned long saved)
+
+include "panels.pxi"
+include "drivers.pxi"
+include "rows.pxi"
+include "cols.pxi"
+include "process.pxi"
+include "arrays.pxi"
+include "norms.pxi"
+
+read_environment()

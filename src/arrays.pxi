@@ -1,0 +1,245 @@
+# The one place that checks arrays: type, shape, memory order, overlap. Everything past it can rely on what it says.
+#
+# (A) An array in C order is served in place; so is a channels-last array seen through the other layout's axes, by the
+#     kernels of its memory order. Any other array, misaligned ones too, is copied once.
+# (B) Results go straight to `out` where its memory order allows, else through one temporary.
+
+cdef extern from *:
+    """
+    /* Lowest and one past the highest byte that an array touches. */
+    static void normcy_bounds(PyArrayObject *a, char **lo, char **hi) {
+        npy_intp size = PyArray_ITEMSIZE(a);
+        *lo = *hi = PyArray_BYTES(a);
+        if (!PyArray_SIZE(a)) return;
+        for (int i = 0; i < PyArray_NDIM(a); i++) {
+            npy_intp reach = (PyArray_DIM(a, i) - 1) * PyArray_STRIDE(a, i);
+            if (reach < 0) *lo += reach; else *hi += reach;
+        }
+        *hi += size;
+    }
+    static int normcy_overlap(PyArrayObject *a, PyArrayObject *b) {
+        char *a0, *a1, *b0, *b1;
+        normcy_bounds(a, &a0, &a1);
+        normcy_bounds(b, &b0, &b1);
+        return a0 < b1 && b0 < a1;
+    }
+    /* Whether the memory of a is in C order once its channel axis (1) is taken to the end (to = -1) or back. */
+    static int normcy_in_order(PyArrayObject *a, int from, int to) {
+        npy_intp expect = PyArray_ITEMSIZE(a);
+        int n = PyArray_NDIM(a);
+        for (int k = n - 1; k >= 0; k--) {
+            int axis = k == to ? from : from < to ? (k >= from && k < to ? k + 1 : k) : (k > to && k <= from ? k - 1 : k);
+            npy_intp dim = PyArray_DIM(a, axis);
+            if (dim > 1 && PyArray_STRIDE(a, axis) != expect) return 0;
+            expect *= dim;
+        }
+        return 1;
+    }
+    """
+    bint normcy_overlap(cnp.ndarray a, cnp.ndarray b) noexcept
+    bint normcy_in_order(cnp.ndarray a, int from_, int to) noexcept
+
+cdef struct Layout:         # of an array as it lies in memory
+    Dims d
+    bint swapped            # memory is in the other layout than the axes say
+
+
+cdef str describe(obj):
+    if isinstance(obj, np.ndarray):
+        name = "" if type(obj) is np.ndarray else f"{type(obj).__name__} of "
+        return f"{name}shape {obj.shape} and dtype {obj.dtype.str if not obj.dtype.isnative else obj.dtype}"
+    return type(obj).__name__
+
+
+cdef cnp.ndarray floats(obj, str name):
+    if type(obj) is not np.ndarray and type(obj) is not np.memmap:
+        raise TypeError(f"{name}: expected a float32 numpy.ndarray, got {describe(obj)}")
+    cdef cnp.ndarray a = obj
+    if cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISNOTSWAPPED(a):
+        raise TypeError(f"{name}: expected dtype float32 in native byte order, got {describe(obj)}; "
+                        f"convert with {name}.astype(numpy.float32)")
+    return a
+
+
+cdef int writeable(cnp.ndarray a, str name) except -1:
+    if not cnp.PyArray_ISWRITEABLE(a):
+        raise ValueError(f"{name}: expected a writeable array, got a read-only one of shape {np.shape(a)}")
+    if any(stride == 0 and dim > 1 for stride, dim in zip((<object>a).strides, (<object>a).shape)):
+        raise ValueError(f"{name}: expected an array whose elements are distinct, got a broadcast one (stride 0)")
+    return 0
+
+
+cdef inline bint in_c_order(cnp.ndarray a) noexcept:
+    return cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_ISALIGNED(a)
+
+
+cdef bint says_channels_last(layout) except -1:
+    if layout == "NCHW":
+        return False
+    if layout == "NHWC":
+        return True
+    raise ValueError(f'layout: expected "NCHW" (channels at axis 1) or "NHWC" (channels last), got {layout!r}')
+
+
+cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x"):
+    """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory."""
+    cdef cnp.ndarray x = floats(obj, name)
+    cdef bint last = says_channels_last(layout)
+    cdef int rank = cnp.PyArray_NDIM(x)
+    if rank < 2:
+        raise ValueError(f"{name}: expected an array of rank 2 or more, (N, C, ...), got shape {obj.shape}")
+    found.swapped = False
+    if not in_c_order(x):
+        if cnp.PyArray_ISALIGNED(x) and normcy_in_order(x, rank - 1 if last else 1, 1 if last else rank - 1):
+            found.swapped = True
+        else:
+            x = np.array(x, dtype=np.float32, order="C", subok=False)
+    found.d.n = cnp.PyArray_DIM(x, 0)
+    found.d.c = cnp.PyArray_DIM(x, rank - 1 if last else 1)
+    found.d.s = 1
+    for i in range(1, rank - 1):
+        found.d.s *= cnp.PyArray_DIM(x, i if last else i + 1)
+    found.d.groups = 1
+    found.d.channels_last = last != found.swapped
+    return x
+
+
+cdef cnp.ndarray empty_beside(cnp.ndarray x):
+    """A new array of x's shape and memory order."""
+    if cnp.PyArray_IS_C_CONTIGUOUS(x):
+        return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.NPY_FLOAT32, 0)
+    return np.empty_like(x, order="K", subok=False)
+
+
+cdef bint same_memory(cnp.ndarray a, cnp.ndarray b):
+    return cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b) and (<object>a).strides == (<object>b).strides
+
+
+cdef int no_overlap(cnp.ndarray out, str out_name, other, str name) except -1:
+    if other is not None and normcy_overlap(out, other):
+        raise ValueError(f"{out_name}: shares memory with {name}; give it memory of its own")
+    return 0
+
+
+cdef cnp.ndarray target(out, cnp.ndarray given, cnp.ndarray x, tuple others):
+    """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see deliver).
+
+    `given` is x as the caller passed it, x what the kernels read; `others` are pairs (name, array) that out must miss.
+    """
+    if out is None:
+        return empty_beside(x) if x is given else x
+    cdef cnp.ndarray y = floats(out, "out")
+    if not cnp.PyArray_SAMESHAPE(y, given):
+        raise ValueError(f"out: expected the shape of x, {np.shape(given)}, got {np.shape(y)}")
+    writeable(y, "out")
+    if normcy_overlap(y, given) and not same_memory(y, given):
+        raise ValueError("out: overlaps x in memory without being exactly x")
+    for name, other in others:
+        no_overlap(y, "out", other, name)
+    if cnp.PyArray_ISALIGNED(y) and (in_c_order(y) if cnp.PyArray_IS_C_CONTIGUOUS(x) else (<object>y).strides == (<object>x).strides):
+        return y
+    return empty_beside(x) if x is given else x
+
+
+cdef object deliver(cnp.ndarray y, out):
+    if out is None or out is y:
+        return y
+    out[...] = y
+    return out
+
+
+cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep):
+    """weight or bias: (C,), (N, C) or x's shape, as strides over sample, channel and position."""
+    cdef Strides v
+    cdef cnp.ndarray a
+    cdef int rank
+    cdef ptrdiff_t n = at.d.n, c = at.d.c, s = at.d.s
+    v.p, v.n, v.c, v.s = NULL, 0, 0, 0
+    if obj is None:
+        v.c = 1
+        return v
+    a = floats(obj, name)
+    rank = cnp.PyArray_NDIM(a)
+    if rank == 1 and cnp.PyArray_DIM(a, 0) == c:
+        v.c = 1
+    elif rank == 2 and cnp.PyArray_DIM(a, 0) == n and cnp.PyArray_DIM(a, 1) == c:
+        v.n, v.c = c, 1
+    elif cnp.PyArray_SAMESHAPE(a, x):
+        v.n, v.c, v.s = c * s, (1 if at.d.channels_last else s), (c if at.d.channels_last else 1)
+        if at.swapped:      # the kernels read it in x's memory order
+            if (<object>a).strides != (<object>x).strides or not cnp.PyArray_ISALIGNED(a):
+                b = empty_beside(x)
+                b[...] = a
+                a = b
+            keep.append(a)
+            v.p = <const float *>cnp.PyArray_DATA(a)
+            return v
+    else:
+        raise ValueError(f"{name}: expected shape ({c},), one value a channel, ({n}, {c}), one a sample and channel, "
+                         f"or that of x, {np.shape(x)}; got {np.shape(a)}")
+    if not in_c_order(a):
+        a = np.array(a, order="C", subok=False)
+    keep.append(a)
+    v.p = <const float *>cnp.PyArray_DATA(a)
+    return v
+
+
+cdef float[:] running(obj, str name, ptrdiff_t channels, bint written):
+    """A running statistic: (C,) float32 of any stride, writeable where it is to be written."""
+    cdef cnp.ndarray a = floats(obj, name)
+    if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != channels:
+        raise ValueError(f"{name}: expected shape ({channels},), one value a channel, got {np.shape(a)}")
+    if written:
+        writeable(a, name)
+        if not cnp.PyArray_ISALIGNED(a):
+            raise ValueError(f"{name}: expected an aligned array, got one at an odd address")
+    if not written:
+        a = np.array(a, dtype=np.float32)
+    return a
+
+
+cdef tuple trailing_axes(cnp.ndarray x, normalized_shape):
+    """normalized_shape as a tuple, which the last axes of x match."""
+    cdef tuple shape
+    if hasattr(normalized_shape, "__index__"):
+        shape = (normalized_shape.__index__(),)
+    else:
+        try:
+            shape = tuple([n.__index__() for n in normalized_shape])
+        except (TypeError, AttributeError):
+            raise TypeError(f"normalized_shape: expected an int or a sequence of ints, got {normalized_shape!r}") from None
+    cdef int i, lead = cnp.PyArray_NDIM(x) - len(shape)
+    cdef bint fits = lead >= 0 and len(shape) > 0
+    if fits:
+        for i in range(len(shape)):
+            fits = fits and shape[i] == cnp.PyArray_DIM(x, lead + i)
+    if not fits:
+        raise ValueError(f"normalized_shape: expected one or more of the last axes of x, of shape {np.shape(x)}; "
+                         f"got {normalized_shape!r}")
+    return shape
+
+
+cdef Strides trailing_parameter(obj, str name, cnp.ndarray x, tuple shape, ptrdiff_t size, list keep):
+    """weight or bias of a norm over trailing axes: normalized_shape, or one such set a sample."""
+    cdef Strides v
+    cdef cnp.ndarray a
+    cdef int i, rank = len(shape)
+    cdef bint fits
+    v.p, v.n, v.c, v.s = NULL, 0, 1, 0
+    if obj is None:
+        return v
+    a = floats(obj, name)
+    fits = cnp.PyArray_NDIM(a) == rank
+    if cnp.PyArray_NDIM(a) == rank + 1 and cnp.PyArray_NDIM(x) > rank and cnp.PyArray_DIM(a, 0) == cnp.PyArray_DIM(x, 0):
+        fits, v.n = True, size
+    if fits:
+        for i in range(rank):
+            fits = fits and cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - rank + i) == shape[i]
+    if not fits:
+        sets = f" or {(x.shape[0], *shape)}, one set a sample" if cnp.PyArray_NDIM(x) > rank else ""
+        raise ValueError(f"{name}: expected shape {shape}{sets}; got {np.shape(a)}")
+    if not in_c_order(a):
+        a = np.array(a, order="C", subok=False)
+    keep.append(a)
+    v.p = <const float *>cnp.PyArray_DATA(a)
+    return v

@@ -1,0 +1,229 @@
+# Slots along columns: panels of rows x cols, one a sample or (pooled) one for the whole array; see panels.pxi.
+
+cdef struct Columns:        # scratch for the columns of one panel
+    Slots stats
+    double *mean_b          # moments of the next chunk
+    double *m2_b
+    float *room             # coefficients
+    ptrdiff_t stride        # columns rounded up to whole vectors
+
+
+cdef inline ptrdiff_t column_bytes(ptrdiff_t cols) noexcept nogil:
+    return ceil_div(cols, NORMCY_LANES) * NORMCY_LANES * (5 * sizeof(double) + 4 * sizeof(float))
+
+
+cdef Columns columns_in(char *memory, ptrdiff_t cols) noexcept nogil:
+    cdef Columns w
+    cdef double *d = <double *>memory
+    w.stride = ceil_div(cols, NORMCY_LANES) * NORMCY_LANES
+    w.stats.mean, w.stats.m2, w.stats.rstd = d, d + w.stride, d + 2 * w.stride
+    w.mean_b, w.m2_b = d + 3 * w.stride, d + 4 * w.stride
+    w.room = <float *>(d + 5 * w.stride)
+    w.stats.scale = w.room + 3 * w.stride
+    w.stats.scaled = False
+    return w
+
+
+cdef inline ptrdiff_t panel_rows(const Plan *p) noexcept nogil:
+    return p.rows * p.samples if p.pooled else p.rows
+
+
+cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t j, ptrdiff_t left,
+                             ptrdiff_t width, const float *scale, double *mean, double *m2) noexcept nogil:
+    """Moments of the j-th chunk of rows of a panel's columns; returns its number of rows."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row)
+    job.k.moments_cols(job.x + (panel * rows + row) * p.cols + left, height, width, p.cols, job.centred, scale,
+                       mean, m2)
+    return height
+
+
+cdef void slots_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+                        const float *scale, Columns *w) noexcept nogil:
+    cdef ptrdiff_t j, n_b, n = chunk_of_cols(job, c, panel, 0, left, width, scale, w.stats.mean, w.stats.m2)
+    for j in range(1, c.count):
+        n_b = chunk_of_cols(job, c, panel, j, left, width, scale, w.mean_b, w.m2_b)
+        job.k.merge(width, n, w.stats.mean, w.stats.m2, n_b, w.mean_b, w.m2_b)
+        n += n_b
+
+
+cdef void merge_groups(const Job *job, ptrdiff_t width, Slots *s) noexcept nogil:
+    """Columns of a group take on the moments of the group."""
+    cdef ptrdiff_t g, i, j, group = job.plan.group
+    cdef double rows = panel_rows(&job.plan)
+    for j in range(width // group):
+        g = j * group
+        for i in range(1, group):
+            job.k.merge(1, rows * i, s.mean + g, s.m2 + g, rows, s.mean + g + i, s.m2 + g + i)
+        for i in range(1, group):
+            s.mean[g + i], s.m2[g + i] = s.mean[g], s.m2[g]
+
+
+cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+                         Columns *w) noexcept nogil:
+    """1 / std of columns whose moments are known; columns out of float32's range are measured again, scaled."""
+    cdef Slots *s = &w.stats
+    cdef ptrdiff_t i, j, slot
+    if job.plan.group > 1:
+        merge_groups(job, width, s)
+    s.scaled = False
+    if job.k.spread(width, s.mean, s.m2, &job.how, s.rstd):
+        for i in range(width):
+            s.scale[i] = 1
+            if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
+                s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count, &job.how)
+                s.scaled = s.scaled or s.scale[i] != 1
+    if s.scaled:
+        slots_of_cols(job, c, panel, left, width, s.scale, w)
+        for i in range(width):
+            unscale(s.scale[i], s.mean + i, s.m2 + i)
+        if job.plan.group > 1:
+            merge_groups(job, width, s)
+        job.k.spread(width, s.mean, s.m2, &job.how, s.rstd)
+    if job.mean != NULL:
+        slot = (panel * job.plan.cols + left) // job.plan.group
+        for j in range(width // job.plan.group):
+            i = j * job.plan.group
+            job.mean[slot + j], job.m2[slot + j], job.rstd[slot + j] = s.mean[i], s.m2[i], s.rstd[i]
+
+
+cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
+                     ptrdiff_t width) noexcept nogil:
+    """The apply pass over rows begin:end of the whole array, at columns left:left + width."""
+    cdef const Plan *p = &job.plan
+    cdef Slots *s = &w.stats
+    cdef normcy_coef coef
+    cdef normcy_element element
+    cdef normcy_operand weight, bias
+    cdef ptrdiff_t n, at, r = begin
+    cdef bint staged = element_stage(job), shared = job.weight.outer == 0 and job.bias.outer == 0
+    while r < end:
+        n = end - r if shared and not staged else min(end - r, p.period - r % p.period)
+        weight = operand_at(&job.weight, p, 0, r, left)
+        bias = operand_at(&job.bias, p, 0, r, left)
+        fill_coefficients(job, width, s.mean, s.rstd, s.scale if s.scaled else NULL, &weight, &bias, &coef,
+                          w.room, w.stride)
+        if staged:
+            element = element_at(job, 0, r, left)
+        at = r * p.cols + left
+        job.k.affine_cols(job.x + at, job.y + at, n, width, p.cols, &coef, &element if staged else NULL)
+        r += n
+
+
+cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+                       char *memory) noexcept nogil:
+    """Both passes over some columns of a panel."""
+    cdef Columns w = columns_in(memory, width)
+    cdef ptrdiff_t rows = panel_rows(&job.plan)
+    cdef unsigned long saved = normcy_fp_enter()
+    slots_of_cols(job, c, panel, left, width, NULL, &w)
+    spread_of_cols(job, c, panel, left, width, &w)
+    if job.y != NULL:
+        apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
+    normcy_fp_leave(saved)
+
+
+cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t t, strips = ceil_div(p.cols, strip), panels = 1 if p.pooled else p.samples
+    cdef ptrdiff_t bytes = column_bytes(strip)
+    cdef char *memory = <char *>malloc(bytes * job.threads)
+    if memory == NULL:
+        return -1
+    for t in prange(panels * strips, num_threads=job.threads, schedule="dynamic", use_threads_if=job.threads > 1):
+        task_of_cols(job, c, t // strips, t % strips * strip, min(strip, p.cols - t % strips * strip),
+                     memory + threadid() * bytes)
+    free(memory)
+    return 0
+
+
+cdef void apply_cols_share(const Job *job, const Columns *stats, ptrdiff_t begin, ptrdiff_t rows, ptrdiff_t step,
+                           int part, float *room) noexcept nogil:
+    """One thread's share of the apply pass over rows begin:begin + rows, last rows first."""
+    cdef Columns w = stats[0]
+    cdef ptrdiff_t j, lo, hi
+    cdef unsigned long saved = normcy_fp_enter()
+    w.room = room
+    share(ceil_div(rows, step), job.threads, part, &lo, &hi)
+    for j in range(hi - 1, lo - 1, -1):
+        apply_cols(job, &w, begin + j * step, begin + min((j + 1) * step, rows), 0, job.plan.cols)
+    normcy_fp_leave(saved)
+
+
+cdef void chunks_of_cols_share(const Job *job, const Chunks *c, ptrdiff_t panel, int part, double *mean, double *m2,
+                               ptrdiff_t stride) noexcept nogil:
+    cdef ptrdiff_t j, lo, hi
+    cdef unsigned long saved = normcy_fp_enter()
+    share(c.count, job.threads, part, &lo, &hi)
+    for j in range(lo, hi):
+        chunk_of_cols(job, c, panel, j, 0, job.plan.cols, NULL, mean + j * stride, m2 + j * stride)
+    normcy_fp_leave(saved)
+
+
+cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
+    """Panel after panel, all threads on each: moments by chunk of rows, merge, apply."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t panel, j, stride = ceil_div(p.cols, NORMCY_LANES) * NORMCY_LANES
+    cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
+    cdef ptrdiff_t own = column_bytes(p.cols), partial = stride * c.count * sizeof(double)
+    cdef ptrdiff_t coefs = 3 * stride * sizeof(float)
+    cdef char *memory = <char *>malloc(own + 2 * partial + coefs * job.threads)
+    cdef double *mean = <double *>(memory + own)
+    cdef double *m2 = <double *>(memory + own + partial)
+    cdef Columns w
+    cdef int t
+    if memory == NULL:
+        return -1
+    w = columns_in(memory, p.cols)
+    for panel in range(panels):
+        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
+                        use_threads_if=job.threads > 1):
+            chunks_of_cols_share(job, c, panel, t, mean, m2, stride)
+        memcpy(w.stats.mean, mean, stride * sizeof(double))
+        memcpy(w.stats.m2, m2, stride * sizeof(double))
+        for j in range(1, c.count):
+            job.k.merge(p.cols, <double>(j * c.rows), w.stats.mean, w.stats.m2,
+                        <double>min(c.rows, rows - j * c.rows), mean + j * stride, m2 + j * stride)
+        spread_of_cols(job, c, panel, 0, p.cols, &w)
+        if job.y != NULL:
+            for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
+                            use_threads_if=job.threads > 1):
+                apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
+                                 <float *>(memory + own + 2 * partial + t * coefs))
+    free(memory)
+    return 0
+
+
+cdef int given_cols(const Job *job) noexcept nogil:
+    """Statistics from outside: the apply pass alone."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t k, stride = ceil_div(p.cols, NORMCY_LANES) * NORMCY_LANES, rows = panel_rows(p)
+    cdef ptrdiff_t own = column_bytes(p.cols), coefs = 3 * stride * sizeof(float)
+    cdef char *memory = <char *>malloc(own + coefs * job.threads)
+    cdef Columns w
+    cdef int t
+    if memory == NULL:
+        return -1
+    w = columns_in(memory, p.cols)
+    w.stats.mean, w.stats.rstd = <double *>job.given_mean, <double *>job.given_rstd
+    for k in range(p.cols):
+        w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
+        w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
+    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1, use_threads_if=job.threads > 1):
+        apply_cols_share(job, &w, 0, rows, max(<ptrdiff_t>16, TASK // p.cols), t, <float *>(memory + own + t * coefs))
+    free(memory)
+    return 0
+
+
+cdef int drive_cols(const Job *job) noexcept nogil:
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
+    cdef Chunks c = split_cols(rows, p.cols)
+    cdef ptrdiff_t strip = p.cols
+    if job.given_mean != NULL:
+        return given_cols(job)
+    if p.group == 1 and rows * 128 <= 2 * TASK:     # a strip of columns, whole cache lines, stays in L2
+        strip = min(p.cols, max(<ptrdiff_t>128, TASK // rows // 64 * 64))
+    if rows * strip <= 2 * TASK and (job.threads == 1 or panels * ceil_div(p.cols, strip) >= 2 * job.threads):
+        return local_cols(job, &c, strip)
+    return phased_cols(job, &c)

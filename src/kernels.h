@@ -1,0 +1,86 @@
+/* The contract of the C micro-kernels: what a panel is, who owns the memory, what each function promises.
+ *
+ * A panel is `rows` x `cols` floats with unit column stride and `stride` floats from one row to the next.
+ * The caller owns every array; kernels allocate nothing, know neither Python nor OpenMP, and cannot fail.
+ * Floats may lie at any 4-byte boundary. Outputs overlap inputs only where they are the very same panel.
+ *
+ * Same bits on every instruction set: sixteen virtual lanes, blocks of fixed size, sums in one fixed order,
+ * no contraction, only correctly rounded operations. A change that alters bits belongs in the CHANGELOG.
+ */
+#ifndef NORMCY_KERNELS_H
+#define NORMCY_KERNELS_H
+
+#include <stddef.h>
+
+#ifdef __FAST_MATH__
+#error "normcy promises the same bits everywhere: build it without -ffast-math"
+#endif
+
+enum {
+    NORMCY_LANES = 16,  /* virtual lanes of a row */
+    NORMCY_BLOCK = 256, /* floats of a row, or 16 rows of a column, that share one provisional mean */
+    NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
+};
+
+/* How a sum of squares becomes 1 / std. */
+typedef struct {
+    double count;      /* values in a slot */
+    double correction; /* degrees of freedom taken off the count */
+    double eps;
+    int outside_sqrt; /* std + eps instead of sqrt(var + eps) */
+    int zero_guard;   /* var + eps == 0 gives 0, as batch statistics in PyTorch do, instead of inf */
+} normcy_spread;
+
+/* The coefficients y = ((x * scale) - hi) * a + b, one set for each row or each column. */
+typedef struct {
+    const float *hi, *a, *b;
+    const float *scale; /* powers of two, or NULL where all of them are 1 */
+} normcy_coef;
+
+/* A factor or a term that the coefficients cannot hold: element (row i, column j) is p[i * row + j * step]. */
+typedef struct {
+    const float *p; /* NULL: absent */
+    ptrdiff_t row;
+    int step; /* 1: one value a column; 0: one value a row */
+} normcy_operand;
+
+/* y = coefficients(x), then y * (weight + offset) + bias where those are present. */
+typedef struct {
+    normcy_operand weight, bias;
+    float offset;
+} normcy_element;
+
+typedef struct {
+    const char *isa;
+
+    /* Moments of `slots` slots, each a rows x cols panel, `slot_stride` floats apart, about their mean
+     * (centred) or about zero. Values are multiplied by `scale`, a power of two, on the way in.
+     * Writes mean[k] and m2[k], the sum of squared deviations. */
+    void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
+                         ptrdiff_t stride, int centred, float scale, double *mean, double *m2);
+
+    /* The same with a slot for each column; `scale` has a value a column, or is NULL. mean and m2 have room for
+     * `cols` rounded up to NORMCY_LANES. */
+    void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int centred,
+                         const float *scale, double *mean, double *m2);
+
+    /* Chan's merge of `count` pairs of moments: (n, mean, m2) takes in (n_b, mean_b, m2_b). */
+    void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
+                  const double *m2_b);
+
+    /* 1 / std of `count` slots. Returns how many of them left float32's comfortable range, so that their moments
+     * must be taken again with a scale. */
+    ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
+
+    /* hi, a, b of `count` rows or columns. weight, bias and scale may be NULL (1, 0 and 1). */
+    void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
+                         const float *weight, double offset, const float *bias, float *hi, float *a, float *b);
+
+    /* The apply pass: coefficients by row, or by column. element may be NULL. */
+    void (*affine_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                        const normcy_coef *coef, const normcy_element *element);
+    void (*affine_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                        const normcy_coef *coef, const normcy_element *element);
+} normcy_kernels;
+
+#endif

@@ -1,0 +1,14 @@
+/* Everything that has one variant per instruction set, and the one table that exports it: LEVEL names both. */
+#include "affine_tpl.h"
+#include "moments_tpl.h"
+#include "spread_tpl.h"
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define QUOTE_(a) #a
+#define QUOTE(a) QUOTE_(a)
+
+extern const normcy_kernels PASTE(normcy_, LEVEL);
+const normcy_kernels PASTE(normcy_, LEVEL) = {
+    QUOTE(LEVEL), moments_rows, moments_cols, merge, spread, coefficients, affine_rows, affine_cols,
+};

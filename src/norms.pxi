@@ -1,0 +1,336 @@
+# One entry for each function of the API: check, describe the job, run it, hand back.
+
+cdef class Statistics:
+    """Statistics of every slot in float64, as the drivers leave them."""
+    cdef double[::1] mean, m2, rstd
+
+    def __cinit__(self, ptrdiff_t slots):
+        self.mean, self.m2, self.rstd = np.zeros(slots), np.zeros(slots), np.full(slots, NAN)
+
+    cdef void point(self, Job *job):
+        if self.mean.shape[0]:
+            job.mean, job.m2, job.rstd = &self.mean[0], &self.m2[0], &self.rstd[0]
+
+    cdef tuple floats(self, shape):
+        """mean and rstd in float32, shaped as PyTorch's native functions shape them."""
+        return (np.asarray(self.mean).astype(np.float32).reshape(shape),
+                np.asarray(self.rstd).astype(np.float32).reshape(shape))
+
+
+cdef Job make_job(Method method, Dims d, double eps, double offset) noexcept:
+    cdef Job job
+    memset(&job, 0, sizeof(Job))
+    job.k = kernels
+    job.plan = make_plan(method, d)
+    job.centred = True
+    job.how.count, job.how.eps = job.plan.count, eps
+    job.offset = offset
+    return job
+
+
+cdef int run(Job *job, ptrdiff_t size) except -1:
+    """Drive a job over an array of `size` floats; the GIL is released."""
+    cdef int failed = 0
+    if size == 0:
+        return 0
+    job.threads = threads_for(size)
+    with nogil:
+        failed = drive_cols(job) if job.plan.by_col else drive_rows(job)
+    if failed:
+        raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
+    return 0
+
+
+cdef ptrdiff_t integer(value, str name) except? -1:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
+    return value.__index__()
+
+
+cdef double number(value, str name) except? -1:
+    try:
+        return <double>value
+    except TypeError:
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from None
+
+
+cdef cnp.ndarray bind(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, out, tuple others):
+    """Fill in what the job reads and writes; returns the array it writes."""
+    job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
+    y = target(out, x_given, x, others)
+    job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
+    return y
+
+
+cdef int refresh(float[:] running_mean, float[:] running_var, Statistics stats, ptrdiff_t samples, double count,
+                 double momentum, bint unbiased) except -1:
+    """running = (1 - momentum) * running + momentum * batch; several samples' statistics are averaged first."""
+    cdef ptrdiff_t c, n, channels = running_mean.shape[0]
+    cdef double mean, var, dof = count - 1 if unbiased else count
+    for c in range(channels):
+        mean = var = 0
+        for n in range(samples):
+            mean += stats.mean[n * channels + c]
+            var += stats.m2[n * channels + c] / dof
+        running_mean[c] = <float>((1 - momentum) * running_mean[c] + momentum * (mean / samples))
+        running_var[c] = <float>((1 - momentum) * running_var[c] + momentum * (var / samples))
+    return 0
+
+
+cdef class Running:
+    """running_mean and running_var of a call, checked as a pair."""
+    cdef bint present
+    cdef float[:] mean, var
+    cdef object mean_array, var_array
+
+    def __cinit__(self, running_mean, running_var, ptrdiff_t channels, bint written):
+        if (running_mean is None) != (running_var is None):
+            missing, there = ("running_mean", "running_var") if running_mean is None else ("running_var", "running_mean")
+            raise ValueError(f"{missing}: expected an array, as {there} is given, got None; give both or neither")
+        self.present = running_mean is not None
+        if self.present:
+            self.mean_array, self.var_array = running_mean, running_var
+            self.mean = running(running_mean, "running_mean", channels, written)
+            self.var = running(running_var, "running_var", channels, written)
+            if written:
+                no_overlap(running_mean, "running_mean", running_var, "running_var")
+
+    cdef int apart(self, cnp.ndarray x, weight, bias) except -1:
+        """Where they are written, they must not be the memory of an input."""
+        for name, mine in (("running_mean", self.mean_array), ("running_var", self.var_array)):
+            for other_name, other in (("x", x), ("weight", weight), ("bias", bias)):
+                no_overlap(mine, name, other, other_name)
+        return 0
+
+
+cdef class Given:
+    """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
+    cdef double[::1] mean, rstd
+
+    def __cinit__(self, Running running, double eps):
+        cdef ptrdiff_t c
+        if not running.present:
+            raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
+                             "used, got None")
+        self.mean, self.rstd = np.empty(running.mean.shape[0]), np.empty(running.mean.shape[0])
+        for c in range(running.mean.shape[0]):
+            self.mean[c], self.rstd[c] = running.mean[c], 1 / sqrt(running.var[c] + eps)
+
+    cdef void point(self, Job *job):
+        if self.mean.shape[0]:
+            job.given_mean, job.given_rstd = &self.mean[0], &self.rstd[0]
+
+
+cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum, eps_given,
+                            layout, weight_offset, out, return_stats, bint unbiased):
+    """BatchNorm and InstanceNorm: their own statistics (kept in running_*), or the running ones."""
+    cdef Layout at
+    cdef double eps = number(eps_given, "eps"), pace = number(momentum, "momentum")
+    cdef cnp.ndarray x = as_image(x_given, layout, &at), y
+    cdef list keep = []
+    cdef Statistics stats = None
+    cdef Given given
+    cdef Job job = make_job(method if own else BATCH, at.d, eps, number(weight_offset, "weight_offset"))
+    check_batch(method, x_given, at.d, own, eps)
+    cdef Running run_stats = Running(running_mean, running_var, at.d.c, own)
+    y = bind(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+             parameter(bias, "bias", x_given, &at, keep), out,
+             (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)))
+    job.how.zero_guard = True
+    if not own:
+        given = Given(run_stats, eps)
+        given.point(&job)
+    elif run_stats.present or return_stats:
+        stats = Statistics(job.plan.slots)
+        stats.point(&job)
+    if own and run_stats.present:
+        run_stats.apart(x_given, weight, bias)
+    run(&job, cnp.PyArray_SIZE(x))
+    if own and run_stats.present and cnp.PyArray_SIZE(x):
+        refresh(run_stats.mean, run_stats.var, stats, 1 if method == BATCH else at.d.n, job.plan.count, pace, unbiased)
+    if not return_stats:
+        return deliver(y, out)
+    if stats is None:
+        return (deliver(y, out), np.empty(0, np.float32), np.empty(0, np.float32))
+    shape = [at.d.c] if method == BATCH else [at.d.n, at.d.c]
+    return (deliver(y, out), *stats.floats(shape))
+
+
+cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
+    if own and d.s * (d.n if method == BATCH else 1) == 1:
+        raise ValueError(f"x: expected more than one value a channel{'' if method == BATCH else ' and sample'} "
+                         f"to take statistics of, got shape {x.shape}")
+    if own and method == BATCH and eps <= 0:
+        raise ValueError(f"eps: expected a positive number in training, got {eps}")
+    if not own and eps < 0:
+        raise ValueError(f"eps: expected a number >= 0, got {eps}")
+    return 0
+
+
+def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, layout, weight_offset, out,
+               return_stats, unbiased_running_var):
+    return normalize_batch(BATCH, x, running_mean, running_var, weight, bias, training, momentum, eps, layout,
+                           weight_offset, out, return_stats, unbiased_running_var)
+
+
+def instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps, layout, weight_offset,
+                  out, return_stats, unbiased_running_var):
+    return normalize_batch(INSTANCE, x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps,
+                           layout, weight_offset, out, return_stats, unbiased_running_var)
+
+
+cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, out, tuple others, return_stats,
+                          shape):
+    """Methods whose statistics are always the input's own and never kept."""
+    cdef Statistics stats = None
+    y = bind(job, x_given, x, weight, bias, out, others)
+    if return_stats:
+        stats = Statistics(job.plan.slots)
+        stats.point(job)
+    run(job, cnp.PyArray_SIZE(x))
+    if not return_stats:
+        return deliver(y, out)
+    mean, rstd = stats.floats(shape)
+    return (deliver(y, out), mean, rstd) if job.centred else (deliver(y, out), rstd)
+
+
+def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, out, return_stats):
+    cdef Layout at
+    cdef list keep = []
+    cdef cnp.ndarray x = as_image(x_given, layout, &at)
+    cdef ptrdiff_t groups = integer(num_groups, "num_groups")
+    if groups < 1 or at.d.c % groups:
+        raise ValueError(f"num_groups: expected a positive divisor of the {at.d.c} channels, got {groups}")
+    if at.d.n * (at.d.c // groups) * at.d.s == 1:
+        raise ValueError(f"x: expected more than one value a group, got shape {x_given.shape} with {groups} groups")
+    at.d.groups = groups
+    cdef Job job = make_job(GROUP, at.d, number(eps, "eps"), number(weight_offset, "weight_offset"))
+    return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                         parameter(bias, "bias", x_given, &at, keep), out, (("weight", weight), ("bias", bias)),
+                         return_stats, (at.d.n, groups))
+
+
+def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, out, return_stats):
+    cdef Layout at
+    cdef list keep = []
+    cdef cnp.ndarray x = as_image(x_given, layout, &at)
+    cdef Job job = make_job(LAYER, at.d, number(eps, "eps"), number(weight_offset, "weight_offset"))
+    shape = list(x_given.shape)
+    shape[-1 if says_channels_last(layout) else 1] = 1
+    return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                         parameter(bias, "bias", x_given, &at, keep), out, (("weight", weight), ("bias", bias)),
+                         return_stats, shape)
+
+
+cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, out, return_stats,
+                               normcy_spread how, bint centred):
+    """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
+    cdef Dims d
+    cdef list keep = []
+    cdef cnp.ndarray x = floats(x_given, "x")
+    cdef tuple trailing = trailing_axes(x, normalized_shape)
+    cdef int i, lead = cnp.PyArray_NDIM(x) - len(trailing)
+    if not in_c_order(x):
+        x = np.array(x, order="C", subok=False)
+    d.n, d.s, d.c, d.groups, d.channels_last = 1, 1, 1, 1, True
+    for i in range(cnp.PyArray_NDIM(x)):
+        if i >= lead:
+            d.c *= cnp.PyArray_DIM(x, i)
+        elif i == 0:
+            d.n = cnp.PyArray_DIM(x, 0)
+        else:
+            d.s *= cnp.PyArray_DIM(x, i)
+    cdef Job job = make_job(LAYER, d, number(eps, "eps"), number(weight_offset, "weight_offset"))
+    job.centred = centred
+    job.how.correction, job.how.outside_sqrt = how.correction, how.outside_sqrt
+    return normalize_own(&job, x_given, x, trailing_parameter(weight, "weight", x, trailing, d.c, keep),
+                         trailing_parameter(bias, "bias", x, trailing, d.c, keep), out,
+                         (("weight", weight), ("bias", bias)), return_stats,
+                         (<object>x).shape[:lead] + (1,) * len(trailing) if return_stats else None)
+
+
+def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, correction, eps_mode):
+    cdef normcy_spread how
+    if eps_mode != "inside_sqrt" and eps_mode != "outside_sqrt":
+        raise ValueError(f'eps_mode: expected "inside_sqrt" or "outside_sqrt", got {eps_mode!r}')
+    how.correction, how.outside_sqrt = number(correction, "correction"), eps_mode == "outside_sqrt"
+    return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, how, True)
+
+
+def rms_norm(x, normalized_shape, weight, eps, weight_offset, out, return_stats):
+    cdef normcy_spread how
+    how.correction, how.outside_sqrt = 0, False
+    return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset, out,
+                              return_stats, how, False)
+
+
+def moments(x_given, axes, correction, keepdims):
+    cdef cnp.ndarray x = floats(x_given, "x")
+    cdef double dof, minus = number(correction, "correction")
+    cdef Dims d
+    cdef Statistics stats
+    cdef tuple reduced = reduced_axes(axes, x.ndim), shape = x_given.shape
+    if not in_c_order(x):
+        x = np.array(x, order="C", subok=False)
+    blocks = fold_axes(shape, reduced)
+    if len(blocks) > 3:
+        x = np.ascontiguousarray(np.moveaxis(x, reduced, range(x.ndim - len(reduced), x.ndim)))
+        blocks = fold_axes(np.shape(x), tuple(range(x.ndim - len(reduced), x.ndim)))
+    cdef Method method = moments_dims(blocks, &d)
+    cdef Job job = make_job(method, d, 0, 0)
+    stats = Statistics(job.plan.slots)
+    stats.point(&job)
+    job.x = <const float *>cnp.PyArray_DATA(x)
+    run(&job, cnp.PyArray_SIZE(x))
+    dof = max(job.plan.count - minus, 0.0)
+    kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keepdims or i not in reduced)
+    if not cnp.PyArray_SIZE(x):
+        stats.mean[:] = NAN
+    with np.errstate(invalid="ignore", divide="ignore"):
+        var = np.asarray(stats.m2) / dof
+    return np.asarray(stats.mean).reshape(kept)[()], var.reshape(kept)[()]
+
+
+cdef tuple reduced_axes(axes, int rank):
+    """Axes as sorted non-negative ints; None is all of them."""
+    if axes is None:
+        return tuple(range(rank))
+    listed = (axes,) if hasattr(axes, "__index__") else axes
+    try:
+        found = sorted(int(integer(a, "axes")) + (rank if a < 0 else 0) for a in listed)
+    except TypeError:
+        raise TypeError(f"axes: expected an int, a sequence of ints or None, got {axes!r}") from None
+    if any(not 0 <= a < rank for a in found) or len(set(found)) < len(found):
+        raise ValueError(f"axes: expected distinct axes of an array of rank {rank}, got {axes!r}")
+    return tuple(found)
+
+
+cdef list fold_axes(shape, tuple reduced):
+    """Neighbouring axes of one kind as one: pairs (size, whether reduced). Axes of length 1 join either kind."""
+    blocks = []
+    for i, n in enumerate(shape):
+        if n != 1:
+            if blocks and blocks[-1][1] == (i in reduced):
+                blocks[-1] = (blocks[-1][0] * n, blocks[-1][1])
+            else:
+                blocks.append((n, i in reduced))
+    return blocks
+
+
+cdef Method moments_dims(list blocks, Dims *d):
+    """At most three blocks as (n, s, c) of an instance norm, or (n, c, s) of a batch norm where the middle is kept."""
+    sizes = [n for n, _ in blocks]
+    kinds = [r for _, r in blocks]
+    d.n = d.c = d.s = d.groups = 1
+    d.channels_last = True
+    if kinds == [True, False, True]:
+        d.n, d.c, d.s = sizes
+        d.channels_last = False
+        return BATCH
+    if kinds[:1] == [False]:
+        d.n = sizes.pop(0)
+    if sizes:
+        d.s = sizes.pop(0)
+    if sizes:
+        d.c = sizes.pop(0)
+    return INSTANCE

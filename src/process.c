@@ -1,0 +1,76 @@
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <pthread.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+static int parallel_ran, forked;
+static __thread int thread_override;
+
+static void in_child(void) {
+    if (parallel_ran) forked = 1;
+}
+
+int normcy_process_init(void) {
+    return pthread_atfork(0, 0, in_child);
+}
+
+void normcy_mark_parallel(void) {
+    __atomic_store_n(&parallel_ran, 1, __ATOMIC_RELAXED);
+}
+
+int normcy_forked(void) {
+    return __atomic_load_n(&forked, __ATOMIC_RELAXED);
+}
+
+int normcy_thread_override(void) {
+    return thread_override;
+}
+
+void normcy_set_thread_override(int n) {
+    thread_override = n;
+}
+
+int normcy_affinity(void) {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (!sched_getaffinity(0, sizeof set, &set)) return CPU_COUNT(&set);
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}
+
+#if defined(__x86_64__)
+unsigned long normcy_fp_enter(void) {
+    unsigned now = _mm_getcsr(), ieee = now & ~(0x8040u | 0x6000u); /* FTZ, DAZ; rounding mode */
+    if (now != ieee) _mm_setcsr(ieee);
+    return now;
+}
+void normcy_fp_leave(unsigned long saved) {
+    if (_mm_getcsr() != (unsigned)saved) _mm_setcsr((unsigned)saved);
+}
+#elif defined(__aarch64__)
+unsigned long normcy_fp_enter(void) {
+    unsigned long now, ieee;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(now));
+    ieee = now & ~(7ul << 22); /* FZ; rounding mode */
+    if (now != ieee) __asm__ volatile("msr fpcr, %0" : : "r"(ieee));
+    return now;
+}
+void normcy_fp_leave(unsigned long saved) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(saved));
+}
+#else
+unsigned long normcy_fp_enter(void) {
+    return 0;
+}
+void normcy_fp_leave(unsigned long saved) {
+    (void)saved;
+}
+#endif

@@ -1,0 +1,23 @@
+/* What belongs to the process or the thread rather than to a panel: fork, thread settings, floating-point mode. */
+#ifndef NORMCY_PROCESS_H
+#define NORMCY_PROCESS_H
+
+/* Installs the fork handler; 0 on success. */
+int normcy_process_init(void);
+
+/* Call before a parallel region. After a later fork() the child has no OpenMP pool: a region there would hang. */
+void normcy_mark_parallel(void);
+int normcy_forked(void);
+
+/* This thread's own thread count (0: none), as set by `with num_threads(n)`. */
+int normcy_thread_override(void);
+void normcy_set_thread_override(int n);
+
+/* CPUs that this thread may run on, by affinity. */
+int normcy_affinity(void);
+
+/* Puts the thread in IEEE default mode (round to nearest, denormals kept) and returns what to hand back. */
+unsigned long normcy_fp_enter(void);
+void normcy_fp_leave(unsigned long saved);
+
+#endif

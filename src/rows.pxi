@@ -1,0 +1,190 @@
+# Slots along rows. A slot is `segs` segments of `planes` rows; see panels.pxi.
+
+cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t j, float scale,
+                          double *mean, double *m2) noexcept nogil:
+    """Moments of the j-th chunk of a slot; returns how many values it has."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t cols = p.planes * p.length
+    cdef ptrdiff_t row = j // c.across * c.rows, col = j % c.across * c.cols
+    cdef ptrdiff_t height = min(c.rows, p.segs - row), width = min(c.cols, cols - col)
+    job.k.moments_rows(job.x + slot * cols + row * p.seg_stride + col, 1, 0, height, width, p.seg_stride,
+                       job.centred, scale, mean, m2)
+    return <double>height * width
+
+
+cdef void slot_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, float scale,
+                       double *mean, double *m2) noexcept nogil:
+    cdef double mean_b, m2_b, n_b, n = chunk_of_rows(job, c, slot, 0, scale, mean, m2)
+    cdef ptrdiff_t j
+    for j in range(1, c.count):
+        n_b = chunk_of_rows(job, c, slot, j, scale, &mean_b, &m2_b)
+        job.k.merge(1, n, mean, m2, n_b, &mean_b, &m2_b)
+        n += n_b
+
+
+cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
+    """1 / std of a run of slots whose moments are known; a slot out of float32's range is measured again, scaled."""
+    cdef ptrdiff_t i
+    s.scaled = False
+    if job.k.spread(count, s.mean, s.m2, &job.how, s.rstd):
+        for i in range(count):
+            s.scale[i] = 1
+            if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
+                s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count, &job.how)
+                s.scaled = s.scaled or s.scale[i] != 1
+                if s.scale[i] != 1 and s.scale[i] != 0.25:
+                    slot_of_rows(job, c, slot + i, s.scale[i], s.mean + i, s.m2 + i)
+                    unscale(s.scale[i], s.mean + i, s.m2 + i)
+                    job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i)
+    if job.mean != NULL:
+        memcpy(job.mean + slot, s.mean, count * sizeof(double))
+        memcpy(job.m2 + slot, s.m2, count * sizeof(double))
+        memcpy(job.rstd + slot, s.rstd, count * sizeof(double))
+
+
+cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t seg, ptrdiff_t begin, ptrdiff_t end,
+                     ptrdiff_t left, ptrdiff_t right) noexcept nogil:
+    """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
+    cdef const Plan *p = &job.plan
+    cdef double mean[NORMCY_RUN]
+    cdef double rstd[NORMCY_RUN]
+    cdef float scale[NORMCY_RUN]
+    cdef float room[3 * NORMCY_RUN]
+    cdef normcy_coef coef
+    cdef normcy_element element
+    cdef normcy_operand weight, bias
+    cdef ptrdiff_t i, k, n, at, r = begin
+    cdef bint staged = element_stage(job)
+    while r < end:
+        n = min(<ptrdiff_t>NORMCY_RUN, end - r, p.period - r % p.period)
+        for i in range(n):
+            k = (r + i) // p.planes - first
+            mean[i], rstd[i], scale[i] = s.mean[k], s.rstd[k], s.scale[k] if s.scaled else 1
+        weight = operand_at(&job.weight, p, seg, r, left)
+        bias = operand_at(&job.bias, p, seg, r, left)
+        fill_coefficients(job, n, mean, rstd, scale if s.scaled else NULL, &weight, &bias, &coef, room, NORMCY_RUN)
+        if staged:
+            element = element_at(job, seg, r, left)
+        at = seg * p.seg_stride + r * p.length + left
+        job.k.affine_rows(job.x + at, job.y + at, n, right - left, p.length, &coef, &element if staged else NULL)
+        r += n
+
+
+cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
+    """Both passes over slots begin:end, in runs that stay in cache."""
+    cdef const Plan *p = &job.plan
+    cdef double room[3 * NORMCY_RUN]
+    cdef float scale[NORMCY_RUN]
+    cdef Slots s
+    cdef ptrdiff_t i, n, seg, slot = begin, cols = p.planes * p.length
+    cdef ptrdiff_t run = max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, TASK // max(<ptrdiff_t>1, p.segs * cols)))
+    cdef unsigned long saved = normcy_fp_enter()
+    s.mean, s.m2, s.rstd, s.scale = room, room + NORMCY_RUN, room + 2 * NORMCY_RUN, scale
+    while slot < end:
+        n = min(run, end - slot)
+        if c.count == 1:
+            job.k.moments_rows(job.x + slot * cols, n, cols, p.segs, cols, p.seg_stride, job.centred, 1, s.mean, s.m2)
+        else:
+            for i in range(n):
+                slot_of_rows(job, c, slot + i, 1, s.mean + i, s.m2 + i)
+        spread_of_rows(job, c, slot, n, &s)
+        if job.y != NULL:
+            for seg in range(p.segs):
+                apply_rows(job, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
+        slot += n
+    normcy_fp_leave(saved)
+
+
+cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t begin, ptrdiff_t end,
+                      int part) noexcept nogil:
+    """One thread's share of the apply pass over all segments of rows begin:end, last part first."""
+    cdef const Plan *p = &job.plan
+    cdef Chunks c = split_rows((end - begin) * p.segs, p.length)
+    cdef ptrdiff_t j, lo, hi, row, last, left, n, rows = end - begin
+    cdef unsigned long saved = normcy_fp_enter()
+    share(c.count, job.threads, part, &lo, &hi)
+    for j in range(hi - 1, lo - 1, -1):
+        row, left = j // c.across * c.rows, j % c.across * c.cols
+        last = min(row + c.rows, rows * p.segs)
+        while row < last:
+            n = min(last - row, rows - row % rows)
+            apply_rows(job, s, first, row // rows, begin + row % rows, begin + row % rows + n, left,
+                       min(left + c.cols, p.length))
+            row += n
+    normcy_fp_leave(saved)
+
+
+cdef void chunks_share(const Job *job, const Chunks *c, ptrdiff_t slot, int part, double *mean, double *m2,
+                       double *n) noexcept nogil:
+    cdef ptrdiff_t j, lo, hi
+    cdef unsigned long saved = normcy_fp_enter()
+    share(c.count, job.threads, part, &lo, &hi)
+    for j in range(lo, hi):
+        n[j] = chunk_of_rows(job, c, slot, j, 1, mean + j, m2 + j)
+    normcy_fp_leave(saved)
+
+
+cdef int phased_rows(const Job *job, const Chunks *c) noexcept nogil:
+    """Slot after slot, all threads on each: moments by chunk, merge, apply."""
+    cdef const Plan *p = &job.plan
+    cdef double *room = <double *>malloc(3 * c.count * sizeof(double))
+    cdef double *mean = room
+    cdef double *m2 = room + c.count
+    cdef double *n = room + 2 * c.count
+    cdef double rstd
+    cdef float scale
+    cdef Slots s
+    cdef ptrdiff_t slot, j
+    cdef int t
+    if room == NULL:
+        return -1
+    s.mean, s.m2, s.rstd, s.scale = mean, m2, &rstd, &scale
+    for slot in range(p.slots):
+        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1):
+            chunks_share(job, c, slot, t, mean, m2, n)
+        for j in range(1, c.count):
+            job.k.merge(1, n[0], mean, m2, n[j], mean + j, m2 + j)
+            n[0] += n[j]
+        spread_of_rows(job, c, slot, 1, &s)
+        if job.y != NULL:
+            for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1):
+                apply_share(job, &s, slot, slot * p.planes, (slot + 1) * p.planes, t)
+    free(room)
+    return 0
+
+
+cdef int given_rows(const Job *job) noexcept nogil:
+    """Statistics from outside: the apply pass alone."""
+    cdef Slots s
+    cdef int t
+    cdef ptrdiff_t k
+    s.mean, s.rstd, s.scaled = <double *>job.given_mean, <double *>job.given_rstd, False
+    s.scale = <float *>malloc(job.plan.slots * sizeof(float))
+    if s.scale == NULL:
+        return -1
+    for k in range(job.plan.slots):
+        s.scale[k] = 0.25 if fabs(s.mean[k]) >= 2.0 ** 100 else 1
+        s.scaled = s.scaled or s.scale[k] != 1
+    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1, use_threads_if=job.threads > 1):
+        apply_share(job, &s, 0, 0, job.plan.slots, t)
+    free(s.scale)
+    return 0
+
+
+cdef int drive_rows(const Job *job) noexcept nogil:
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t size = p.segs * p.planes * p.length
+    cdef Chunks c = split_rows(p.segs, p.planes * p.length)
+    cdef ptrdiff_t t, per_task, tasks
+    if job.given_mean != NULL:
+        return given_rows(job)
+    if job.threads > 1 and p.slots < 4 * job.threads and c.count > 1:
+        return phased_rows(job, &c)
+    per_task = max(<ptrdiff_t>1, min(TASK // size, ceil_div(p.slots, 4 * job.threads)))
+    tasks = ceil_div(p.slots, per_task)
+    if job.threads == 1:
+        task_of_rows(job, &c, 0, p.slots)
+        return 0
+    for t in prange(tasks, num_threads=job.threads, schedule="dynamic"):
+        task_of_rows(job, &c, t * per_task, min((t + 1) * per_task, p.slots))
+    return 0

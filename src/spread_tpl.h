@@ -1,0 +1,60 @@
+/* The small vectors between the two passes: merging moments, 1 / std, and the affine coefficients, all in float64.
+ * Plain loops: the compiler vectorizes them, and IEEE's correctly rounded operations give the same bits either way. */
+#ifndef NORMCY_SPREAD_TPL_H
+#define NORMCY_SPREAD_TPL_H
+
+#include <math.h>
+
+#include "vec.h"
+
+static void merge(ptrdiff_t count, double n, double *restrict mean, double *restrict m2, double n_b,
+                  const double *restrict mean_b, const double *restrict m2_b) {
+    double share = n_b / (n + n_b), weight = n * share;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        double d = mean_b[k] - mean[k];
+        mean[k] += d * share;
+        m2[k] += m2_b[k] + d * d * weight;
+    }
+}
+
+/* Smallest variance that float32 squares still resolve beside eps: below it underflow could show. */
+static double least_variance(const normcy_spread *how) {
+    if (how->outside_sqrt) return how->eps >= 0x1p-48 ? 0 : 0x1p-120;
+    return 0x1p-120 - how->eps;
+}
+
+static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const double *restrict m2,
+                        const normcy_spread *how, double *restrict rstd) {
+    double dof = how->count - how->correction, eps = how->eps, least = least_variance(how);
+    double inside = how->outside_sqrt ? 0 : eps, outside = how->outside_sqrt ? eps : 0;
+    double at_zero = how->zero_guard ? 0 : INFINITY;
+    ptrdiff_t abnormal = 0;
+    if (dof < 0) dof = 0;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        double var = m2[k] / dof, std = sqrt(var + inside) + outside;
+        rstd[k] = std == 0 ? at_zero : 1 / std;
+        abnormal += !((var >= least) & (var < INFINITY) & (fabs(mean[k]) < 0x1p100));
+    }
+    return abnormal;
+}
+
+/* Never x * a + b with the whole mean in b, which cancels: hi is the float32 mean, what it lacks goes into b. */
+static void coefficients(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
+                         const float *restrict scale, const float *restrict weight, double offset,
+                         const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
+    for (ptrdiff_t k = 0; k < count; k++) {
+        double gain = weight ? rstd[k] * (weight[k] + offset) : rstd[k];
+        float h = (float)mean[k];
+        hi[k] = h;
+        a[k] = (float)gain;
+        b[k] = (float)((bias ? bias[k] : 0) - (mean[k] - h) * gain);
+    }
+    if (!scale) return;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        double gain = weight ? rstd[k] * (weight[k] + offset) : rstd[k];
+        hi[k] *= scale[k];
+        a[k] = (float)(gain / scale[k]);
+    }
+}
+
+#endif

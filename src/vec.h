@@ -1,0 +1,147 @@
+/* The vocabulary of the kernels, at the width that the level has natively.
+ *
+ * vf holds W floats, vd holds W / 2 doubles; GNU vector arithmetic does the rest. NV native vectors make the sixteen
+ * virtual lanes. A wider common vector type would be simpler still, but gcc lowers one through the stack.
+ */
+#ifndef NORMCY_VEC_H
+#define NORMCY_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#if defined(NORMCY_LEVEL_AVX512)
+#include <immintrin.h>
+#define W 16
+#elif defined(NORMCY_LEVEL_AVX2)
+#include <immintrin.h>
+#define W 8
+#else
+#define W 4
+#endif
+
+#define NV (NORMCY_LANES / W)
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vf __attribute__((vector_size(4 * W)));
+typedef double vd __attribute__((vector_size(4 * W)));
+typedef int32_t vi __attribute__((vector_size(4 * W)));
+typedef float vf_unaligned __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef double vd_unaligned __attribute__((vector_size(4 * W), aligned(8), may_alias));
+
+INLINE vf load(const float *p) {
+    return *(const vf_unaligned *)p;
+}
+INLINE void store(float *p, vf v) {
+    *(vf_unaligned *)p = v;
+}
+INLINE vd load_d(const double *p) {
+    return *(const vd_unaligned *)p;
+}
+INLINE void store_d(double *p, vd v) {
+    *(vd_unaligned *)p = v;
+}
+INLINE vf set1(float s) {
+    return s - (vf){0};
+}
+INLINE vd set1_d(double s) {
+    return s - (vd){0};
+}
+
+/* How many of the W floats that start at `at` lie below `end`. */
+INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
+    ptrdiff_t n = end - at;
+    return n < 0 ? 0 : n > W ? W : (int)n;
+}
+
+/* Below: load_part and store_part touch the first n floats only (the other lanes load as 0); first_lanes takes the
+ * first n lanes of a and the rest of b; widen_lo and widen_hi convert half of the lanes; sum_lanes adds in halves. */
+#if W == 16
+INLINE vf load_part(const float *p, int n) {
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+INLINE void store_part(float *p, vf v, int n) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+INLINE vf first_lanes(int n, vf a, vf b) {
+    return (vf)_mm512_mask_mov_ps((__m512)b, (__mmask16)((1u << n) - 1), (__m512)a);
+}
+INLINE vd widen_lo(vf v) {
+    return (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
+}
+INLINE vd widen_hi(vf v) {
+    return (vd)_mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1)));
+}
+INLINE double sum_lanes(vd v) {
+    __m256d q = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)v), _mm512_extractf64x4_pd((__m512d)v, 1));
+    __m128d h = _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
+}
+#else
+INLINE vi lane_numbers(void) {
+#if W == 8
+    return (vi){0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    return (vi){0, 1, 2, 3};
+#endif
+}
+INLINE vf first_lanes(int n, vf a, vf b) {
+    vi first = lane_numbers() < n;
+    return (vf)(((vi)a & first) | ((vi)b & ~first));
+}
+#if W == 8
+INLINE vf load_part(const float *p, int n) {
+    return (vf)_mm256_maskload_ps(p, (__m256i)(lane_numbers() < n));
+}
+INLINE void store_part(float *p, vf v, int n) {
+    _mm256_maskstore_ps(p, (__m256i)(lane_numbers() < n), (__m256)v);
+}
+INLINE vd widen_lo(vf v) {
+    return (vd)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)v));
+}
+INLINE vd widen_hi(vf v) {
+    return (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)v, 1));
+}
+INLINE double sum_lanes(vd v) {
+    double h0 = v[0] + v[2], h1 = v[1] + v[3];
+    return h0 + h1;
+}
+#else
+INLINE vf load_part(const float *p, int n) {
+    vf v = {n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
+    return v;
+}
+INLINE void store_part(float *p, vf v, int n) {
+    for (int i = 0; i < n; i++) p[i] = v[i];
+}
+INLINE vd widen_lo(vf v) {
+    return (vd){v[0], v[1]};
+}
+INLINE vd widen_hi(vf v) {
+    return (vd){v[2], v[3]};
+}
+INLINE double sum_lanes(vd v) {
+    return v[0] + v[1];
+}
+#endif
+#endif
+
+/* Sum of the sixteen lanes in halves: 16 -> 8 -> 4 -> 2 -> 1, the same tree on every level. */
+INLINE double sum_tree(vd lanes[2 * NV]) {
+#pragma GCC unroll 8
+    for (int half = NV; half >= 1; half /= 2)
+#pragma GCC unroll 8
+        for (int j = 0; j < half; j++) lanes[j] += lanes[j + half];
+    return sum_lanes(lanes[0]);
+}
+
+/* On levels with sixteen registers a block does not stay in them: make the compiler read L1 again, not spill. */
+#if W == 16
+#define REREAD ((void)0)
+#else
+#define REREAD __asm__ volatile("" ::: "memory")
+#endif
+
+#endif
