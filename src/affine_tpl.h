@@ -1,6 +1,7 @@
 /* The apply pass, by row and by column: one body, whose variants are compile-time flags.
  *
- * y = ((x * scale) - hi) * a + b, and where an element stage is present y = y * (weight + offset) + bias.
+ * y = ((x * scale) - hi) * a + b. Where an element stage is present, (a, b) become (a * w, b * w + bias) with
+ * w = weight + offset first: one rounding of the large term less than to multiply y.
  * x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
  */
 #ifndef NORMCY_AFFINE_TPL_H
@@ -49,9 +50,9 @@ INLINE vec_coef coef_all(const normcy_coef *c, ptrdiff_t i, affine_kind kind) {
 
 INLINE vf affine(vf x, vec_coef c, vf weight, vf offset, vf bias, affine_kind kind) {
     if (kind.scaled) x *= c.scale;
-    vf y = (x - c.hi) * c.a + c.b;
-    if (kind.element) y = y * (kind.offset ? weight + offset : weight) + bias;
-    return y;
+    if (!kind.element) return (x - c.hi) * c.a + c.b;
+    if (kind.offset) weight += offset;
+    return (x - c.hi) * (c.a * weight) + (c.b * weight + bias);
 }
 
 INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,

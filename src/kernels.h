@@ -44,7 +44,7 @@ typedef struct {
     int step; /* 1: one value a column; 0: one value a row */
 } normcy_operand;
 
-/* y = coefficients(x), then y * (weight + offset) + bias where those are present. */
+/* The coefficients become (a * w, b * w + bias), w = weight + offset, where these are present. */
 typedef struct {
     normcy_operand weight, bias;
     float offset;

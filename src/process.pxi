@@ -76,7 +76,8 @@ def has_openmp():
     return bool(HAVE_OPENMP)
 
 
-cdef int choose_level(wanted) except -1:
+def use_level(wanted):
+    """Compute with that level from now on ("": the best); for tests, which compare levels within one process."""
     global kernels
     have = levels()
     runs = [name for name in have if have[name]]
@@ -85,13 +86,12 @@ cdef int choose_level(wanted) except -1:
         why = "this CPU lacks it" if name in have else "this build has no such level"
         raise ImportError(f"NORMCY_ISA={name}: {why}; it can be one of {', '.join(runs)}")
     kernels = normcy_level(list(have).index(name))
-    return 0
 
 
 cdef int read_environment() except -1:
     global environment_threads
     import os
-    choose_level(os.environ.get("NORMCY_ISA", ""))
+    use_level(os.environ.get("NORMCY_ISA", ""))
     text = os.environ.get("NORMCY_NUM_THREADS", "")
     if text:
         if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 16):

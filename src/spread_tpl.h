@@ -33,7 +33,7 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
     for (ptrdiff_t k = 0; k < count; k++) {
         double var = m2[k] / dof, std = sqrt(var + inside) + outside;
         rstd[k] = std == 0 ? at_zero : 1 / std;
-        abnormal += !((var >= least) & (var < INFINITY) & (fabs(mean[k]) < 0x1p100));
+        abnormal += !((var >= least) & (var < 0x1p124) & (fabs(mean[k]) < 0x1p100));
     }
     return abnormal;
 }

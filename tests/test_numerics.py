@@ -1,0 +1,213 @@
+"""Hard numbers: means far from zero, huge and tiny values, NaN and inf, constants, nothing at all."""
+
+import numpy as np
+import pytest
+
+import normcy
+from methods import LAYOUTS, METHODS, against, check, every_layout, every_method, parameters, same_bits, sample
+
+OWN_STATISTICS = [m for m in METHODS if m.name != "batch_eval"]
+own_statistics = pytest.mark.parametrize("method", OWN_STATISTICS, ids=lambda m: m.name)
+SHAPES = {"NCHW": (3, 8, 13, 11), "NHWC": (3, 13, 11, 8)}
+
+
+@every_method
+@every_layout
+@pytest.mark.parametrize("ratio", [0, 1, 1e2, 1e4, 1e6])
+def test_mean_far_from_zero(method, layout, ratio):
+    """Pitfalls 6 and 7: E[x^2] - E[x]^2 and a folded x * a + b are wrong by orders of magnitude here."""
+    for shape in (SHAPES[layout], (2, 64, 30, 31), (1, 4, 200, 201)):
+        check(method, sample(shape, mean=ratio), layout)
+
+
+@own_statistics
+@every_layout
+@pytest.mark.parametrize("shift", [0, 300, -7e4])
+def test_steps_and_trends(method, layout, shift):
+    """Blocks whose means differ: steps, ramps, and one value far off."""
+    shape = (2, 8, 40, 50)
+    step = np.where(np.arange(np.prod(shape)) // 256 % 2, 1.1, 7.7).reshape(shape)
+    ramp = np.linspace(-5, 9, int(np.prod(shape))).reshape(shape)
+    far = sample(shape)
+    far.flat[:: far.size // 3] = 1e6
+    for x in (step, ramp, far):
+        check(method, (x + shift).astype(np.float32), layout)
+
+
+def test_eval_does_not_cancel():
+    """Pitfall 7: x = 1e4 + {0, 1, 2, 3}e-3 about a mean of 1e4, where a folded affine step returns 0.117 for 0."""
+    x = (1e4 + np.array([[0, 1, 2, 3]]).T * 1e-3).astype(np.float32)
+    y = normcy.batch_norm(x, np.array([1e4], np.float32), np.array([1e-6], np.float32), eps=0)
+    assert y[0, 0] == 0
+    np.testing.assert_allclose(y, (x.astype(np.float64) - 1e4) / np.sqrt(np.float32(1e-6).astype(np.float64)), rtol=3e-7)
+
+
+@own_statistics
+@every_layout
+@pytest.mark.parametrize("scale", [1e30, 1e37, 2.0**100, 1e19])
+def test_huge(method, layout, scale):
+    """Pitfall 9: above 1.8e19 the variance overflows float32."""
+    check(method, sample(SHAPES[layout]) * np.float32(scale), layout)
+    check(method, sample(SHAPES[layout], mean=4) * np.float32(scale), layout)
+
+
+@own_statistics
+@every_layout
+def test_largest_of_both_signs(method, layout):
+    x = np.where(sample(SHAPES[layout]) > 0, np.float32(3e38), np.float32(-3e38))
+    check(method, x, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("scale", [1e-25, 1e-38, 1e-43])
+@pytest.mark.parametrize("eps", [0, 1e-30, 1e-80])
+def test_tiny(layout, scale, eps):
+    """Below 1e-19 the variance underflows float32, which a small eps does not hide."""
+    for mean in (0, 3):
+        x = (sample(SHAPES[layout], mean=mean) * scale).astype(np.float32)
+        for method in OWN_STATISTICS:
+            if method.name != "batch_train" or eps > 0:
+                check(method, x, layout, eps=eps)
+
+
+def test_scales_side_by_side():
+    """A slot in trouble is rescued without a change to the bits of its neighbours."""
+    x = sample((4, 8, 9, 9))
+    y = normcy.instance_norm(x, eps=0)
+    z = x.copy()
+    z[1, 3] *= np.float32(1e30)
+    z[2, 0] *= np.float32(1e-30)
+    for layout, view in (("NCHW", z), ("NHWC", np.ascontiguousarray(np.moveaxis(z, 1, -1)))):
+        plain = normcy.instance_norm(x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1)), layout=layout, eps=0)
+        mixed = normcy.instance_norm(view, layout=layout, eps=0)
+        if layout == "NHWC":
+            plain, mixed = np.moveaxis(plain, -1, 1), np.moveaxis(mixed, -1, 1)
+        untouched = np.ones((4, 8), bool)
+        untouched[1, 3] = untouched[2, 0] = False
+        assert same_bits(plain[untouched], mixed[untouched])
+        np.testing.assert_allclose(mixed[1, 3], y[1, 3], atol=2e-6)
+
+
+def slots_of(method, x, layout):
+    """An array that numbers the slot of every element."""
+    n, c = np.indices(x.shape)[0], np.indices(x.shape)[1 if layout == "NCHW" else -1]
+    channels = x.shape[1 if layout == "NCHW" else -1]
+    position = np.arange(x[0].size // channels)
+    position = position.reshape(x.shape[2:] if layout == "NCHW" else (*x.shape[1:-1], 1))
+    position = np.broadcast_to(position, x.shape)
+    return {
+        "batch_train": c,
+        "batch_eval": np.arange(x.size).reshape(x.shape),
+        "instance": n * channels + c,
+        "group_1": n,
+        "group_some": n * channels + c // (channels // (channels // 2)),
+        "group_all": n * channels + c,
+        "layer2d": n * 10000 + position,
+        "layer_last": np.arange(x.size).reshape(x.shape) // x.shape[-1],
+        "layer_chw": n,
+        "rms_last": np.arange(x.size).reshape(x.shape) // x.shape[-1],
+    }[method.name]
+
+
+@every_method
+@every_layout
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_not_finite_stays_in_its_slot(method, layout, bad):
+    """Pitfall 10: and there it gives what the reference gives."""
+    x = sample(SHAPES[layout])
+    clean = method.call(normcy, x, layout)
+    x2 = x.copy()
+    x2[1, 2, 3, 4] = bad
+    with np.errstate(all="ignore"):
+        if method.name == "batch_eval":  # whose random statistics follow the input's mean
+            y = normcy.batch_norm(x2, np.zeros(8, np.float32), np.ones(8, np.float32), layout=layout)
+            clean = normcy.batch_norm(x, np.zeros(8, np.float32), np.ones(8, np.float32), layout=layout)
+            expected = normcy.reference.batch_norm(x2, np.zeros(8, np.float32), np.ones(8, np.float32), layout=layout)
+        else:
+            y, expected = method.call(normcy, x2, layout), method.call(normcy.reference, x2, layout)
+    slots = slots_of(method, x, layout)
+    elsewhere = slots != slots[1, 2, 3, 4]
+    assert same_bits(y[elsewhere], clean[elsewhere])
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
+    np.testing.assert_array_equal(np.isinf(y), np.isinf(expected))
+
+
+@own_statistics
+@every_layout
+@pytest.mark.parametrize("value", [0.0, 5.0, -3.3333333, 1e10, 1e-20])
+def test_constant(method, layout, value):
+    """A constant slot has variance exactly 0: the result is the bias, to the bit."""
+    x = np.full({"NCHW": (2, 8, 17, 19), "NHWC": (2, 17, 19, 8)}[layout], value, np.float32)
+    kw = parameters(method, x, layout)
+    if not method.has_bias:
+        check(method, x, layout)
+        return
+    where = layout if method.weights == "channel" else "trailing"
+    expected = np.broadcast_to(against(x, kw["bias"], where), x.shape).astype(np.float32)
+    assert same_bits(method.call(normcy, x, layout, **kw), expected)
+
+
+@every_method
+@every_layout
+@pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 0, 5), (2, 4, 5, 0), (0, 0, 2), (2, 0)], ids=str)
+def test_empty(method, layout, shape):
+    """Pitfall 10: an empty array comes back empty."""
+    if method.name.startswith("group") and 0 in shape[1:2] + shape[-1:]:
+        shape = (0, 4, 3)
+    x = np.empty(shape, np.float32)
+    if len(shape) >= method.min_rank:
+        if method.name == "batch_eval":
+            c = shape[1 if layout == "NCHW" else -1]
+            y = normcy.batch_norm(x, np.zeros(c, np.float32), np.ones(c, np.float32), layout=layout)
+        else:
+            y = method.call(normcy, x, layout)
+        assert y.shape == shape
+        assert y.dtype == np.float32
+
+
+def test_empty_batch_leaves_running_statistics():
+    mean, var = np.full(3, 2, np.float32), np.full(3, 4, np.float32)
+    normcy.batch_norm(np.empty((0, 3, 5), np.float32), mean, var, training=True)
+    normcy.instance_norm(np.empty((0, 3, 5), np.float32), mean, var)
+    assert mean.tolist() == [2, 2, 2]
+    assert var.tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: normcy.batch_norm(x, None, None, training=True),
+    lambda x: normcy.instance_norm(x),
+    lambda x: normcy.group_norm(x, 3),
+], ids=["batch", "instance", "group"])  # fmt: skip
+def test_one_value_a_channel(call):
+    """Pitfall 10: nothing to take statistics of."""
+    with pytest.raises(ValueError, match="x: expected more than one value"):
+        call(np.ones((1, 3, 1), np.float32))
+
+
+def test_two_samples_of_one_value_a_group():
+    """As in PyTorch, which only looks at the whole batch: the result is the bias."""
+    x = sample((2, 4, 1))
+    assert not normcy.group_norm(x, 4).any()
+
+
+def test_long_reduction():
+    """Pitfall 8: the mean of a (3e6, 2) array, off by 7.7e-4 where float32 sums run naively."""
+    x = np.random.default_rng(0).uniform(250, 320, (3_000_000, 2)).astype(np.float32)
+    mean, var = normcy.moments(x, 0)
+    np.testing.assert_allclose(mean, x.mean(0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(var, x.var(0, dtype=np.float64), rtol=1e-8)
+
+
+@every_layout
+def test_caller_flushes_denormals(layout):
+    """A thread in flush-to-zero mode (as torch.set_flush_denormal sets it) gets the same bits, and keeps its mode."""
+    torch = pytest.importorskip("torch", reason="needs torch to set the mode")
+    x = (sample(SHAPES[layout]) * 1e-41).astype(np.float32)
+    expected = normcy.instance_norm(x, eps=0, layout=layout)
+    assert torch.set_flush_denormal(True)
+    try:
+        y = normcy.instance_norm(x, eps=0, layout=layout)
+        assert float(torch.tensor(1e-41) * 1) == 0
+    finally:
+        torch.set_flush_denormal(False)
+    assert same_bits(y, expected)
