@@ -1,0 +1,265 @@
+"""Views, memory orders, out= and overlap; and one clear error for everything else, with nothing written."""
+
+import numpy as np
+import pytest
+
+import normcy
+from methods import METHODS, assert_close, bound, check, every_layout, every_method, parameters, same_bits, sample
+
+SHAPE = (4, 6, 10, 12)
+
+
+def misaligned(x):
+    raw = np.empty(x.nbytes + 1, np.uint8)
+    y = raw[1:].view(np.float32).reshape(x.shape)
+    y[...] = x
+    return y
+
+
+def views(x):
+    """Arrays of the same values that are laid out in every other way."""
+    wide = np.full((*x.shape[:-1], x.shape[-1] * 2), 99, np.float32)
+    wide[..., ::2] = x
+    yield "strided", wide[..., ::2]
+    yield "fortran", np.asfortranarray(x)
+    yield "reversed", np.ascontiguousarray(x[::-1, ..., ::-1])[::-1, ..., ::-1]
+    yield "misaligned", misaligned(x)
+    yield "swapped", np.ascontiguousarray(x.swapaxes(2, 3)).swapaxes(2, 3)
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    yield "read-only", read_only
+
+
+@every_method
+@every_layout
+def test_views(method, layout):
+    """A view gives the bits of the contiguous array and is not written."""
+    x = sample(SHAPE, mean=3)
+    kw = parameters(method, x, layout)
+    expected = method.call(normcy, x, layout, **kw)
+    for name, view in views(x):
+        before = view.copy()
+        assert same_bits(np.ascontiguousarray(method.call(normcy, view, layout, **kw)), expected), name
+        assert np.array_equal(view, before)
+
+
+CHANNEL_METHODS = [m for m in METHODS if m.weights == "channel"]
+
+
+@pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("shape", [(3, 5, 20), (3, 5, 9, 8), (2, 5, 3, 4, 6)], ids=str)
+def test_channels_last_memory(method, shape):
+    """An NHWC array seen as NCHW runs the channels-last kernel, and the result has that memory order."""
+    nhwc = sample((shape[0], *shape[2:], shape[1]))
+    nchw = np.moveaxis(nhwc, -1, 1)
+    kw = parameters(method, nhwc, "NHWC")
+    a, b = method.call(normcy, nhwc, "NHWC", **kw), method.call(normcy, nchw, "NCHW", **kw)
+    assert b.shape == nchw.shape
+    assert b.strides == nchw.strides
+    assert same_bits(np.ascontiguousarray(np.moveaxis(b, 1, -1)), a)
+    full = {k: np.ascontiguousarray(np.broadcast_to(v, nhwc.shape)) for k, v in kw.items()}
+    c = method.call(normcy, nhwc, "NHWC", **full)
+    d = method.call(normcy, nchw, "NCHW", **{k: np.ascontiguousarray(np.moveaxis(v, -1, 1)) for k, v in full.items()})
+    assert same_bits(np.ascontiguousarray(np.moveaxis(d, 1, -1)), c)
+
+
+@pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
+def test_layouts_agree(method):
+    """NCHW(x) against NHWC(x transposed): two kernels, one bound each."""
+    x = sample((5, 7, 11, 13), mean=10)
+    check(method, x, "NCHW")
+    check(method, np.ascontiguousarray(np.moveaxis(x, 1, -1)), "NHWC")
+
+
+@every_method
+@every_layout
+def test_out(method, layout):
+    """out= takes any memory order and is returned; in place gives the same bits."""
+    x = sample(SHAPE)
+    kw = parameters(method, x, layout)
+    expected = method.call(normcy, x, layout, **kw)
+    for name, view in views(np.zeros(SHAPE, np.float32)):
+        if name != "read-only":
+            assert method.call(normcy, x, layout, out=view, **kw) is view
+            assert same_bits(np.ascontiguousarray(view), expected), name
+    for name, view in views(x):
+        if name != "read-only":
+            assert method.call(normcy, view, layout, out=view, **kw) is view
+            assert same_bits(np.ascontiguousarray(view), expected), name
+
+
+@every_method
+@every_layout
+def test_batch_invariance(method, layout):
+    """A sample's result has the same bits alone and in a batch."""
+    for shape in (SHAPE, (40, 6, 70, 30)):
+        x = sample(shape)
+        kw = parameters(method, x, layout)
+        if method.name == "batch_eval":
+            x -= x.mean(dtype=np.float64).astype(np.float32)
+            c = x.shape[1 if layout == "NCHW" else -1]
+            stats = np.linspace(-1, 1, c, dtype=np.float32), np.linspace(1, 2, c, dtype=np.float32)
+            whole = normcy.batch_norm(x, *stats, layout=layout, **kw)
+            parts = [normcy.batch_norm(x[i : i + 1], *stats, layout=layout, **kw) for i in range(len(x))]
+        elif method.per_sample:
+            whole = method.call(normcy, x, layout, **kw)
+            parts = [method.call(normcy, x[i : i + 1], layout, **kw) for i in range(len(x))]
+        else:
+            continue
+        assert same_bits(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
+@every_layout
+@pytest.mark.parametrize("kinds", [("c", None), (None, "c"), ("nc", "nc"), ("full", "full"), ("c", "nc"), ("c", "full"),
+                                   ("full", "c"), ("nc", "full"), ("full", None), (None, "full"), ("full", "nc")], ids=str)  # fmt: skip
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_parameter_shapes(method, layout, kinds, offset):
+    """weight and bias of (C,), (N, C) or x's shape in every combination, and (1 + weight)."""
+    for shape in (SHAPE, (3, 5, 7), (70, 4, 30, 20)):
+        if len(shape) < method.min_rank:
+            continue
+        x = sample(shape, mean=1)
+        c = x.shape[1 if layout == "NCHW" else -1]
+        g = np.random.default_rng(5)
+        shapes = {"c": (c,), "nc": (shape[0], c), "full": shape}
+        kw = {k: g.standard_normal(shapes[v], np.float32) for k, v in zip(("weight", "bias"), kinds) if v}
+        y = method.call(normcy, x, layout, weight_offset=offset, **kw)
+        r = method.call(normcy.reference, x, layout, weight_offset=offset, **kw)
+        xhat = method.call(normcy.reference, x, layout)
+        w = 1.0 if "weight" not in kw else np.abs(expand(kw["weight"], x, layout) + offset)
+        b = 0.0 if "bias" not in kw else np.abs(expand(kw["bias"], x, layout))
+        extra = 1.0 if offset and "full" in kinds else 0.0  # 1 + weight is rounded once more where it does not fold
+        assert_close(y, r, (5 + extra) * 2.0**-24 * (w * np.maximum(1, np.abs(xhat)) + b))
+        strided = {k: np.repeat(v, 2, axis=-1)[..., ::2] for k, v in kw.items()}
+        assert same_bits(method.call(normcy, x, layout, weight_offset=offset, **strided), y)
+
+
+def expand(v, x, layout):
+    v = v.astype(np.float64)
+    if v.shape == x.shape:
+        return v
+    v = v if v.ndim == 2 else v[None]
+    ones = (1,) * (x.ndim - 2)
+    return v.reshape(v.shape + ones) if layout == "NCHW" else v.reshape(v.shape[0], *ones, v.shape[1])
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 16), (4, 33), (2, 3, 4, 40)], ids=str)
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_layer_norm_parameters_per_sample(shape, offset):
+    """AdaLN: one set of parameters for each sample."""
+    x = sample(shape)
+    g = np.random.default_rng(2)
+    w, b = g.standard_normal((2, shape[0], shape[-1])).astype(np.float32)
+    method = next(m for m in METHODS if m.name == "layer_last")
+    y = normcy.layer_norm(x, shape[-1], w, b, weight_offset=offset)
+    for n in range(shape[0]):
+        assert same_bits(normcy.layer_norm(x[n : n + 1], shape[-1], w[n], b[n], weight_offset=offset)[0], y[n])
+        assert_close(y[n], normcy.reference.layer_norm(x[n], shape[-1], w[n], b[n], weight_offset=offset),
+                     bound(method, x[n : n + 1], "NCHW", w[n] + np.float32(offset), b[n], units=6)[0])  # fmt: skip
+    z = normcy.rms_norm(x, shape[-1], w)
+    assert all(same_bits(normcy.rms_norm(x[n], shape[-1], w[n]), z[n]) for n in range(shape[0]))
+
+
+def test_memmap(tmp_path):
+    x = np.memmap(tmp_path / "x", np.float32, "w+", shape=(8, 64))
+    x[...] = sample((8, 64))
+    y = normcy.layer_norm(x, 64)
+    assert type(y) is np.ndarray
+    assert same_bits(y, normcy.layer_norm(np.array(x), 64))
+    assert normcy.layer_norm(x, 64, out=x) is x
+    assert same_bits(np.array(x), y)
+
+
+X = sample((4, 6, 10))
+C6, C5 = np.ones(6, np.float32), np.ones(5, np.float32)
+
+
+class Subclass(np.ndarray):
+    pass
+
+
+def overlapping():
+    buffer = np.zeros(300, np.float32)
+    return buffer[:240].reshape(4, 6, 10), buffer[60:].reshape(4, 6, 10)
+
+
+WRONG = [
+    ("list", lambda: normcy.layer_norm([1.0, 2.0], 2), TypeError, "x: expected a float32 numpy.ndarray, got list"),
+    ("float64", lambda: normcy.layer_norm(np.ones(3), 3), TypeError, "x: expected dtype float32 in native byte order, got shape (3,) and dtype float64"),
+    ("float16", lambda: normcy.rms_norm(np.ones(3, np.float16), 3), TypeError, "x: expected dtype float32"),
+    ("byte order", lambda: normcy.rms_norm(np.ones(3, ">f4"), 3), TypeError, "dtype >f4"),
+    ("object", lambda: normcy.group_norm(np.ones((1, 2, 3), object), 1), TypeError, "x: expected dtype float32"),
+    ("masked", lambda: normcy.instance_norm(np.ma.ones((1, 2, 3), np.float32)), TypeError, "x: expected a float32 numpy.ndarray, got MaskedArray of shape"),
+    ("subclass", lambda: normcy.layer_norm(X.view(Subclass), 10), TypeError, "got Subclass of shape"),
+    ("None", lambda: normcy.layer_norm2d(None), TypeError, "x: expected a float32 numpy.ndarray, got NoneType"),
+    ("rank 1", lambda: normcy.instance_norm(C6), ValueError, "x: expected an array of rank 2 or more, (N, C, ...), got shape (6,)"),
+    ("rank 0", lambda: normcy.batch_norm(np.array(3, np.float32), None, None, training=True), ValueError, "x: expected an array of rank 2"),
+    ("layout", lambda: normcy.instance_norm(X, layout="nchw"), ValueError, 'layout: expected "NCHW" (channels at axis 1) or "NHWC" (channels last), got \'nchw\''),
+    ("weight shape", lambda: normcy.instance_norm(X, weight=C5), ValueError, "weight: expected shape (6,), one value a channel, (4, 6), one a sample and channel, or that of x, (4, 6, 10); got (5,)"),
+    ("bias dtype", lambda: normcy.instance_norm(X, bias=np.ones(6)), TypeError, "bias: expected dtype float32"),
+    ("LN weight shape", lambda: normcy.layer_norm(X, 10, C6), ValueError, "weight: expected shape (10,) or (4, 10), one set a sample; got (6,)"),
+    ("LN whole weight", lambda: normcy.layer_norm(C6, 6, C5), ValueError, "weight: expected shape (6,); got (5,)"),
+    ("LN shape", lambda: normcy.layer_norm(X, (6, 9)), ValueError, "normalized_shape: expected one or more of the last axes of x, of shape (4, 6, 10); got (6, 9)"),
+    ("LN shape empty", lambda: normcy.layer_norm(X, ()), ValueError, "normalized_shape: expected one or more"),
+    ("LN shape long", lambda: normcy.layer_norm(C6, (1, 6)), ValueError, "normalized_shape: expected one or more"),
+    ("LN shape type", lambda: normcy.layer_norm(X, "10"), TypeError, "normalized_shape: expected an int or a sequence of ints, got '10'"),
+    ("eps_mode", lambda: normcy.layer_norm(X, 10, eps_mode="in"), ValueError, 'eps_mode: expected "inside_sqrt" or "outside_sqrt", got \'in\''),
+    ("eps type", lambda: normcy.layer_norm(X, 10, eps="tiny"), TypeError, "eps: expected a number, got str"),
+    ("eps None", lambda: normcy.layer_norm(X, 10, eps=None), TypeError, "eps: expected a number, got NoneType"),
+    ("BN eps training", lambda: normcy.batch_norm(X, None, None, training=True, eps=0), ValueError, "eps: expected a positive number in training, got 0.0"),
+    ("BN eps eval", lambda: normcy.batch_norm(X, C6, C6, eps=-1), ValueError, "eps: expected a number >= 0, got -1.0"),
+    ("groups", lambda: normcy.group_norm(X, 4), ValueError, "num_groups: expected a positive divisor of the 6 channels, got 4"),
+    ("no group", lambda: normcy.group_norm(X, 0), ValueError, "num_groups: expected a positive divisor"),
+    ("groups type", lambda: normcy.group_norm(X, 2.0), TypeError, "num_groups: expected an int, got float"),
+    ("eval without statistics", lambda: normcy.batch_norm(X, None, None), ValueError, "running_mean, running_var: expected two arrays"),
+    ("IN without statistics", lambda: normcy.instance_norm(X, use_input_stats=False), ValueError, "running_mean, running_var: expected two arrays"),
+    ("one statistic", lambda: normcy.batch_norm(X, C6, None, training=True), ValueError, "running_var: expected an array, as running_mean is given, got None"),
+    ("running shape", lambda: normcy.batch_norm(X, C5, C5), ValueError, "running_mean: expected shape (6,), one value a channel, got (5,)"),
+    ("running rank", lambda: normcy.batch_norm(X, C6, C6.reshape(1, 6)), ValueError, "running_var: expected shape (6,), one value a channel, got (1, 6)"),
+    ("running alias", lambda: (lambda v: normcy.batch_norm(X, v, v, training=True))(C6.copy()), ValueError, "running_mean: shares memory with running_var"),
+    ("running is weight", lambda: (lambda v: normcy.batch_norm(X, v, C6.copy(), v, training=True))(C6.copy()), ValueError, "running_mean: shares memory with weight"),
+    ("momentum", lambda: normcy.batch_norm(X, None, None, training=True, momentum=None), TypeError, "momentum: expected a number, got NoneType"),
+    ("out shape", lambda: normcy.layer_norm(X, 10, out=C6), ValueError, "out: expected the shape of x, (4, 6, 10), got (6,)"),
+    ("out dtype", lambda: normcy.layer_norm(X, 10, out=np.empty(X.shape)), TypeError, "out: expected dtype float32"),
+    ("out broadcast", lambda: normcy.layer_norm(X, 10, out=np.lib.stride_tricks.as_strided(np.zeros(10, np.float32), X.shape, (0, 0, 4))), ValueError, "out: expected an array whose elements are distinct"),
+    ("out overlaps", lambda: (lambda p: normcy.layer_norm(p[0], 10, out=p[1]))(overlapping()), ValueError, "out: overlaps x in memory without being exactly x"),
+    ("out transposed", lambda: (lambda x: normcy.layer_norm(x, 5, out=x.T))(np.ones((5, 5), np.float32)), ValueError, "out: overlaps x in memory"),
+    ("out is weight", lambda: (lambda w: normcy.instance_norm(X, weight=w, out=w))(X.copy()), ValueError, "out: shares memory with weight"),
+    ("axes", lambda: normcy.moments(X, 3), ValueError, "axes: expected distinct axes of an array of rank 3, got 3"),
+    ("axes twice", lambda: normcy.moments(X, (0, -3)), ValueError, "axes: expected distinct axes"),
+    ("axes type", lambda: normcy.moments(X, 1.5), TypeError, "axes: expected an int, a sequence of ints or None, got 1.5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+def test_errors(call, kind, message):
+    """What came, what was expected, by the argument's name."""
+    with pytest.raises(kind) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+def read_only(a):
+    a.flags.writeable = False
+    return a
+
+
+def test_errors_write_nothing():
+    out, mean, var = np.full(X.shape, 7, np.float32), np.full(6, 2, np.float32), np.full(6, 3, np.float32)
+    for wrong in (
+        dict(weight=C5),
+        dict(eps=-1.0),
+        dict(layout="CHWN"),
+        dict(bias=C6.astype(np.float64)),
+        dict(momentum="fast"),
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            normcy.batch_norm(X, mean, var, **{"training": True, "out": out, **wrong})
+    with pytest.raises(ValueError, match="running_var: expected a writeable array"):
+        normcy.batch_norm(X, mean, read_only(var.copy()), training=True, out=out)
+    with pytest.raises(ValueError, match="out: expected a writeable array"):
+        normcy.batch_norm(X, mean, var, training=True, out=read_only(out.copy()))
+    assert np.all(out == 7)
+    assert np.all(mean == 2)
+    assert np.all(var == 3)
