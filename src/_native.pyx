@@ -40,6 +40,10 @@ cdef extern from "kernels.h" nogil:
         NORMCY_LANES
         NORMCY_BLOCK
         NORMCY_RUN
+    ctypedef enum normcy_about:
+        NORMCY_ABOUT_ZERO
+        NORMCY_ABOUT_MEAN
+        NORMCY_EXACT
     ctypedef struct normcy_spread:
         double count, correction, eps
         bint outside_sqrt, zero_guard
@@ -58,8 +62,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct normcy_kernels:
         const char *isa
         void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
-                          ptrdiff_t stride, bint centred, float scale, double *mean, double *m2) noexcept nogil
-        void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, bint centred,
+                          ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2) noexcept nogil
+        void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
                           const float *scale, double *mean, double *m2) noexcept nogil
         void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
                    const double *m2_b) noexcept nogil

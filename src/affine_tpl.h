@@ -9,77 +9,104 @@
 
 #include "vec.h"
 
+enum element_stage { NO_ELEMENT, SHARED_ELEMENT, OWN_ELEMENT }; /* one weight and bias for all rows, or one a row */
+
 typedef struct {
     int by_col, scaled, element, offset; /* compile-time constants once inlined */
 } affine_kind;
+
+enum {
+    BAND = 4,        /* rows done together: what they share is loaded once */
+    LONG_ROW = 2048, /* floats from which rows, often a power of two apart, only push each other out of L1 */
+};
 
 typedef struct {
     vf hi, a, b, scale;
 } vec_coef;
 
-/* Where an operand's vectors for one row come from: its own memory, or sixteen copies of one value. */
 typedef struct {
-    const float *p;
-    ptrdiff_t step;
-    float same[NORMCY_LANES];
+    const float *p; /* one value a column, or NULL */
+    vf same;        /* the value of the whole row */
 } row_operand;
 
-INLINE void open_row(row_operand *o, const normcy_operand *from, ptrdiff_t i, float absent) {
-    const float *p = from->p ? from->p + i * from->row : NULL;
-    o->step = p && from->step;
-    o->p = o->step ? p : o->same;
-    if (!o->step)
-        for (int k = 0; k < NORMCY_LANES; k++) o->same[k] = p ? *p : absent;
+INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absent) {
+    const float *p = from->p ? from->p + i * from->row : &absent;
+    int step = from->p && from->step;
+    return (row_operand){step ? p : NULL, step ? (vf){0} : set1(*p)};
 }
 
 INLINE vf part_of(const float *p, int n) {
     return n == W ? load(p) : load_part(p, n);
 }
 
-INLINE vec_coef coef_at(const normcy_coef *c, ptrdiff_t at, int n, affine_kind kind) {
-    vec_coef v = {part_of(c->hi + at, n), part_of(c->a + at, n), part_of(c->b + at, n), {0}};
-    if (kind.scaled) v.scale = part_of(c->scale + at, n);
+INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
+    return o->p ? part_of(o->p + j, n) : o->same;
+}
+
+INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, affine_kind kind) {
+    vec_coef v = {part_of(c->hi + j, n), part_of(c->a + j, n), part_of(c->b + j, n), {0}};
+    if (kind.scaled) v.scale = part_of(c->scale + j, n);
     return v;
 }
 
-INLINE vec_coef coef_all(const normcy_coef *c, ptrdiff_t i, affine_kind kind) {
+INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, affine_kind kind) {
     vec_coef v = {set1(c->hi[i]), set1(c->a[i]), set1(c->b[i]), {0}};
     if (kind.scaled) v.scale = set1(c->scale[i]);
     return v;
 }
 
-INLINE vf affine(vf x, vec_coef c, vf weight, vf offset, vf bias, affine_kind kind) {
+INLINE vf affine(vf x, vec_coef c, vf weight, vf bias, affine_kind kind) {
     if (kind.scaled) x *= c.scale;
     if (!kind.element) return (x - c.hi) * c.a + c.b;
-    if (kind.offset) weight += offset;
     return (x - c.hi) * (c.a * weight) + (c.b * weight + bias);
+}
+
+/* Columns j to j + n, n <= W, of a band. */
+INLINE void affine_step(const float *x, float *y, int rows, ptrdiff_t j, int n, ptrdiff_t stride,
+                        const normcy_coef *coef, const vec_coef *c, const row_operand *w, const row_operand *b,
+                        vf offset, affine_kind kind) {
+    vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : c[0];
+    vf weight = offset, bias = offset;
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        if (kind.element == OWN_ELEMENT || (kind.element && r == 0)) {
+            weight = operand_at(&w[r], j, n);
+            if (kind.offset) weight += offset;
+            bias = operand_at(&b[r], j, n);
+        }
+        vf v = affine(part_of(x + r * stride + j, n), kind.by_col ? here : c[r], weight, bias, kind);
+        if (n == W)
+            store(y + r * stride + j, v);
+        else
+            store_part(y + r * stride + j, v, n);
+    }
+}
+
+/* Rows i to i + rows, of which x and y are the first. */
+INLINE void affine_band(const float *x, float *y, int rows, ptrdiff_t i, ptrdiff_t cols, ptrdiff_t stride,
+                        const normcy_coef *coef, const normcy_element *element, affine_kind kind) {
+    vf offset = kind.offset ? set1(element->offset) : (vf){0};
+    vec_coef c[BAND];
+    row_operand w[BAND], b[BAND];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        if (!kind.by_col) c[r] = coef_of_row(coef, i + r, kind);
+        if (kind.element) {
+            w[r] = open_row(&element->weight, i + r, 1);
+            b[r] = open_row(&element->bias, i + r, 0);
+        }
+    }
+    ptrdiff_t j = 0;
+    for (; j + W <= cols; j += W) affine_step(x, y, rows, j, W, stride, coef, c, w, b, offset, kind);
+    if (j < cols) affine_step(x, y, rows, j, (int)(cols - j), stride, coef, c, w, b, offset, kind);
 }
 
 INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                          const normcy_coef *coef, const normcy_element *element, affine_kind kind) {
-    vf offset = kind.offset ? set1(element->offset) : (vf){0};
-    for (ptrdiff_t i = 0; i < rows; i++, x += stride, y += stride) {
-        vec_coef c;
-        row_operand w, b;
-        if (!kind.by_col) c = coef_all(coef, i, kind);
-        if (kind.element) {
-            open_row(&w, &element->weight, i, 1);
-            open_row(&b, &element->bias, i, 0);
-        }
-        ptrdiff_t j = 0;
-        for (; j + W <= cols; j += W) {
-            if (kind.by_col) c = coef_at(coef, j, W, kind);
-            vf weight = kind.element ? load(w.p + j * w.step) : c.a;
-            vf bias = kind.element ? load(b.p + j * b.step) : c.a;
-            store(y + j, affine(load(x + j), c, weight, offset, bias, kind));
-        }
-        int n = (int)(cols - j);
-        if (!n) continue;
-        if (kind.by_col) c = coef_at(coef, j, n, kind);
-        vf weight = kind.element ? load_part(w.p + j * w.step, n) : c.a;
-        vf bias = kind.element ? load_part(b.p + j * b.step, n) : c.a;
-        store_part(y + j, affine(load_part(x + j, n), c, weight, offset, bias, kind), n);
-    }
+    ptrdiff_t i = 0, banded = kind.by_col || cols < LONG_ROW ? rows : 0;
+    for (; i + BAND <= banded; i += BAND)
+        affine_band(x + i * stride, y + i * stride, BAND, i, cols, stride, coef, element, kind);
+    for (; i < rows; i++) affine_band(x + i * stride, y + i * stride, 1, i, cols, stride, coef, element, kind);
 }
 
 #define AFFINE(by_col, scaled, element_, offset)                                                                       \
@@ -88,17 +115,20 @@ INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t col
 #define AFFINE_VARIANTS(name, by_col)                                                                                  \
     static void name(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,                       \
                      const normcy_coef *coef, const normcy_element *element) {                                         \
+        int shared = element && element->weight.row == 0 && element->bias.row == 0;                                    \
         int offset = element && element->weight.p && element->offset != 0;                                             \
         if (coef->scale && element)                                                                                    \
-            AFFINE(by_col, 1, 1, offset);                                                                              \
+            AFFINE(by_col, 1, OWN_ELEMENT, offset);                                                                    \
         else if (coef->scale)                                                                                          \
-            AFFINE(by_col, 1, 0, 0);                                                                                   \
+            AFFINE(by_col, 1, NO_ELEMENT, 0);                                                                          \
         else if (offset)                                                                                               \
-            AFFINE(by_col, 0, 1, 1);                                                                                   \
+            AFFINE(by_col, 0, OWN_ELEMENT, 1);                                                                         \
+        else if (shared)                                                                                               \
+            AFFINE(by_col, 0, SHARED_ELEMENT, 0);                                                                      \
         else if (element)                                                                                              \
-            AFFINE(by_col, 0, 1, 0);                                                                                   \
+            AFFINE(by_col, 0, OWN_ELEMENT, 0);                                                                         \
         else                                                                                                           \
-            AFFINE(by_col, 0, 0, 0);                                                                                   \
+            AFFINE(by_col, 0, NO_ELEMENT, 0);                                                                          \
     }
 
 AFFINE_VARIANTS(affine_rows, 0)

@@ -33,7 +33,7 @@ cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, p
     """Moments of the j-th chunk of rows of a panel's columns; returns its number of rows."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row)
-    job.k.moments_cols(job.x + (panel * rows + row) * p.cols + left, height, width, p.cols, job.centred, scale,
+    job.k.moments_cols(job.x + (panel * rows + row) * p.cols + left, height, width, p.cols, job.about, scale,
                        mean, m2)
     return height
 
@@ -67,11 +67,11 @@ cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdi
     if job.plan.group > 1:
         merge_groups(job, width, s)
     s.scaled = False
-    if job.k.spread(width, s.mean, s.m2, &job.how, s.rstd):
+    if job.k.spread(width, s.mean, s.m2, &job.how, s.rstd) and job.about != NORMCY_EXACT:
         for i in range(width):
             s.scale[i] = 1
             if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
-                s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count, &job.how)
+                s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
                 s.scaled = s.scaled or s.scale[i] != 1
     if s.scaled:
         slots_of_cols(job, c, panel, left, width, s.scale, w)

@@ -16,7 +16,7 @@ cdef struct Job:
     Plan plan
     const float *x
     float *y                # NULL: statistics only
-    bint centred
+    normcy_about about
     normcy_spread how
     Operand weight, bias
     double offset
@@ -60,13 +60,14 @@ cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     return c
 
 
-cdef float rescue_scale(double mean, double m2, double n, const normcy_spread *how) noexcept nogil:
+cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
     """The power of two that brings an abnormal slot into range; 1 where its moments stand as they are."""
     if not (m2 / n < 2.0 ** 124) or not fabs(mean) < HUGE_VAL:
         return <float>(2.0 ** -70)
     if fabs(mean) >= 2.0 ** 100:
         return 0.25
-    return <float>(2.0 ** 100) if fabs(mean) < 2.0 ** -16 else 1
+    # Underflow takes small values all round: beside a larger mean, float32 has no variance this small but 0.
+    return <float>(2.0 ** 100) if m2 / n < 2.0 ** -100 and fabs(mean) < 2.0 ** -16 else 1
 
 
 cdef inline void unscale(float scale, double *mean, double *m2) noexcept nogil:

@@ -22,6 +22,13 @@ enum {
     NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
 };
 
+/* What moments are taken about, and how. */
+typedef enum {
+    NORMCY_ABOUT_ZERO, /* sums of squares (RMSNorm): mean is 0 */
+    NORMCY_ABOUT_MEAN, /* block-wise Welford with float32 blocks: as good as float32 results can show */
+    NORMCY_EXACT,      /* every value in float64, for statistics that outlive the call; half as fast */
+} normcy_about;
+
 /* How a sum of squares becomes 1 / std. */
 typedef struct {
     double count;      /* values in a slot */
@@ -53,15 +60,15 @@ typedef struct {
 typedef struct {
     const char *isa;
 
-    /* Moments of `slots` slots, each a rows x cols panel, `slot_stride` floats apart, about their mean
-     * (centred) or about zero. Values are multiplied by `scale`, a power of two, on the way in.
+    /* Moments of `slots` slots, each a rows x cols panel, `slot_stride` floats apart. Values are multiplied by
+     * `scale`, a power of two, on the way in.
      * Writes mean[k] and m2[k], the sum of squared deviations. */
     void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
-                         ptrdiff_t stride, int centred, float scale, double *mean, double *m2);
+                         ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2);
 
     /* The same with a slot for each column; `scale` has a value a column, or is NULL. mean and m2 have room for
      * `cols` rounded up to NORMCY_LANES. */
-    void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int centred,
+    void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
                          const float *scale, double *mean, double *m2);
 
     /* Chan's merge of `count` pairs of moments: (n, mean, m2) takes in (n_b, mean_b, m2_b). */

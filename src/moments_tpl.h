@@ -6,6 +6,7 @@
  * (B) Blocks join in float64 as sums about the slot's first value k: with d = m - k, s1 += r + n d and
  *     s2 += q + d (2 r + n d). That needs no division a block, and all lanes share k, so they add up in a fixed tree.
  * (C) About zero instead of the mean (RMSNorm) there is nothing to cancel: s2 += sum(x^2).
+ * (D) Exact: every x - k is taken, squared and added in float64, without blocks.
  */
 #ifndef NORMCY_MOMENTS_TPL_H
 #define NORMCY_MOMENTS_TPL_H
@@ -13,7 +14,8 @@
 #include "vec.h"
 
 typedef struct {
-    int centred, scaled; /* compile-time constants once inlined */
+    normcy_about about;
+    int scaled; /* both are compile-time constants once inlined */
 } moments_kind;
 
 typedef struct {
@@ -34,6 +36,16 @@ INLINE void join(vd *s1, vd *s2, vd r, vd q, vd n, vd d) {
     vd t = r + n * d;
     *s1 += t;
     *s2 += q + d * (r + t);
+}
+
+/* (D) for a native vector; in a part, the lanes from n on add nothing. */
+INLINE void join_exact(vd s1[2], vd s2[2], vf x, vd origin_lo, vd origin_hi, int n) {
+    vd d[2] = {widen_lo(x) - origin_lo, widen_hi(x) - origin_hi};
+    for (int half = 0; half < 2; half++) {
+        if (n < W) d[half] = first_doubles(n - half * W / 2, d[half]);
+        s1[half] += d[half];
+        s2[half] += d[half] * d[half];
+    }
 }
 
 INLINE void join_vector(vd s1[2], vd s2[2], vf m, vf r, vf q, vf n, vd origin_lo, vd origin_hi) {
@@ -66,23 +78,39 @@ INLINE void row_sums(const float *x, ptrdiff_t n, vf m, int centred, moments_kin
     *q = squares;
 }
 
+/* (D) for up to 256 floats of a row. */
+INLINE void row_block_exact(const float *x, ptrdiff_t n, moments_kind kind, vf scale, vd origin, lane_sums *sums) {
+    for (ptrdiff_t at = 0; at < n; at += NORMCY_LANES)
+#pragma GCC unroll 4
+        for (int h = 0; h < NV; h++) {
+            ptrdiff_t here = at + h * W;
+            vf v = row_vector(x, here, n, kind, scale);
+            join_exact(&sums->s1[2 * h], &sums->s2[2 * h], v, origin, origin, lanes_left(here, n));
+        }
+}
+
 /* One block of 1 to 256 floats of a row into the lane sums. */
 INLINE void row_block(const float *x, ptrdiff_t n, moments_kind kind, vf scale, vd origin, lane_sums *sums) {
     ptrdiff_t whole = n / NORMCY_LANES, odd = n % NORMCY_LANES;
+    int centred = kind.about == NORMCY_ABOUT_MEAN;
+    if (kind.about == NORMCY_EXACT) {
+        row_block_exact(x, n, kind, scale, origin, sums);
+        return;
+    }
 #pragma GCC unroll 4
     for (int h = 0; h < NV; h++) {
         const float *lanes = x + h * W;
         ptrdiff_t mine = n - h * W;
         int longer = lanes_left(h * W, odd);
         vf r, q, unused, m = {0};
-        if (kind.centred) {
+        if (centred) {
             row_sums(lanes, mine, m, 0, kind, scale, &m, &unused);
             m *= odd ? first_lanes(longer, set1(reciprocal[whole + 1]), set1(reciprocal[whole]))
                      : set1(reciprocal[whole]);
             REREAD;
         }
-        row_sums(lanes, mine, m, kind.centred, kind, scale, &r, &q);
-        if (kind.centred) {
+        row_sums(lanes, mine, m, centred, kind, scale, &r, &q);
+        if (centred) {
             vf count = first_lanes(longer, set1((float)(whole + 1)), set1((float)whole));
             join_vector(&sums->s1[2 * h], &sums->s2[2 * h], m, r, q, count, origin, origin);
         } else {
@@ -102,7 +130,7 @@ INLINE void settle(double n, double k, double s1, double s2, double *mean, doubl
 INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
                          float scale, double *mean, double *m2) {
     lane_sums sums = {0};
-    double k = kind.centred ? (double)(kind.scaled ? x[0] * scale : x[0]) : 0;
+    double k = kind.about == NORMCY_ABOUT_ZERO ? 0 : kind.scaled ? x[0] * scale : x[0];
     vd origin = set1_d(k);
     for (ptrdiff_t i = 0; i < rows; i++) {
         const float *row = x + i * stride;
@@ -112,7 +140,7 @@ INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
         if (at < cols) row_block(row + at, cols - at, kind, set1(scale), origin, &sums);
     }
     double n = (double)rows * (double)cols;
-    if (kind.centred) {
+    if (kind.about != NORMCY_ABOUT_ZERO) {
         settle(n, k, sum_tree(sums.s1), sum_tree(sums.s2), mean, m2);
     } else {
         *mean = 0;
@@ -120,23 +148,25 @@ INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
     }
 }
 
-#define EACH_SLOT(centred_, scaled_)                                                                                   \
+#define EACH_SLOT(about_, scaled_)                                                                                     \
     for (ptrdiff_t s = 0; s < slots; s++)                                                                              \
-    slot_of_rows(x + s * slot_stride, rows, cols, stride, (moments_kind){centred_, scaled_}, scale, mean + s, m2 + s)
+    slot_of_rows(x + s * slot_stride, rows, cols, stride, (moments_kind){about_, scaled_}, scale, mean + s, m2 + s)
 
 static void moments_rows(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
-                         ptrdiff_t stride, int centred, float scale, double *mean, double *m2) {
-    if (scale != 1)
-        EACH_SLOT(centred, 1);
-    else if (centred)
-        EACH_SLOT(1, 0);
+                         ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2) {
+    if (about == NORMCY_EXACT)
+        EACH_SLOT(NORMCY_EXACT, 0);
+    else if (scale != 1)
+        EACH_SLOT(about, 1);
+    else if (about == NORMCY_ABOUT_MEAN)
+        EACH_SLOT(NORMCY_ABOUT_MEAN, 0);
     else
-        EACH_SLOT(0, 0);
+        EACH_SLOT(NORMCY_ABOUT_ZERO, 0);
 }
 
 /* Sum over up to 16 rows of x - m and of its square, at W columns of which `part` exist. */
-INLINE void col_sums(const float *x, int rows, ptrdiff_t stride, int part, vf m, moments_kind kind, vf scale, vf *r,
-                     vf *q) {
+INLINE void col_sums(const float *x, int rows, ptrdiff_t stride, int part, vf m, int centred, moments_kind kind,
+                     vf scale, vf *r, vf *q) {
     vf sum = {0}, squares = {0};
     for (int i = 0; i < rows; i += 4) {
         vf v[4], v2[4];
@@ -146,7 +176,7 @@ INLINE void col_sums(const float *x, int rows, ptrdiff_t stride, int part, vf m,
                 const float *p = x + (i + k) * stride;
                 v[k] = part == W ? load(p) : load_part(p, part);
                 if (kind.scaled) v[k] *= scale;
-                if (kind.centred) v[k] -= m;
+                if (centred) v[k] -= m;
             } else {
                 v[k] = (vf){0};
             }
@@ -159,27 +189,37 @@ INLINE void col_sums(const float *x, int rows, ptrdiff_t stride, int part, vf m,
     *q = squares;
 }
 
+/* (D) for up to 16 rows at W columns. */
+INLINE void col_block_exact(const float *x, int rows, ptrdiff_t stride, int part, moments_kind kind, vf scale,
+                            vd s1[2], vd s2[2], vf origin) {
+    for (int i = 0; i < rows; i++) {
+        vf v = part == W ? load(x + i * stride) : load_part(x + i * stride, part);
+        join_exact(s1, s2, kind.scaled ? v * scale : v, widen_lo(origin), widen_hi(origin), W);
+    }
+}
+
 /* One block of up to 16 rows at W columns: mean[] and m2[] serve as s1 and s2 until the last block. */
 INLINE void col_block(const float *x, int rows, ptrdiff_t stride, int part, moments_kind kind, const float *first,
                       const float *scales, double *mean, double *m2) {
     vf scale = kind.scaled ? (part == W ? load(scales) : load_part(scales, part)) : (vf){0};
-    vf r, q, unused, m = {0};
+    vf origin = part == W ? load(first) : load_part(first, part), r, q, unused, m = {0};
     vd s1[2] = {load_d(mean), load_d(mean + W / 2)}, s2[2] = {load_d(m2), load_d(m2 + W / 2)};
-    if (kind.centred) {
-        vf origin = part == W ? load(first) : load_part(first, part);
-        if (kind.scaled) origin *= scale;
-        col_sums(x, rows, stride, part, m, (moments_kind){0, kind.scaled}, scale, &m, &unused);
+    if (kind.scaled) origin *= scale;
+    if (kind.about == NORMCY_ABOUT_MEAN) {
+        col_sums(x, rows, stride, part, m, 0, kind, scale, &m, &unused);
         m *= set1(reciprocal[rows]);
         REREAD;
-        col_sums(x, rows, stride, part, m, kind, scale, &r, &q);
+        col_sums(x, rows, stride, part, m, 1, kind, scale, &r, &q);
         join_vector(s1, s2, m, r, q, set1((float)rows), widen_lo(origin), widen_hi(origin));
-        store_d(mean, s1[0]);
-        store_d(mean + W / 2, s1[1]);
+    } else if (kind.about == NORMCY_EXACT) {
+        col_block_exact(x, rows, stride, part, kind, scale, s1, s2, origin);
     } else {
-        col_sums(x, rows, stride, part, m, kind, scale, &unused, &q);
+        col_sums(x, rows, stride, part, m, 0, kind, scale, &unused, &q);
         s2[0] += widen_lo(q);
         s2[1] += widen_hi(q);
     }
+    store_d(mean, s1[0]);
+    store_d(mean + W / 2, s1[1]);
     store_d(m2, s2[0]);
     store_d(m2 + W / 2, s2[1]);
 }
@@ -199,19 +239,21 @@ INLINE void slots_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdif
                 col_block(p, n, stride, lanes_left(c, cols), kind, x + c, scale + c, mean + c, m2 + c);
         }
     }
-    if (!kind.centred) return;
+    if (kind.about == NORMCY_ABOUT_ZERO) return;
     for (ptrdiff_t c = 0; c < cols; c++)
         settle((double)rows, (double)(kind.scaled ? x[c] * scale[c] : x[c]), mean[c], m2[c], mean + c, m2 + c);
 }
 
-static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int centred,
+static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
                          const float *scale, double *mean, double *m2) {
-    if (scale)
-        slots_of_cols(x, rows, cols, stride, (moments_kind){centred, 1}, scale, mean, m2);
-    else if (centred)
-        slots_of_cols(x, rows, cols, stride, (moments_kind){1, 0}, reciprocal, mean, m2);
+    if (about == NORMCY_EXACT)
+        slots_of_cols(x, rows, cols, stride, (moments_kind){NORMCY_EXACT, 0}, x, mean, m2);
+    else if (scale)
+        slots_of_cols(x, rows, cols, stride, (moments_kind){about, 1}, scale, mean, m2);
+    else if (about == NORMCY_ABOUT_MEAN)
+        slots_of_cols(x, rows, cols, stride, (moments_kind){NORMCY_ABOUT_MEAN, 0}, x, mean, m2);
     else
-        slots_of_cols(x, rows, cols, stride, (moments_kind){0, 0}, reciprocal, mean, m2);
+        slots_of_cols(x, rows, cols, stride, (moments_kind){NORMCY_ABOUT_ZERO, 0}, x, mean, m2);
 }
 
 #endif

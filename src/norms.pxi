@@ -22,7 +22,7 @@ cdef Job make_job(Method method, Dims d, double eps, double offset) noexcept:
     memset(&job, 0, sizeof(Job))
     job.k = kernels
     job.plan = make_plan(method, d)
-    job.centred = True
+    job.about = NORMCY_ABOUT_MEAN
     job.how.count, job.how.eps = job.plan.count, eps
     job.offset = offset
     return job
@@ -191,7 +191,7 @@ cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Stri
     if not return_stats:
         return deliver(y, out)
     mean, rstd = stats.floats(shape)
-    return (deliver(y, out), mean, rstd) if job.centred else (deliver(y, out), rstd)
+    return (deliver(y, out), mean, rstd) if job.about != NORMCY_ABOUT_ZERO else (deliver(y, out), rstd)
 
 
 def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, out, return_stats):
@@ -223,7 +223,7 @@ def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, out, return_
 
 
 cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, out, return_stats,
-                               normcy_spread how, bint centred):
+                               normcy_spread how, normcy_about about):
     """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
     cdef Dims d
     cdef list keep = []
@@ -241,7 +241,7 @@ cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, wei
         else:
             d.s *= cnp.PyArray_DIM(x, i)
     cdef Job job = make_job(LAYER, d, number(eps, "eps"), number(weight_offset, "weight_offset"))
-    job.centred = centred
+    job.about = about
     job.how.correction, job.how.outside_sqrt = how.correction, how.outside_sqrt
     return normalize_own(&job, x_given, x, trailing_parameter(weight, "weight", x, trailing, d.c, keep),
                          trailing_parameter(bias, "bias", x, trailing, d.c, keep), out,
@@ -254,14 +254,14 @@ def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, out, retur
     if eps_mode != "inside_sqrt" and eps_mode != "outside_sqrt":
         raise ValueError(f'eps_mode: expected "inside_sqrt" or "outside_sqrt", got {eps_mode!r}')
     how.correction, how.outside_sqrt = number(correction, "correction"), eps_mode == "outside_sqrt"
-    return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, how, True)
+    return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, how, NORMCY_ABOUT_MEAN)
 
 
 def rms_norm(x, normalized_shape, weight, eps, weight_offset, out, return_stats):
     cdef normcy_spread how
     how.correction, how.outside_sqrt = 0, False
     return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset, out,
-                              return_stats, how, False)
+                              return_stats, how, NORMCY_ABOUT_ZERO)
 
 
 def moments(x_given, axes, correction, keepdims):
@@ -278,6 +278,7 @@ def moments(x_given, axes, correction, keepdims):
         blocks = fold_axes(np.shape(x), tuple(range(x.ndim - len(reduced), x.ndim)))
     cdef Method method = moments_dims(blocks, &d)
     cdef Job job = make_job(method, d, 0, 0)
+    job.about = NORMCY_EXACT
     stats = Statistics(job.plan.slots)
     stats.point(&job)
     job.x = <const float *>cnp.PyArray_DATA(x)

@@ -8,7 +8,7 @@ cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
     cdef ptrdiff_t row = j // c.across * c.rows, col = j % c.across * c.cols
     cdef ptrdiff_t height = min(c.rows, p.segs - row), width = min(c.cols, cols - col)
     job.k.moments_rows(job.x + slot * cols + row * p.seg_stride + col, 1, 0, height, width, p.seg_stride,
-                       job.centred, scale, mean, m2)
+                       job.about, scale, mean, m2)
     return <double>height * width
 
 
@@ -26,11 +26,11 @@ cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdif
     """1 / std of a run of slots whose moments are known; a slot out of float32's range is measured again, scaled."""
     cdef ptrdiff_t i
     s.scaled = False
-    if job.k.spread(count, s.mean, s.m2, &job.how, s.rstd):
+    if job.k.spread(count, s.mean, s.m2, &job.how, s.rstd) and job.about != NORMCY_EXACT:
         for i in range(count):
             s.scale[i] = 1
             if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
-                s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count, &job.how)
+                s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
                 s.scaled = s.scaled or s.scale[i] != 1
                 if s.scale[i] != 1 and s.scale[i] != 0.25:
                     slot_of_rows(job, c, slot + i, s.scale[i], s.mean + i, s.m2 + i)
@@ -83,7 +83,7 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     while slot < end:
         n = min(run, end - slot)
         if c.count == 1:
-            job.k.moments_rows(job.x + slot * cols, n, cols, p.segs, cols, p.seg_stride, job.centred, 1, s.mean, s.m2)
+            job.k.moments_rows(job.x + slot * cols, n, cols, p.segs, cols, p.seg_stride, job.about, 1, s.mean, s.m2)
         else:
             for i in range(n):
                 slot_of_rows(job, c, slot + i, 1, s.mean + i, s.m2 + i)

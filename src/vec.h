@@ -137,6 +137,13 @@ INLINE double sum_tree(vd lanes[2 * NV]) {
     return sum_lanes(lanes[0]);
 }
 
+/* The first n lanes of v, and 0 in the rest. */
+INLINE vd first_doubles(int n, vd v) {
+#pragma GCC unroll 8
+    for (int k = 0; k < W / 2; k++) v[k] = k < n ? v[k] : 0;
+    return v;
+}
+
 /* On levels with sixteen registers a block does not stay in them: make the compiler read L1 again, not spill. */
 #if W == 16
 #define REREAD ((void)0)

@@ -1,0 +1,188 @@
+"""Threads, processes, environment and configuration."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import normcy
+from methods import LEVELS, same_bits, sample
+
+openmp = pytest.mark.skipif(not normcy.get_config()["openmp"], reason="a build without OpenMP has one thread")
+LARGE = (64, 50, 60)  # enough for more than one thread
+
+
+def run(code, **env):
+    """A fresh interpreter; returns its last line, or the error's."""
+    root = Path(normcy.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(root), **env}, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+    return (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()[-1]
+
+
+@openmp
+def test_number_of_threads():
+    before = normcy.get_num_threads()
+    with normcy.num_threads(7):
+        assert normcy.get_num_threads() == 7
+        with normcy.num_threads(1):
+            assert normcy.get_num_threads() == 1
+        assert normcy.get_num_threads() == 7
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(normcy.get_num_threads).result() == before, "num_threads is the calling thread's own"
+    assert normcy.get_num_threads() == before
+
+
+def test_number_of_threads_comes_back_after_an_error():
+    before = normcy.get_num_threads()
+    with pytest.raises(RuntimeError), normcy.num_threads(5):
+        raise RuntimeError
+    assert normcy.get_num_threads() == before
+
+
+@pytest.mark.parametrize("n", [0, -1, 10**9])
+def test_impossible_number_of_threads(n):
+    for call in (normcy.set_num_threads, lambda n: normcy.num_threads(n).__enter__()):
+        with pytest.raises(ValueError, match="n: expected a number of threads from 1 to 65536"):
+            call(n)
+
+
+@pytest.mark.parametrize("n", ["2", 1.5, None, True])
+def test_number_of_threads_of_the_wrong_kind(n):
+    with pytest.raises(TypeError, match="n: expected a positive int"):
+        normcy.set_num_threads(n)
+
+
+@openmp
+def test_environment():
+    ask = "import normcy; print(normcy.get_num_threads())"
+    assert run(ask, NORMCY_NUM_THREADS="5") == "5"
+    assert run(ask, OMP_NUM_THREADS="1") == "1"
+    assert run("import normcy; normcy.set_num_threads(9); print(normcy.get_num_threads())", NORMCY_NUM_THREADS="5") == "9"
+    one_cpu = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    if hasattr(os, "sched_setaffinity"):
+        assert run(one_cpu + ask) == "1"
+        assert run("import normcy; " + one_cpu + ask) == "1"
+
+
+@pytest.mark.parametrize("value", ["0", "two", "-1", "1.5", " "])
+def test_environment_nonsense(value):
+    assert f"ImportError: NORMCY_NUM_THREADS={value}: expected a number" in run("import normcy", NORMCY_NUM_THREADS=value)
+
+
+@openmp
+def test_threadpoolctl():
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="needs threadpoolctl")
+    with threadpoolctl.threadpool_limits(1):
+        assert normcy.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_level_by_environment(level):
+    assert run("import normcy; print(normcy.get_config()['isa'])", NORMCY_ISA=level) == level
+
+
+def test_level_nonsense():
+    message = run("import normcy", NORMCY_ISA="sse9")
+    assert message == f"ImportError: NORMCY_ISA=sse9: this build has no such level; it can be one of {', '.join(LEVELS)}"
+
+
+def test_not_built(tmp_path):
+    """From a source tree without a build, import says what to run."""
+    package = tmp_path / "normcy"
+    package.mkdir()
+    for source in Path(normcy.__file__).parent.glob("*.py"):
+        (package / source.name).write_text(source.read_text())
+    done = subprocess.run([sys.executable, "-c", "import normcy"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+                          capture_output=True, text=True)  # fmt: skip
+    assert "run `make build` or `pip install -e .`" in done.stderr.splitlines()[-1]
+
+
+def test_cpu_quota(tmp_path, monkeypatch):
+    """Limits of the group and of its parents hold, in both versions of control groups."""
+    from normcy import _quota
+
+    def text(path):
+        return files.get(str(path), "")
+
+    monkeypatch.setattr(_quota, "_read", text)
+    files = {"/proc/self/cgroup": "0::/a/b"}
+    assert _quota.cpu_quota() == 0
+    files["/sys/fs/cgroup/a/b/cpu.max"] = "max 100000"
+    files["/sys/fs/cgroup/a/cpu.max"] = "150000 100000"
+    assert _quota.cpu_quota() == 2
+    files = {"/proc/self/cgroup": "4:cpu,cpuacct:/x"}
+    files["/sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us"] = "-1"
+    files["/sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us"] = "100000"
+    assert _quota.cpu_quota() == 0
+    files["/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us"] = "400000"
+    files["/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us"] = "100000"
+    assert _quota.cpu_quota() == 4
+
+
+def test_many_python_threads():
+    """Sixteen threads at once, on the same array and on their own."""
+    x = sample(LARGE)
+    expected = normcy.instance_norm(x)
+    barrier = threading.Barrier(16)
+
+    def work(seed):
+        barrier.wait()
+        mine = sample(LARGE, seed=seed)
+        for _ in range(5):
+            assert same_bits(normcy.instance_norm(x), expected)
+            y = normcy.instance_norm(mine)
+        return y
+
+    with ThreadPoolExecutor(16) as pool:
+        for seed, y in enumerate(pool.map(work, range(16))):
+            assert same_bits(y, normcy.instance_norm(sample(LARGE, seed=seed)))
+
+
+def _in_child(x):
+    return normcy.instance_norm(x), normcy.get_num_threads()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_processes(method):
+    """A child that is forked after parallel work computes serially and does not hang."""
+    x = sample(LARGE)
+    with normcy.num_threads(2):
+        expected = normcy.instance_norm(x)
+    with get_context(method).Pool(2) as pool:
+        for y, threads in pool.map(_in_child, [x] * 4, chunksize=1):
+            assert same_bits(y, expected)
+            assert threads == 1 or method != "fork" or not normcy.get_config()["openmp"]
+
+
+def test_config(capsys):
+    config = normcy.get_config()
+    assert config["version"] == normcy.__version__
+    assert config["isa"] in config["isa_levels"]
+    normcy.show_config()
+    printed = capsys.readouterr().out
+    assert all(level in printed for level in config["isa_levels"])
+
+
+def test_imports_only_numpy():
+    """Nothing but NumPy and the standard library at run time."""
+    code = "import sys, numpy; before = set(sys.modules); import normcy; print([m for m in set(sys.modules) - before if m.split('.')[0] in ('rich', 'matplotlib', 'scipy', 'torch')])"
+    assert run(code) == "[]"
+
+
+def test_signatures_of_the_reference():
+    """Every function has a twin with the same parameters and defaults."""
+    import inspect
+
+    for name in normcy.reference.__all__:
+        ours, twin = (inspect.signature(getattr(m, name)).parameters.values() for m in (normcy, normcy.reference))
+        assert [(p.name, p.kind, p.default) for p in ours] == [(p.name, p.kind, p.default) for p in twin], name
+    assert set(normcy.reference.__all__) <= set(normcy.__all__)
