@@ -1,27 +1,76 @@
 # Slots along columns: panels of rows x cols, one a sample or (pooled) one for the whole array; see panels.pxi.
 
+#
+# Narrow panels (RGB pictures, a few positions) would leave most of a vector idle. Rows follow each other in memory, so k
+# of them side by side are one row of k * cols virtual columns, which fill whole vectors; moments of the k copies of a
+# column are merged. k depends on cols alone.
+
+cdef enum:
+    NARROW = 64             # columns below which rows are folded
+
 cdef struct Columns:        # scratch for the columns of one panel
     Slots stats
     double *mean_b          # moments of the next chunk
     double *m2_b
-    float *room             # coefficients
-    ptrdiff_t stride        # columns rounded up to whole vectors
+    float *room             # coefficients, and the scale of folded columns: 4 * stride
+    ptrdiff_t stride        # virtual columns rounded up to whole vectors
+
+
+cdef inline ptrdiff_t fold_of(ptrdiff_t cols) noexcept nogil:
+    """How many rows lie side by side: the least that fill whole vectors."""
+    cdef ptrdiff_t k = 1
+    if cols < NARROW:
+        while cols * k % NORMCY_LANES:
+            k *= 2
+    return k
+
+
+cdef inline ptrdiff_t stride_of(ptrdiff_t cols) noexcept nogil:
+    return ceil_div(cols * fold_of(cols), NORMCY_LANES) * NORMCY_LANES
 
 
 cdef inline ptrdiff_t column_bytes(ptrdiff_t cols) noexcept nogil:
-    return ceil_div(cols, NORMCY_LANES) * NORMCY_LANES * (5 * sizeof(double) + 4 * sizeof(float))
+    return stride_of(cols) * (5 * sizeof(double) + 5 * sizeof(float))
 
 
 cdef Columns columns_in(char *memory, ptrdiff_t cols) noexcept nogil:
     cdef Columns w
     cdef double *d = <double *>memory
-    w.stride = ceil_div(cols, NORMCY_LANES) * NORMCY_LANES
+    w.stride = stride_of(cols)
     w.stats.mean, w.stats.m2, w.stats.rstd = d, d + w.stride, d + 2 * w.stride
     w.mean_b, w.m2_b = d + 3 * w.stride, d + 4 * w.stride
     w.room = <float *>(d + 5 * w.stride)
-    w.stats.scale = w.room + 3 * w.stride
+    w.stats.scale = w.room + 4 * w.stride
     w.stats.scaled = False
     return w
+
+
+cdef void repeat(float *v, ptrdiff_t cols, ptrdiff_t k) noexcept nogil:
+    """v[:cols] k times over, in place."""
+    cdef ptrdiff_t i
+    for i in range(1, k):
+        memcpy(v + i * cols, v, cols * sizeof(float))
+
+
+cdef void folded_moments(const Job *job, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t k,
+                         const float *scale, double *mean, double *m2) noexcept nogil:
+    """Moments of the columns of rows that follow each other, k of them at a time."""
+    cdef double wide_mean[NORMCY_LANES * NARROW]
+    cdef double wide_m2[NORMCY_LANES * NARROW]
+    cdef float wide_scale[NORMCY_LANES * NARROW]
+    cdef ptrdiff_t i, whole = rows // k, rest = rows % k
+    if scale != NULL:
+        memcpy(wide_scale, scale, cols * sizeof(float))
+        repeat(wide_scale, cols, k)
+        scale = wide_scale
+    job.k.moments_cols(x, whole, cols * k, cols * k, job.about, scale, wide_mean, wide_m2)
+    memcpy(mean, wide_mean, cols * sizeof(double))
+    memcpy(m2, wide_m2, cols * sizeof(double))
+    for i in range(1, k):
+        job.k.merge(cols, whole * i, mean, m2, whole, wide_mean + i * cols, wide_m2 + i * cols)
+    if rest:
+        job.k.moments_cols(x + whole * k * cols, rest, cols, cols, job.about, scale, wide_mean, wide_m2)
+        job.k.merge(cols, whole * k, mean, m2, rest, wide_mean, wide_m2)
 
 
 cdef inline ptrdiff_t panel_rows(const Plan *p) noexcept nogil:
@@ -32,9 +81,12 @@ cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, p
                              ptrdiff_t width, const float *scale, double *mean, double *m2) noexcept nogil:
     """Moments of the j-th chunk of rows of a panel's columns; returns its number of rows."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row)
-    job.k.moments_cols(job.x + (panel * rows + row) * p.cols + left, height, width, p.cols, job.about, scale,
-                       mean, m2)
+    cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row), k = fold_of(p.cols)
+    cdef const float *x = job.x + (panel * rows + row) * p.cols + left
+    if k > 1 and height >= k:
+        folded_moments(job, x, height, p.cols, k, scale, mean, m2)
+    else:
+        job.k.moments_cols(x, height, width, p.cols, job.about, scale, mean, m2)
     return height
 
 
@@ -87,6 +139,16 @@ cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdi
             job.mean[slot + j], job.m2[slot + j], job.rstd[slot + j] = s.mean[i], s.m2[i], s.rstd[i]
 
 
+cdef void fold_coefficients(normcy_coef *coef, Columns *w, ptrdiff_t cols, ptrdiff_t k) noexcept nogil:
+    cdef int i
+    for i in range(3):
+        repeat(w.room + i * w.stride, cols, k)
+    if coef.scale != NULL:
+        memcpy(w.room + 3 * w.stride, coef.scale, cols * sizeof(float))
+        repeat(w.room + 3 * w.stride, cols, k)
+        coef.scale = w.room + 3 * w.stride
+
+
 cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
                      ptrdiff_t width) noexcept nogil:
     """The apply pass over rows begin:end of the whole array, at columns left:left + width."""
@@ -97,6 +159,7 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
     cdef normcy_operand weight, bias
     cdef ptrdiff_t n, at, r = begin
     cdef bint staged = element_stage(job), shared = job.weight.outer == 0 and job.bias.outer == 0
+    cdef ptrdiff_t k = 1 if staged else fold_of(p.cols)
     while r < end:
         n = end - r if shared and not staged else min(end - r, p.period - r % p.period)
         weight = operand_at(&job.weight, p, 0, r, left)
@@ -105,6 +168,11 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
                           w.room, w.stride)
         if staged:
             element = element_at(job, 0, r, left)
+        if k > 1:
+            fold_coefficients(&coef, w, p.cols, k)
+            at = r * p.cols
+            job.k.affine_cols(job.x + at, job.y + at, n // k, p.cols * k, p.cols * k, &coef, NULL)
+            r, n = r + n // k * k, n % k
         at = r * p.cols + left
         job.k.affine_cols(job.x + at, job.y + at, n, width, p.cols, &coef, &element if staged else NULL)
         r += n
@@ -163,10 +231,10 @@ cdef void chunks_of_cols_share(const Job *job, const Chunks *c, ptrdiff_t panel,
 cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
     """Panel after panel, all threads on each: moments by chunk of rows, merge, apply."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t panel, j, stride = ceil_div(p.cols, NORMCY_LANES) * NORMCY_LANES
+    cdef ptrdiff_t panel, j, stride = stride_of(p.cols)
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef ptrdiff_t own = column_bytes(p.cols), partial = stride * c.count * sizeof(double)
-    cdef ptrdiff_t coefs = 3 * stride * sizeof(float)
+    cdef ptrdiff_t coefs = 4 * stride * sizeof(float)
     cdef char *memory = <char *>malloc(own + 2 * partial + coefs * job.threads)
     cdef double *mean = <double *>(memory + own)
     cdef double *m2 = <double *>(memory + own + partial)
@@ -197,8 +265,8 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
 cdef int given_cols(const Job *job) noexcept nogil:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t k, stride = ceil_div(p.cols, NORMCY_LANES) * NORMCY_LANES, rows = panel_rows(p)
-    cdef ptrdiff_t own = column_bytes(p.cols), coefs = 3 * stride * sizeof(float)
+    cdef ptrdiff_t k, stride = stride_of(p.cols), rows = panel_rows(p)
+    cdef ptrdiff_t own = column_bytes(p.cols), coefs = 4 * stride * sizeof(float)
     cdef char *memory = <char *>malloc(own + coefs * job.threads)
     cdef Columns w
     cdef int t
