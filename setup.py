@@ -18,7 +18,8 @@ SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/process.c"]
 HEADERS = sorted(str(p) for pattern in ("*.h", "*.pxi") for p in Path("src").glob(pattern))
 
 # What keeps the bits the same (no contraction), and what lets plain float64 loops vectorize without changing them.
-FLAGS = ["-std=gnu11", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+FLAGS = ["-std=gnu11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS += ["-fvisibility=hidden"]
 
 # Instruction-set levels by architecture: stub and the flags that it alone gets, no more than its kernels need.
 LEVELS = {

@@ -1,6 +1,6 @@
 """The public functions: what they compute, and their arguments. Checks and arithmetic are in the compiled core.
 
-Positional parameters follow ``torch.nn.functional`` in name, order and default, so that one can be swapped for the other.
+Positional parameters follow ``torch.nn.functional`` in name, order and default: one can be swapped for the other.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def batch_norm(
         Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
         array, which cost more than the norm.
     return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape (C,); of shape (0,) outside of training, as in PyTorch.
+        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
+        (C,); of shape (0,) outside of training, as in PyTorch.
     unbiased_running_var : bool, default True
         Store the variance over n - 1, as PyTorch does; False stores it over n, as Keras, Flax and ONNX do.
 
@@ -137,7 +138,21 @@ def batch_norm(
     >>> mean, var
     (array([ 1., 10.], dtype=float32), array([  1.5, 100.5], dtype=float32))
     """
-    return _native.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, layout, weight_offset, out, return_stats, unbiased_running_var)
+    return _native.batch_norm(
+        x,
+        running_mean,
+        running_var,
+        weight,
+        bias,
+        training,
+        momentum,
+        eps,
+        layout,
+        weight_offset,
+        out,
+        return_stats,
+        unbiased_running_var,
+    )
 
 
 @overload
@@ -219,7 +234,8 @@ def instance_norm(
         Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
         array, which cost more than the norm.
     return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape (N, C); of shape (0,) without ``use_input_stats``.
+        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
+        (N, C); of shape (0,) without ``use_input_stats``.
     unbiased_running_var : bool, default True
         Store the variance over n - 1, as PyTorch does.
 
@@ -251,7 +267,21 @@ def instance_norm(
     array([[[-1.,  1.],
             [-1.,  1.]]], dtype=float32)
     """
-    return _native.instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps, layout, weight_offset, out, return_stats, unbiased_running_var)
+    return _native.instance_norm(
+        x,
+        running_mean,
+        running_var,
+        weight,
+        bias,
+        use_input_stats,
+        momentum,
+        eps,
+        layout,
+        weight_offset,
+        out,
+        return_stats,
+        unbiased_running_var,
+    )
 
 
 @overload
@@ -315,7 +345,8 @@ def layer_norm(
         Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
         array, which cost more than the norm.
     return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape ``x.shape`` with the normalized axes of length 1.
+        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
+        ``x.shape`` with the normalized axes of length 1.
     correction : float, default 0
         Taken off the count of values in the variance: 1 is the unbiased one.
     eps_mode : {"inside_sqrt", "outside_sqrt"}, default "inside_sqrt"
@@ -350,7 +381,9 @@ def layer_norm(
     array([[-1.225,  0.   ,  1.225],
            [-1.225,  0.   ,  1.225]], dtype=float32)
     """
-    return _native.layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, correction, eps_mode)
+    return _native.layer_norm(
+        x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, correction, eps_mode
+    )
 
 
 @overload
@@ -408,7 +441,8 @@ def layer_norm2d(
         Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
         array, which cost more than the norm.
     return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape ``x.shape`` with the channel axis of length 1.
+        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
+        ``x.shape`` with the channel axis of length 1.
 
     Returns
     -------
@@ -503,7 +537,8 @@ def group_norm(
         Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
         array, which cost more than the norm.
     return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape (N, num_groups).
+        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
+        (N, num_groups).
 
     Returns
     -------
@@ -589,7 +624,8 @@ def rms_norm(
         Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
         array, which cost more than the norm.
     return_stats : bool, default False
-        Also return 1 / sqrt(mean(x**2) + eps) of every slot, float32, of shape ``x.shape`` with the normalized axes of length 1.
+        Also return 1 / sqrt(mean(x**2) + eps) of every slot, float32, of shape
+        ``x.shape`` with the normalized axes of length 1.
 
     Returns
     -------

@@ -11,7 +11,6 @@ Design
 (C) Big arrays travel as pointers taken from checked ndarrays. Flat memoryviews of four arrays cost 0.8 us, pointers
     0.04 us, and a whole small norm is to take 1 us. Small vectors of any stride are typed memoryviews.
 """
-cimport cython
 cimport numpy as cnp
 cimport openmp
 from cython.parallel cimport prange, threadid

@@ -45,19 +45,23 @@ INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
 
 INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, affine_kind kind) {
     vec_coef v = {part_of(c->hi + j, n), part_of(c->a + j, n), part_of(c->b + j, n), {0}};
-    if (kind.scaled) v.scale = part_of(c->scale + j, n);
+    if (kind.scaled)
+        v.scale = part_of(c->scale + j, n);
     return v;
 }
 
 INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, affine_kind kind) {
     vec_coef v = {set1(c->hi[i]), set1(c->a[i]), set1(c->b[i]), {0}};
-    if (kind.scaled) v.scale = set1(c->scale[i]);
+    if (kind.scaled)
+        v.scale = set1(c->scale[i]);
     return v;
 }
 
 INLINE vf affine(vf x, vec_coef c, vf weight, vf bias, affine_kind kind) {
-    if (kind.scaled) x *= c.scale;
-    if (!kind.element) return (x - c.hi) * c.a + c.b;
+    if (kind.scaled)
+        x *= c.scale;
+    if (!kind.element)
+        return (x - c.hi) * c.a + c.b;
     return (x - c.hi) * (c.a * weight) + (c.b * weight + bias);
 }
 
@@ -71,7 +75,8 @@ INLINE void affine_step(const float *x, float *y, int rows, ptrdiff_t j, int n, 
     for (int r = 0; r < rows; r++) {
         if (kind.element == OWN_ELEMENT || (kind.element && r == 0)) {
             weight = operand_at(&w[r], j, n);
-            if (kind.offset) weight += offset;
+            if (kind.offset)
+                weight += offset;
             bias = operand_at(&b[r], j, n);
         }
         vf v = affine(part_of(x + r * stride + j, n), kind.by_col ? here : c[r], weight, bias, kind);
@@ -90,15 +95,18 @@ INLINE void affine_band(const float *x, float *y, int rows, ptrdiff_t i, ptrdiff
     row_operand w[BAND], b[BAND];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
-        if (!kind.by_col) c[r] = coef_of_row(coef, i + r, kind);
+        if (!kind.by_col)
+            c[r] = coef_of_row(coef, i + r, kind);
         if (kind.element) {
             w[r] = open_row(&element->weight, i + r, 1);
             b[r] = open_row(&element->bias, i + r, 0);
         }
     }
     ptrdiff_t j = 0;
-    for (; j + W <= cols; j += W) affine_step(x, y, rows, j, W, stride, coef, c, w, b, offset, kind);
-    if (j < cols) affine_step(x, y, rows, j, (int)(cols - j), stride, coef, c, w, b, offset, kind);
+    for (; j + W <= cols; j += W)
+        affine_step(x, y, rows, j, W, stride, coef, c, w, b, offset, kind);
+    if (j < cols)
+        affine_step(x, y, rows, j, (int)(cols - j), stride, coef, c, w, b, offset, kind);
 }
 
 INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
@@ -106,7 +114,8 @@ INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t col
     ptrdiff_t i = 0, banded = kind.by_col || cols < LONG_ROW ? rows : 0;
     for (; i + BAND <= banded; i += BAND)
         affine_band(x + i * stride, y + i * stride, BAND, i, cols, stride, coef, element, kind);
-    for (; i < rows; i++) affine_band(x + i * stride, y + i * stride, 1, i, cols, stride, coef, element, kind);
+    for (; i < rows; i++)
+        affine_band(x + i * stride, y + i * stride, 1, i, cols, stride, coef, element, kind);
 }
 
 #define AFFINE(by_col, scaled, element_, offset)                                                                       \

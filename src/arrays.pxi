@@ -28,7 +28,7 @@ cdef extern from *:
         npy_intp expect = PyArray_ITEMSIZE(a);
         int n = PyArray_NDIM(a);
         for (int k = n - 1; k >= 0; k--) {
-            int axis = k == to ? from : from < to ? (k >= from && k < to ? k + 1 : k) : (k > to && k <= from ? k - 1 : k);
+            int axis = k == to ? from : k >= from && k < to ? k + 1 : k > to && k <= from ? k - 1 : k;
             npy_intp dim = PyArray_DIM(a, axis);
             if (dim > 1 && PyArray_STRIDE(a, axis) != expect) return 0;
             expect *= dim;
@@ -111,8 +111,12 @@ cdef cnp.ndarray empty_beside(cnp.ndarray x):
     return np.empty_like(x, order="K", subok=False)
 
 
+cdef bint same_strides(cnp.ndarray a, cnp.ndarray b):
+    return (<object>a).strides == (<object>b).strides
+
+
 cdef bint same_memory(cnp.ndarray a, cnp.ndarray b):
-    return cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b) and (<object>a).strides == (<object>b).strides
+    return cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b) and same_strides(a, b)
 
 
 cdef int no_overlap(cnp.ndarray out, str out_name, other, str name) except -1:
@@ -136,7 +140,7 @@ cdef cnp.ndarray target(out, cnp.ndarray given, cnp.ndarray x, tuple others):
         raise ValueError("out: overlaps x in memory without being exactly x")
     for name, other in others:
         no_overlap(y, "out", other, name)
-    if cnp.PyArray_ISALIGNED(y) and (in_c_order(y) if cnp.PyArray_IS_C_CONTIGUOUS(x) else (<object>y).strides == (<object>x).strides):
+    if in_c_order(y) if cnp.PyArray_IS_C_CONTIGUOUS(x) else cnp.PyArray_ISALIGNED(y) and same_strides(x, y):
         return y
     return empty_beside(x) if x is given else x
 
@@ -167,7 +171,7 @@ cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep
     elif cnp.PyArray_SAMESHAPE(a, x):
         v.n, v.c, v.s = c * s, (1 if at.d.channels_last else s), (c if at.d.channels_last else 1)
         if at.swapped:      # the kernels read it in x's memory order
-            if (<object>a).strides != (<object>x).strides or not cnp.PyArray_ISALIGNED(a):
+            if not same_strides(a, x) or not cnp.PyArray_ISALIGNED(a):
                 b = empty_beside(x)
                 b[...] = a
                 a = b
@@ -207,7 +211,8 @@ cdef tuple trailing_axes(cnp.ndarray x, normalized_shape):
         try:
             shape = tuple([n.__index__() for n in normalized_shape])
         except (TypeError, AttributeError):
-            raise TypeError(f"normalized_shape: expected an int or a sequence of ints, got {normalized_shape!r}") from None
+            raise TypeError(
+                f"normalized_shape: expected an int or a sequence of ints, got {normalized_shape!r}") from None
     cdef int i, lead = cnp.PyArray_NDIM(x) - len(shape)
     cdef bint fits = lead >= 0 and len(shape) > 0
     if fits:
@@ -230,8 +235,8 @@ cdef Strides trailing_parameter(obj, str name, cnp.ndarray x, tuple shape, ptrdi
         return v
     a = floats(obj, name)
     fits = cnp.PyArray_NDIM(a) == rank
-    if cnp.PyArray_NDIM(a) == rank + 1 and cnp.PyArray_NDIM(x) > rank and cnp.PyArray_DIM(a, 0) == cnp.PyArray_DIM(x, 0):
-        fits, v.n = True, size
+    if cnp.PyArray_NDIM(a) == rank + 1 and cnp.PyArray_NDIM(x) > rank:
+        fits, v.n = cnp.PyArray_DIM(a, 0) == cnp.PyArray_DIM(x, 0), size
     if fits:
         for i in range(rank):
             fits = fits and cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - rank + i) == shape[i]

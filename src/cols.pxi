@@ -1,4 +1,4 @@
-# Slots along columns: panels of rows x cols, one a sample or (pooled) one for the whole array; see panels.pxi.
+# Slots along columns: panels of rows x cols, one a sample or, pooled, one for all; see panels.pxi.
 
 #
 # Narrow panels (RGB pictures, a few positions) would leave most of a vector idle. Rows follow each other in memory, so k
@@ -277,7 +277,8 @@ cdef int given_cols(const Job *job) noexcept nogil:
     for k in range(p.cols):
         w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
         w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
-    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1, use_threads_if=job.threads > 1):
+    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
+                    use_threads_if=job.threads > 1):
         apply_cols_share(job, &w, 0, rows, max(<ptrdiff_t>16, TASK // p.cols), t, <float *>(memory + own + t * coefs))
     free(memory)
     return 0

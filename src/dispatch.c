@@ -19,8 +19,10 @@ int normcy_level_runs(int i) {
 #if defined(__x86_64__)
     /* The compiler's own check: CPUID for the features, XCR0 for the registers that the kernel saves. */
     __builtin_cpu_init();
-    if (i == 1) return __builtin_cpu_supports("avx2") != 0;
-    if (i == 2) return __builtin_cpu_supports("avx512f") != 0;
+    if (i == 1)
+        return __builtin_cpu_supports("avx2") != 0;
+    if (i == 2)
+        return __builtin_cpu_supports("avx512f") != 0;
 #endif
     return normcy_level(i) != 0;
 }

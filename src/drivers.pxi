@@ -44,7 +44,8 @@ cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
 
 cdef Chunks split_rows(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     cdef Chunks c
-    cdef ptrdiff_t size = max(<ptrdiff_t>CHUNK, ceil_div(ceil_div(rows * cols, MAX_CHUNKS), NORMCY_BLOCK) * NORMCY_BLOCK)
+    cdef ptrdiff_t size = ceil_div(ceil_div(rows * cols, MAX_CHUNKS), NORMCY_BLOCK) * NORMCY_BLOCK
+    size = max(size, <ptrdiff_t>CHUNK)
     c.cols = min(cols, size)
     c.rows = 1 if c.cols < cols else min(rows, size // cols)
     c.across = ceil_div(cols, c.cols)
@@ -76,7 +77,8 @@ cdef inline void unscale(float scale, double *mean, double *m2) noexcept nogil:
     m2[0] /= s * s
 
 
-cdef normcy_operand operand_at(const Operand *o, const Plan *p, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col) noexcept nogil:
+cdef normcy_operand operand_at(const Operand *o, const Plan *p, ptrdiff_t seg, ptrdiff_t r,
+                               ptrdiff_t col) noexcept nogil:
     """The operand as the panel that starts at row r, column col of a segment sees it."""
     cdef normcy_operand at
     at.row, at.step = o.row, o.step
@@ -105,7 +107,7 @@ cdef normcy_element element_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdi
 cdef void fill_coefficients(const Job *job, ptrdiff_t count, const double *mean, const double *rstd,
                             const float *scale, const normcy_operand *weight, const normcy_operand *bias,
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
-    """coef for `count` rows or columns, in room[0:3 * stride]; operands that do not fold are left to the element stage."""
+    """coef for `count` rows or columns, in room[0:3 * stride]; what does not fold is left to the element stage."""
     cdef const float *w = weight.p if job.weight.folds else NULL
     cdef const float *b = bias.p if job.bias.folds and (job.weight.folds or job.weight.p == NULL) else NULL
     job.k.coefficients(count, mean, rstd, scale, w, job.offset, b, room, room + stride, room + 2 * stride)

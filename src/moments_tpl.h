@@ -22,8 +22,8 @@ typedef struct {
     vd s1[2 * NV], s2[2 * NV];
 } lane_sums;
 
-static const float reciprocal[NORMCY_LANES + 1] = {0,        1,        1.0f / 2,  1.0f / 3,  1.0f / 4,  1.0f / 5,
-                                                   1.0f / 6, 1.0f / 7, 1.0f / 8,  1.0f / 9,  1.0f / 10, 1.0f / 11,
+static const float reciprocal[NORMCY_LANES + 1] = {0,         1,         1.0f / 2,  1.0f / 3,  1.0f / 4,  1.0f / 5,
+                                                   1.0f / 6,  1.0f / 7,  1.0f / 8,  1.0f / 9,  1.0f / 10, 1.0f / 11,
                                                    1.0f / 12, 1.0f / 13, 1.0f / 14, 1.0f / 15, 1.0f / 16};
 
 /* Four vectors at a time, pairwise; fours are added in order. */
@@ -42,7 +42,8 @@ INLINE void join(vd *s1, vd *s2, vd r, vd q, vd n, vd d) {
 INLINE void join_exact(vd s1[2], vd s2[2], vf x, vd origin_lo, vd origin_hi, int n) {
     vd d[2] = {widen_lo(x) - origin_lo, widen_hi(x) - origin_hi};
     for (int half = 0; half < 2; half++) {
-        if (n < W) d[half] = first_doubles(n - half * W / 2, d[half]);
+        if (n < W)
+            d[half] = first_doubles(n - half * W / 2, d[half]);
         s1[half] += d[half];
         s2[half] += d[half] * d[half];
     }
@@ -68,7 +69,8 @@ INLINE void row_sums(const float *x, ptrdiff_t n, vf m, int centred, moments_kin
         for (int k = 0; k < 4; k++) {
             ptrdiff_t here = at + k * NORMCY_LANES;
             v[k] = row_vector(x, here, n, kind, scale);
-            if (centred) v[k] = n - here >= W ? v[k] - m : first_lanes(lanes_left(here, n), v[k] - m, (vf){0});
+            if (centred)
+                v[k] = n - here >= W ? v[k] - m : first_lanes(lanes_left(here, n), v[k] - m, (vf){0});
             v2[k] = v[k] * v[k];
         }
         sum += sum4(v);
@@ -137,7 +139,8 @@ INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
         ptrdiff_t at = 0;
         for (; at + NORMCY_BLOCK <= cols; at += NORMCY_BLOCK)
             row_block(row + at, NORMCY_BLOCK, kind, set1(scale), origin, &sums);
-        if (at < cols) row_block(row + at, cols - at, kind, set1(scale), origin, &sums);
+        if (at < cols)
+            row_block(row + at, cols - at, kind, set1(scale), origin, &sums);
     }
     double n = (double)rows * (double)cols;
     if (kind.about != NORMCY_ABOUT_ZERO) {
@@ -175,8 +178,10 @@ INLINE void col_sums(const float *x, int rows, ptrdiff_t stride, int part, vf m,
             if (i + k < rows) {
                 const float *p = x + (i + k) * stride;
                 v[k] = part == W ? load(p) : load_part(p, part);
-                if (kind.scaled) v[k] *= scale;
-                if (centred) v[k] -= m;
+                if (kind.scaled)
+                    v[k] *= scale;
+                if (centred)
+                    v[k] -= m;
             } else {
                 v[k] = (vf){0};
             }
@@ -190,8 +195,8 @@ INLINE void col_sums(const float *x, int rows, ptrdiff_t stride, int part, vf m,
 }
 
 /* (D) for up to 16 rows at W columns. */
-INLINE void col_block_exact(const float *x, int rows, ptrdiff_t stride, int part, moments_kind kind, vf scale,
-                            vd s1[2], vd s2[2], vf origin) {
+INLINE void col_block_exact(const float *x, int rows, ptrdiff_t stride, int part, moments_kind kind, vf scale, vd s1[2],
+                            vd s2[2], vf origin) {
     for (int i = 0; i < rows; i++) {
         vf v = part == W ? load(x + i * stride) : load_part(x + i * stride, part);
         join_exact(s1, s2, kind.scaled ? v * scale : v, widen_lo(origin), widen_hi(origin), W);
@@ -204,7 +209,8 @@ INLINE void col_block(const float *x, int rows, ptrdiff_t stride, int part, mome
     vf scale = kind.scaled ? (part == W ? load(scales) : load_part(scales, part)) : (vf){0};
     vf origin = part == W ? load(first) : load_part(first, part), r, q, unused, m = {0};
     vd s1[2] = {load_d(mean), load_d(mean + W / 2)}, s2[2] = {load_d(m2), load_d(m2 + W / 2)};
-    if (kind.scaled) origin *= scale;
+    if (kind.scaled)
+        origin *= scale;
     if (kind.about == NORMCY_ABOUT_MEAN) {
         col_sums(x, rows, stride, part, m, 0, kind, scale, &m, &unused);
         m *= set1(reciprocal[rows]);
@@ -239,7 +245,8 @@ INLINE void slots_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdif
                 col_block(p, n, stride, lanes_left(c, cols), kind, x + c, scale + c, mean + c, m2 + c);
         }
     }
-    if (kind.about == NORMCY_ABOUT_ZERO) return;
+    if (kind.about == NORMCY_ABOUT_ZERO)
+        return;
     for (ptrdiff_t c = 0; c < cols; c++)
         settle((double)rows, (double)(kind.scaled ? x[c] * scale[c] : x[c]), mean[c], m2[c], mean + c, m2 + c);
 }

@@ -85,7 +85,7 @@ cdef class Running:
 
     def __cinit__(self, running_mean, running_var, ptrdiff_t channels, bint written):
         if (running_mean is None) != (running_var is None):
-            missing, there = ("running_mean", "running_var") if running_mean is None else ("running_var", "running_mean")
+            missing, there = ("running_var", "running_mean") if running_var is None else ("running_mean", "running_var")
             raise ValueError(f"{missing}: expected an array, as {there} is given, got None; give both or neither")
         self.present = running_mean is not None
         if self.present:
@@ -121,8 +121,8 @@ cdef class Given:
             job.given_mean, job.given_rstd = &self.mean[0], &self.rstd[0]
 
 
-cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum, eps_given,
-                            layout, weight_offset, out, return_stats, bint unbiased):
+cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum,
+                            eps_given, layout, weight_offset, out, return_stats, bint unbiased):
     """BatchNorm and InstanceNorm: their own statistics (kept in running_*), or the running ones."""
     cdef Layout at
     cdef double eps = number(eps_given, "eps"), pace = number(momentum, "momentum")
@@ -179,8 +179,8 @@ def instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, m
                            layout, weight_offset, out, return_stats, unbiased_running_var)
 
 
-cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, out, tuple others, return_stats,
-                          shape):
+cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, out, tuple others,
+                          return_stats, shape):
     """Methods whose statistics are always the input's own and never kept."""
     cdef Statistics stats = None
     y = bind(job, x_given, x, weight, bias, out, others)
@@ -254,7 +254,8 @@ def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, out, retur
     if eps_mode != "inside_sqrt" and eps_mode != "outside_sqrt":
         raise ValueError(f'eps_mode: expected "inside_sqrt" or "outside_sqrt", got {eps_mode!r}')
     how.correction, how.outside_sqrt = number(correction, "correction"), eps_mode == "outside_sqrt"
-    return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, how, NORMCY_ABOUT_MEAN)
+    return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, how,
+                              NORMCY_ABOUT_MEAN)
 
 
 def rms_norm(x, normalized_shape, weight, eps, weight_offset, out, return_stats):
@@ -269,6 +270,7 @@ def moments(x_given, axes, correction, keepdims):
     cdef double dof, minus = number(correction, "correction")
     cdef Dims d
     cdef Statistics stats
+    d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
     cdef tuple reduced = reduced_axes(axes, x.ndim), shape = x_given.shape
     if not in_c_order(x):
         x = np.array(x, order="C", subok=False)
@@ -322,8 +324,6 @@ cdef Method moments_dims(list blocks, Dims *d):
     """At most three blocks as (n, s, c) of an instance norm, or (n, c, s) of a batch norm where the middle is kept."""
     sizes = [n for n, _ in blocks]
     kinds = [r for _, r in blocks]
-    d.n = d.c = d.s = d.groups = 1
-    d.channels_last = True
     if kinds == [True, False, True]:
         d.n, d.c, d.s = sizes
         d.channels_last = False

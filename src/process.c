@@ -14,7 +14,8 @@ static int parallel_ran, forked;
 static __thread int thread_override;
 
 static void in_child(void) {
-    if (parallel_ran) forked = 1;
+    if (parallel_ran)
+        forked = 1;
 }
 
 int normcy_process_init(void) {
@@ -40,7 +41,8 @@ void normcy_set_thread_override(int n) {
 int normcy_affinity(void) {
 #if defined(__linux__)
     cpu_set_t set;
-    if (!sched_getaffinity(0, sizeof set, &set)) return CPU_COUNT(&set);
+    if (!sched_getaffinity(0, sizeof set, &set))
+        return CPU_COUNT(&set);
 #endif
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (int)n : 1;
@@ -49,18 +51,21 @@ int normcy_affinity(void) {
 #if defined(__x86_64__)
 unsigned long normcy_fp_enter(void) {
     unsigned now = _mm_getcsr(), ieee = now & ~(0x8040u | 0x6000u); /* FTZ, DAZ; rounding mode */
-    if (now != ieee) _mm_setcsr(ieee);
+    if (now != ieee)
+        _mm_setcsr(ieee);
     return now;
 }
 void normcy_fp_leave(unsigned long saved) {
-    if (_mm_getcsr() != (unsigned)saved) _mm_setcsr((unsigned)saved);
+    if (_mm_getcsr() != (unsigned)saved)
+        _mm_setcsr((unsigned)saved);
 }
 #elif defined(__aarch64__)
 unsigned long normcy_fp_enter(void) {
     unsigned long now, ieee;
     __asm__ volatile("mrs %0, fpcr" : "=r"(now));
     ieee = now & ~(7ul << 22); /* FZ; rounding mode */
-    if (now != ieee) __asm__ volatile("msr fpcr, %0" : : "r"(ieee));
+    if (now != ieee)
+        __asm__ volatile("msr fpcr, %0" : : "r"(ieee));
     return now;
 }
 void normcy_fp_leave(unsigned long saved) {

@@ -165,7 +165,8 @@ cdef int given_rows(const Job *job) noexcept nogil:
     for k in range(job.plan.slots):
         s.scale[k] = 0.25 if fabs(s.mean[k]) >= 2.0 ** 100 else 1
         s.scaled = s.scaled or s.scale[k] != 1
-    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1, use_threads_if=job.threads > 1):
+    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
+                    use_threads_if=job.threads > 1):
         apply_share(job, &s, 0, 0, job.plan.slots, t)
     free(s.scale)
     return 0

@@ -19,7 +19,8 @@ static void merge(ptrdiff_t count, double n, double *restrict mean, double *rest
 
 /* Smallest variance that float32 squares still resolve beside eps: below it underflow could show. */
 static double least_variance(const normcy_spread *how) {
-    if (how->outside_sqrt) return how->eps >= 0x1p-48 ? 0 : 0x1p-120;
+    if (how->outside_sqrt)
+        return how->eps >= 0x1p-48 ? 0 : 0x1p-120;
     return 0x1p-120 - how->eps;
 }
 
@@ -29,7 +30,8 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
     double inside = how->outside_sqrt ? 0 : eps, outside = how->outside_sqrt ? eps : 0;
     double at_zero = how->zero_guard ? 0 : INFINITY;
     ptrdiff_t abnormal = 0;
-    if (dof < 0) dof = 0;
+    if (dof < 0)
+        dof = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
         double var = m2[k] / dof, std = sqrt(var + inside) + outside;
         rstd[k] = std == 0 ? at_zero : 1 / std;
@@ -49,7 +51,8 @@ static void coefficients(ptrdiff_t count, const double *restrict mean, const dou
         a[k] = (float)gain;
         b[k] = (float)((bias ? bias[k] : 0) - (mean[k] - h) * gain);
     }
-    if (!scale) return;
+    if (!scale)
+        return;
     for (ptrdiff_t k = 0; k < count; k++) {
         double gain = weight ? rstd[k] * (weight[k] + offset) : rstd[k];
         hi[k] *= scale[k];

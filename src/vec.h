@@ -114,7 +114,8 @@ INLINE vf load_part(const float *p, int n) {
     return v;
 }
 INLINE void store_part(float *p, vf v, int n) {
-    for (int i = 0; i < n; i++) p[i] = v[i];
+    for (int i = 0; i < n; i++)
+        p[i] = v[i];
 }
 INLINE vd widen_lo(vf v) {
     return (vd){v[0], v[1]};
@@ -133,15 +134,18 @@ INLINE double sum_tree(vd lanes[2 * NV]) {
 #pragma GCC unroll 8
     for (int half = NV; half >= 1; half /= 2)
 #pragma GCC unroll 8
-        for (int j = 0; j < half; j++) lanes[j] += lanes[j + half];
+        for (int j = 0; j < half; j++)
+            lanes[j] += lanes[j + half];
     return sum_lanes(lanes[0]);
 }
 
 /* The first n lanes of v, and 0 in the rest. */
 INLINE vd first_doubles(int n, vd v) {
+    vd kept = {0};
 #pragma GCC unroll 8
-    for (int k = 0; k < W / 2; k++) v[k] = k < n ? v[k] : 0;
-    return v;
+    for (int k = 0; k < W / 2; k++)
+        kept[k] = k < n ? v[k] : 0;
+    return kept;
 }
 
 /* On levels with sixteen registers a block does not stay in them: make the compiler read L1 again, not spill. */

@@ -105,7 +105,8 @@ def check(method, x, layout, **kw):
     """normcy against the reference, within the method's bound; returns the result."""
     kw = {**parameters(method, x, layout), **kw}
     y = method.call(normcy, x, layout, **kw)
-    assert y.dtype == np.float32 and y.shape == x.shape
+    assert y.dtype == np.float32
+    assert y.shape == x.shape
     assert_close(y, method.call(normcy.reference, x, layout, **kw), bound(method, x, layout, **kw))
     return y
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from methods import METHODS, assert_close, bound, check, every_layout, every_method, parameters, same_bits, sample
 
 import normcy
-from methods import METHODS, assert_close, bound, check, every_layout, every_method, parameters, same_bits, sample
 
 SHAPE = (4, 6, 10, 12)
 
@@ -123,7 +123,7 @@ def test_parameter_shapes(method, layout, kinds, offset):
         c = x.shape[1 if layout == "NCHW" else -1]
         g = np.random.default_rng(5)
         shapes = {"c": (c,), "nc": (shape[0], c), "full": shape}
-        kw = {k: g.standard_normal(shapes[v], np.float32) for k, v in zip(("weight", "bias"), kinds) if v}
+        kw = {k: g.standard_normal(shapes[v], np.float32) for k, v in zip(("weight", "bias"), kinds, strict=True) if v}
         y = method.call(normcy, x, layout, weight_offset=offset, **kw)
         r = method.call(normcy.reference, x, layout, weight_offset=offset, **kw)
         xhat = method.call(normcy.reference, x, layout)

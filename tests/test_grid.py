@@ -1,9 +1,9 @@
 """Every method x layout x shape x level x thread count against the float64 reference, and equal to the bit."""
 
 import pytest
+from methods import LEVELS, METHODS, Method, check, every_layout, every_method, parameters, same_bits, sample
 
 import normcy
-from methods import LEVELS, METHODS, Method, check, every_layout, every_method, parameters, same_bits, sample
 
 SHAPES = [
     (3, 5),
@@ -68,7 +68,7 @@ def test_large_enough_for_threads(method, layout, shape, use_level):
 def test_lengths(name, layout, use_level):
     """Row and column lengths 0 to 600 and every remainder, of the vectors and of the blocks."""
     method = next(m for m in METHODS if m.name == name)
-    for length in [*range(0, 130), *range(130, 600, 7), 255, 256, 257, 511, 512, 513, 599, 600]:
+    for length in [*range(130), *range(130, 600, 7), 255, 256, 257, 511, 512, 513, 599, 600]:
         for shape in [(2, 3, length), (2, length, 3)]:
             if name == "instance" and shape[2 if layout == "NCHW" else 1] == 1:
                 continue

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from methods import assert_close, every_layout, same_bits, sample
 
 import normcy
-from methods import assert_close, every_layout, same_bits, sample
 
 SHAPES = {"NCHW": (4, 6, 9, 11), "NHWC": (4, 9, 11, 6)}
 
@@ -30,7 +30,9 @@ def test_one_group_is_layer_norm_over_c_h_w(layout):
 @every_layout
 def test_batch_norm_of_one_sample_is_instance_norm(layout):
     x = sample(SHAPES[layout], mean=5)[:1]
-    assert same_bits(normcy.batch_norm(x, None, None, training=True, layout=layout), normcy.instance_norm(x, layout=layout))
+    assert same_bits(
+        normcy.batch_norm(x, None, None, training=True, layout=layout), normcy.instance_norm(x, layout=layout)
+    )
 
 
 def test_layer_norm2d_is_layer_norm_of_channels_last():

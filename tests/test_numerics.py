@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from methods import LAYOUTS, METHODS, against, check, every_layout, every_method, parameters, same_bits, sample
 
 import normcy
-from methods import LAYOUTS, METHODS, against, check, every_layout, every_method, parameters, same_bits, sample
 
 OWN_STATISTICS = [m for m in METHODS if m.name != "batch_eval"]
 own_statistics = pytest.mark.parametrize("method", OWN_STATISTICS, ids=lambda m: m.name)
@@ -39,7 +39,9 @@ def test_eval_does_not_cancel():
     x = (1e4 + np.array([[0, 1, 2, 3]]).T * 1e-3).astype(np.float32)
     y = normcy.batch_norm(x, np.array([1e4], np.float32), np.array([1e-6], np.float32), eps=0)
     assert y[0, 0] == 0
-    np.testing.assert_allclose(y, (x.astype(np.float64) - 1e4) / np.sqrt(np.float32(1e-6).astype(np.float64)), rtol=3e-7)
+    np.testing.assert_allclose(
+        y, (x.astype(np.float64) - 1e4) / np.sqrt(np.float32(1e-6).astype(np.float64)), rtol=3e-7
+    )
 
 
 @own_statistics
@@ -78,7 +80,9 @@ def test_scales_side_by_side():
     z[1, 3] *= np.float32(1e30)
     z[2, 0] *= np.float32(1e-30)
     for layout, view in (("NCHW", z), ("NHWC", np.ascontiguousarray(np.moveaxis(z, 1, -1)))):
-        plain = normcy.instance_norm(x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1)), layout=layout, eps=0)
+        plain = normcy.instance_norm(
+            x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1)), layout=layout, eps=0
+        )
         mixed = normcy.instance_norm(view, layout=layout, eps=0)
         if layout == "NHWC":
             plain, mixed = np.moveaxis(plain, -1, 1), np.moveaxis(mixed, -1, 1)

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pytest
+from methods import LEVELS, same_bits, sample
 
 import normcy
-from methods import LEVELS, same_bits, sample
 
 openmp = pytest.mark.skipif(not normcy.get_config()["openmp"], reason="a build without OpenMP has one thread")
 LARGE = (64, 50, 60)  # enough for more than one thread
@@ -65,7 +64,9 @@ def test_environment():
     ask = "import normcy; print(normcy.get_num_threads())"
     assert run(ask, NORMCY_NUM_THREADS="5") == "5"
     assert run(ask, OMP_NUM_THREADS="1") == "1"
-    assert run("import normcy; normcy.set_num_threads(9); print(normcy.get_num_threads())", NORMCY_NUM_THREADS="5") == "9"
+    assert (
+        run("import normcy; normcy.set_num_threads(9); print(normcy.get_num_threads())", NORMCY_NUM_THREADS="5") == "9"
+    )
     one_cpu = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
     if hasattr(os, "sched_setaffinity"):
         assert run(one_cpu + ask) == "1"
@@ -74,7 +75,9 @@ def test_environment():
 
 @pytest.mark.parametrize("value", ["0", "two", "-1", "1.5", " "])
 def test_environment_nonsense(value):
-    assert f"ImportError: NORMCY_NUM_THREADS={value}: expected a number" in run("import normcy", NORMCY_NUM_THREADS=value)
+    assert f"ImportError: NORMCY_NUM_THREADS={value}: expected a number" in run(
+        "import normcy", NORMCY_NUM_THREADS=value
+    )
 
 
 @openmp
@@ -91,7 +94,9 @@ def test_level_by_environment(level):
 
 def test_level_nonsense():
     message = run("import normcy", NORMCY_ISA="sse9")
-    assert message == f"ImportError: NORMCY_ISA=sse9: this build has no such level; it can be one of {', '.join(LEVELS)}"
+    assert (
+        message == f"ImportError: NORMCY_ISA=sse9: this build has no such level; it can be one of {', '.join(LEVELS)}"
+    )
 
 
 def test_not_built(tmp_path):

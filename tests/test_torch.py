@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from methods import sample
 
 import normcy
-from methods import sample
 
 torch = pytest.importorskip("torch", reason="needs torch to compare with")
 F = torch.nn.functional
@@ -53,7 +53,11 @@ def both(ours, theirs):
 def test_batch_norm(shape, training, tracked, eps):
     x = sample(shape, mean=1)
     for w, b, momentum in itertools.product(maybe(6, 1), maybe(6, 2), [0.1, 0.0, 1.0, -0.5, 3.0]):
-        mean, var = (np.linspace(-1, 1, 6, dtype=np.float32), np.linspace(0.5, 2, 6, dtype=np.float32)) if tracked else (None, None)
+        mean, var = (
+            (np.linspace(-1, 1, 6, dtype=np.float32), np.linspace(0.5, 2, 6, dtype=np.float32))
+            if tracked
+            else (None, None)
+        )
         mean_t, var_t = t(mean), t(var)
         both(
             lambda w=w, b=b, m=momentum: normcy.batch_norm(x, mean, var, w, b, training, m, eps),
@@ -71,7 +75,11 @@ def test_batch_norm(shape, training, tracked, eps):
 def test_instance_norm(shape, use_input_stats, tracked, eps):
     x = sample(shape, mean=1)
     for w, b, momentum in itertools.product(maybe(6, 1), maybe(6, 2), [0.1, 0.0, 1.0, -0.5, 3.0]):
-        mean, var = (np.linspace(-1, 1, 6, dtype=np.float32), np.linspace(0.5, 2, 6, dtype=np.float32)) if tracked else (None, None)
+        mean, var = (
+            (np.linspace(-1, 1, 6, dtype=np.float32), np.linspace(0.5, 2, 6, dtype=np.float32))
+            if tracked
+            else (None, None)
+        )
         mean_t, var_t = t(mean), t(var)
         both(
             lambda w=w, b=b, m=momentum: normcy.instance_norm(x, mean, var, w, b, use_input_stats, m, eps),
@@ -136,9 +144,15 @@ def test_empty(shape):
     x = np.empty(shape, np.float32)
     c = shape[1]
     mean, var = np.zeros(c, np.float32), np.ones(c, np.float32)
-    both(lambda: normcy.batch_norm(x, mean, var, training=True), lambda: F.batch_norm(t(x), t(mean), t(var), training=True))
+    both(
+        lambda: normcy.batch_norm(x, mean, var, training=True),
+        lambda: F.batch_norm(t(x), t(mean), t(var), training=True),
+    )
     both(lambda: normcy.batch_norm(x, mean, var), lambda: F.batch_norm(t(x), t(mean), t(var)))
-    both(lambda: normcy.layer_norm(x, shape[2], return_stats=True), lambda: torch.native_layer_norm(t(x), shape[2:], None, None, 1e-5))
+    both(
+        lambda: normcy.layer_norm(x, shape[2], return_stats=True),
+        lambda: torch.native_layer_norm(t(x), shape[2:], None, None, 1e-5),
+    )
     if c:
         both(lambda: normcy.instance_norm(x), lambda: F.instance_norm(t(x)))
         both(
@@ -153,7 +167,9 @@ def test_shapes_of_statistics():
     mean, var = np.zeros(6, np.float32), np.ones(6, np.float32)
     for training in (True, False):
         both(
-            lambda training=training: normcy.batch_norm(x, mean.copy(), var.copy(), training=training, return_stats=True),
+            lambda training=training: normcy.batch_norm(
+                x, mean.copy(), var.copy(), training=training, return_stats=True
+            ),
             lambda training=training: torch.native_batch_norm(t(x), None, None, t(mean), t(var), training, 0.1, 1e-5),
         )
     both(

@@ -1,0 +1,43 @@
+# One line for each daily act. Everything happens in .venv; ARGS= passes arguments on.
+PYTHON ?= python3
+BIN = .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+BUILT = .venv/.built
+
+.PHONY: build test compare bench lint format docs wheel clean
+build: $(BUILT)
+$(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+test: build
+	$(BIN)/python -m pytest $(ARGS)
+
+compare: build
+	$(BIN)/normcy compare $(ARGS)
+
+bench: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	cd benchmarks && ../$(BIN)/asv run --python=same --quick --show-stderr $(ARGS)
+
+lint: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/cython-lint src/*.pyx src/*.pxi
+	$(BIN)/clang-format --dry-run --Werror src/*.h $(filter-out src/_native.c,$(wildcard src/*.c))
+
+format: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	$(BIN)/clang-format -i src/*.h $(filter-out src/_native.c,$(wildcard src/*.c))
+
+docs: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/sphinx-build -W -b html docs docs/_build
+
+wheel:
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
+
+clean:
+	rm -rf .venv build dist *.egg-info normcy/*.so src/_native.c docs/_build

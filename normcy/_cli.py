@@ -1,0 +1,102 @@
+"""The command line: arguments of ``normcy compare`` and ``normcy info``, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import normcy
+from normcy._compare.cases import LAYOUTS, METHODS
+from normcy._compare.inputs import InputError
+from normcy._compare.peers import PEERS
+
+COMPARE = """\
+Run every method on the shapes of real models and on a photograph, or on an array or picture of yours, and show for
+each: the largest error against the float64 reference, the time, the bandwidth (x read once, y written once), the
+time as a multiple of that of a copy, and the speed-up over NumPy and over the libraries of --against."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return 0, 2 if an argument is wrong, or 130 if interrupted."""
+    try:
+        options = vars(_parser().parse_args(argv))
+        return options.pop("command")(**options)
+    except InputError as error:
+        print(f"normcy: error: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("normcy: error: not enough memory for these arrays and their float64 reference", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("normcy: interrupted", file=sys.stderr)
+        return 130
+
+
+def _info() -> int:
+    normcy.show_config()
+    return 0
+
+
+def _compare(**options) -> int:
+    if not all(importlib.util.find_spec(name) for name in ("rich", "matplotlib")):
+        raise InputError('this needs rich and matplotlib: pip install "normcy[compare]"')
+    from normcy._compare import compare
+
+    compare(**options)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="normcy", description="Normalization layers for NumPy float32 arrays on CPUs.")
+    parser.add_argument("--version", action="version", version=f"normcy {normcy.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="compare | info")
+    info = commands.add_parser("info", help="what this build carries and what it runs on")
+    info.set_defaults(command=_info)
+    compare = commands.add_parser("compare", help="accuracy and speed, beside other libraries", description=COMPARE)
+    compare.set_defaults(command=_compare)
+    _add_compare_arguments(compare)
+    return parser
+
+
+def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
+    methods = tuple(dict.fromkeys(method.option for method in METHODS.values()))
+    add = parser.add_argument
+    add("file", nargs="?", type=Path, metavar="FILE", help="a .npy array (samples first), or a picture")
+    add("--methods", type=_names(methods), default=methods, metavar="A,B,...", help=f"of {', '.join(methods)}")
+    add("--layout", choices=(*LAYOUTS, "both"), help="where the channels are: NCHW is axis 1, NHWC the last "
+        "(default: both; that of a picture is NHWC)")  # fmt: skip
+    add("--threads", type=_threads, default=normcy.get_num_threads(), metavar="N",
+        help="given to every library (default: normcy.get_num_threads(), here %(default)s)")  # fmt: skip
+    add("--against", type=_names(tuple(PEERS)), default=(), metavar="A,B,...", help=f"of {', '.join(PEERS)}")
+    add("--plot", type=Path, metavar="FILE", help="draw times and errors; .png, .svg or .pdf")
+    add("--json", type=Path, metavar="FILE", help="write all numbers")
+    add("--quick", action="store_true", help="fewer and shorter measurements: a first impression")
+
+
+def _names(known: tuple[str, ...]):
+    """The type of an argument that is a list of some of ``known``."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"got {name!r}, expected names of {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def _threads(text: str) -> int:
+    try:
+        with normcy.num_threads(int(text)):
+            return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of threads from 1 up") from error
