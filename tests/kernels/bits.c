@@ -1,0 +1,83 @@
+/* Runs every kernel of every level of this build on fixed inputs and prints a hash of the output bits, a level a line.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dispatch.h"
+
+enum { ROOM = 1 << 16, SLOTS = 40, ROWS = 50 };
+
+static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], hi[ROOM], a[ROOM], b[ROOM];
+static double mean[ROOM], m2[ROOM], mean_b[ROOM], m2_b[ROOM], rstd[ROOM];
+static uint64_t hash;
+static uint32_t state;
+
+static void feed(const void *p, size_t bytes) {
+    for (const unsigned char *c = p; bytes--; c++)
+        hash = (hash ^ *c) * 1099511628211u; /* FNV-1a */
+}
+
+static float uniform(void) {
+    state = state * 1664525u + 1013904223u;
+    return (float)(int32_t)state / 2147483648.0f;
+}
+
+static void moments(const normcy_kernels *k, int length) {
+    for (int about = NORMCY_ABOUT_ZERO; about <= NORMCY_EXACT; about++)
+        for (int scaled = 0; scaled < 2; scaled++) {
+            k->moments_rows(x, SLOTS, length, 1, length, length, about, scaled ? 4 : 1, mean, m2);
+            feed(mean, SLOTS * sizeof *mean);
+            feed(m2, SLOTS * sizeof *m2);
+            k->moments_cols(x, ROWS, length, length, about, scaled ? scale : NULL, mean, m2);
+            feed(mean, length * sizeof *mean);
+            feed(m2, length * sizeof *m2);
+        }
+    memcpy(mean_b, mean, sizeof mean);
+    memcpy(m2_b, m2, sizeof m2);
+    k->merge(length, ROWS, mean, m2, 3, mean_b, m2_b);
+    feed(m2, length * sizeof *m2);
+}
+
+static void apply(const normcy_kernels *k, int length, int by_col) {
+    normcy_spread how = {length, by_col, 1e-5, by_col, 0};
+    normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0},
+                   own = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f};
+    const normcy_element *elements[] = {NULL, &shared, &own};
+    int count = by_col ? length : SLOTS;
+    k->spread(count, mean, m2, &how, rstd);
+    for (int scaled = 0; scaled < 2; scaled++) {
+        k->coefficients(count, mean, rstd, scaled ? scale : NULL, weight, 1.0, weight + 50, hi, a, b);
+        normcy_coef coef = {hi, a, b, scaled ? scale : NULL};
+        for (int e = 0; e < 3; e++) {
+            (by_col ? k->affine_cols : k->affine_rows)(x, y, SLOTS, length, length, &coef, elements[e]);
+            feed(y, sizeof *y * SLOTS * length);
+        }
+    }
+}
+
+int main(void) {
+    static const float means[] = {0, 1, 1000, 1e6f};
+    for (int i = 0; i < ROOM; i++) {
+        weight[i] = uniform();
+        scale[i] = i % 3 ? 1 : 4;
+    }
+    for (int l = 0; normcy_level(l); l++) {
+        const normcy_kernels *k = normcy_level(l);
+        if (!normcy_level_runs(l))
+            continue;
+        hash = 14695981039346656037u;
+        state = 777;
+        for (int m = 0; m < 4; m++) {
+            for (int i = 0; i < ROOM; i++)
+                x[i] = uniform() + uniform() + means[m];
+            for (int length = 1; length < 700; length += length < 80 ? 1 : 13) {
+                moments(k, length);
+                apply(k, length, 0);
+                apply(k, length, 1);
+            }
+        }
+        printf("%s %016llx\n", k->isa, (unsigned long long)hash);
+    }
+    return 0;
+}
