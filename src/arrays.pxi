@@ -52,7 +52,7 @@ cdef str describe(obj):
 
 
 cdef cnp.ndarray floats(obj, str name):
-    if type(obj) is not np.ndarray and type(obj) is not np.memmap:
+    if not cnp.PyArray_CheckExact(obj) and type(obj) is not np.memmap:
         raise TypeError(f"{name}: expected a float32 numpy.ndarray, got {describe(obj)}")
     cdef cnp.ndarray a = obj
     if cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISNOTSWAPPED(a):
@@ -64,7 +64,10 @@ cdef cnp.ndarray floats(obj, str name):
 cdef int writeable(cnp.ndarray a, str name) except -1:
     if not cnp.PyArray_ISWRITEABLE(a):
         raise ValueError(f"{name}: expected a writeable array, got a read-only one of shape {np.shape(a)}")
-    if any(stride == 0 and dim > 1 for stride, dim in zip((<object>a).strides, (<object>a).shape)):
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_STRIDE(a, i) or cnp.PyArray_DIM(a, i) <= 1:
+            continue
         raise ValueError(f"{name}: expected an array whose elements are distinct, got a broadcast one (stride 0)")
     return 0
 
@@ -136,7 +139,7 @@ cdef cnp.ndarray target(out, cnp.ndarray given, cnp.ndarray x, tuple others):
     if not cnp.PyArray_SAMESHAPE(y, given):
         raise ValueError(f"out: expected the shape of x, {np.shape(given)}, got {np.shape(y)}")
     writeable(y, "out")
-    if normcy_overlap(y, given) and not same_memory(y, given):
+    if y is not given and normcy_overlap(y, given) and not same_memory(y, given):
         raise ValueError("out: overlaps x in memory without being exactly x")
     for name, other in others:
         no_overlap(y, "out", other, name)
