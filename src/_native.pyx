@@ -96,6 +96,8 @@ include "rows.pxi"
 include "cols.pxi"
 include "process.pxi"
 include "arrays.pxi"
+include "statistics.pxi"
 include "norms.pxi"
+include "moments.pxi"
 
 read_environment()

@@ -1,9 +1,8 @@
 # Slots along columns: panels of rows x cols, one a sample or, pooled, one for all; see panels.pxi.
-
 #
-# Narrow panels (RGB pictures, a few positions) would leave most of a vector idle. Rows follow each other in memory, so k
-# of them side by side are one row of k * cols virtual columns, which fill whole vectors; moments of the k copies of a
-# column are merged. k depends on cols alone.
+# Narrow panels (RGB pictures, a few positions) would leave most of a vector idle. Rows follow each other in memory, so
+# k of them side by side are one row of k * cols virtual columns, which fill whole vectors; moments of the k copies of
+# a column are merged. k depends on cols alone.
 
 cdef enum:
     NARROW = 64             # columns below which rows are folded

@@ -1,6 +1,7 @@
 /* Everything that has one variant per instruction set, and the one table that exports it: LEVEL names both. */
 #include "affine_tpl.h"
-#include "moments_tpl.h"
+#include "moments_cols_tpl.h"
+#include "moments_rows_tpl.h"
 #include "spread_tpl.h"
 
 #define PASTE_(a, b) a##b

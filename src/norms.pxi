@@ -1,22 +1,5 @@
 # One entry for each function of the API: check, describe the job, run it, hand back.
 
-cdef class Statistics:
-    """Statistics of every slot in float64, as the drivers leave them."""
-    cdef double[::1] mean, m2, rstd
-
-    def __cinit__(self, ptrdiff_t slots):
-        self.mean, self.m2, self.rstd = np.zeros(slots), np.zeros(slots), np.full(slots, NAN)
-
-    cdef void point(self, Job *job):
-        if self.mean.shape[0]:
-            job.mean, job.m2, job.rstd = &self.mean[0], &self.m2[0], &self.rstd[0]
-
-    cdef tuple floats(self, shape):
-        """mean and rstd in float32, shaped as PyTorch's native functions shape them."""
-        return (np.asarray(self.mean).astype(np.float32).reshape(shape),
-                np.asarray(self.rstd).astype(np.float32).reshape(shape))
-
-
 cdef Job make_job(Method method, Dims d, double eps, double offset) noexcept:
     cdef Job job
     memset(&job, 0, sizeof(Job))
@@ -60,65 +43,6 @@ cdef cnp.ndarray bind(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     y = target(out, x_given, x, others)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
     return y
-
-
-cdef int refresh(float[:] running_mean, float[:] running_var, Statistics stats, ptrdiff_t samples, double count,
-                 double momentum, bint unbiased) except -1:
-    """running = (1 - momentum) * running + momentum * batch; several samples' statistics are averaged first."""
-    cdef ptrdiff_t c, n, channels = running_mean.shape[0]
-    cdef double mean, var, dof = count - 1 if unbiased else count
-    for c in range(channels):
-        mean = var = 0
-        for n in range(samples):
-            mean += stats.mean[n * channels + c]
-            var += stats.m2[n * channels + c] / dof
-        running_mean[c] = <float>((1 - momentum) * running_mean[c] + momentum * (mean / samples))
-        running_var[c] = <float>((1 - momentum) * running_var[c] + momentum * (var / samples))
-    return 0
-
-
-cdef class Running:
-    """running_mean and running_var of a call, checked as a pair."""
-    cdef bint present
-    cdef float[:] mean, var
-    cdef object mean_array, var_array
-
-    def __cinit__(self, running_mean, running_var, ptrdiff_t channels, bint written):
-        if (running_mean is None) != (running_var is None):
-            missing, there = ("running_var", "running_mean") if running_var is None else ("running_mean", "running_var")
-            raise ValueError(f"{missing}: expected an array, as {there} is given, got None; give both or neither")
-        self.present = running_mean is not None
-        if self.present:
-            self.mean_array, self.var_array = running_mean, running_var
-            self.mean = running(running_mean, "running_mean", channels, written)
-            self.var = running(running_var, "running_var", channels, written)
-            if written:
-                no_overlap(running_mean, "running_mean", running_var, "running_var")
-
-    cdef int apart(self, cnp.ndarray x, weight, bias) except -1:
-        """Where they are written, they must not be the memory of an input."""
-        for name, mine in (("running_mean", self.mean_array), ("running_var", self.var_array)):
-            for other_name, other in (("x", x), ("weight", weight), ("bias", bias)):
-                no_overlap(mine, name, other, other_name)
-        return 0
-
-
-cdef class Given:
-    """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
-    cdef double[::1] mean, rstd
-
-    def __cinit__(self, Running running, double eps):
-        cdef ptrdiff_t c
-        if not running.present:
-            raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
-                             "used, got None")
-        self.mean, self.rstd = np.empty(running.mean.shape[0]), np.empty(running.mean.shape[0])
-        for c in range(running.mean.shape[0]):
-            self.mean[c], self.rstd[c] = running.mean[c], 1 / sqrt(running.var[c] + eps)
-
-    cdef void point(self, Job *job):
-        if self.mean.shape[0]:
-            job.given_mean, job.given_rstd = &self.mean[0], &self.rstd[0]
 
 
 cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum,
@@ -263,75 +187,3 @@ def rms_norm(x, normalized_shape, weight, eps, weight_offset, out, return_stats)
     how.correction, how.outside_sqrt = 0, False
     return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset, out,
                               return_stats, how, NORMCY_ABOUT_ZERO)
-
-
-def moments(x_given, axes, correction, keepdims):
-    cdef cnp.ndarray x = floats(x_given, "x")
-    cdef double dof, minus = number(correction, "correction")
-    cdef Dims d
-    cdef Statistics stats
-    d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
-    cdef tuple reduced = reduced_axes(axes, x.ndim), shape = x_given.shape
-    if not in_c_order(x):
-        x = np.array(x, order="C", subok=False)
-    blocks = fold_axes(shape, reduced)
-    if len(blocks) > 3:
-        x = np.ascontiguousarray(np.moveaxis(x, reduced, range(x.ndim - len(reduced), x.ndim)))
-        blocks = fold_axes(np.shape(x), tuple(range(x.ndim - len(reduced), x.ndim)))
-    cdef Method method = moments_dims(blocks, &d)
-    cdef Job job = make_job(method, d, 0, 0)
-    job.about = NORMCY_EXACT
-    stats = Statistics(job.plan.slots)
-    stats.point(&job)
-    job.x = <const float *>cnp.PyArray_DATA(x)
-    run(&job, cnp.PyArray_SIZE(x))
-    dof = max(job.plan.count - minus, 0.0)
-    kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keepdims or i not in reduced)
-    if not cnp.PyArray_SIZE(x):
-        stats.mean[:] = NAN
-    with np.errstate(invalid="ignore", divide="ignore"):
-        var = np.asarray(stats.m2) / dof
-    return np.asarray(stats.mean).reshape(kept)[()], var.reshape(kept)[()]
-
-
-cdef tuple reduced_axes(axes, int rank):
-    """Axes as sorted non-negative ints; None is all of them."""
-    if axes is None:
-        return tuple(range(rank))
-    listed = (axes,) if hasattr(axes, "__index__") else axes
-    try:
-        found = sorted(int(integer(a, "axes")) + (rank if a < 0 else 0) for a in listed)
-    except TypeError:
-        raise TypeError(f"axes: expected an int, a sequence of ints or None, got {axes!r}") from None
-    if any(not 0 <= a < rank for a in found) or len(set(found)) < len(found):
-        raise ValueError(f"axes: expected distinct axes of an array of rank {rank}, got {axes!r}")
-    return tuple(found)
-
-
-cdef list fold_axes(shape, tuple reduced):
-    """Neighbouring axes of one kind as one: pairs (size, whether reduced). Axes of length 1 join either kind."""
-    blocks = []
-    for i, n in enumerate(shape):
-        if n != 1:
-            if blocks and blocks[-1][1] == (i in reduced):
-                blocks[-1] = (blocks[-1][0] * n, blocks[-1][1])
-            else:
-                blocks.append((n, i in reduced))
-    return blocks
-
-
-cdef Method moments_dims(list blocks, Dims *d):
-    """At most three blocks as (n, s, c) of an instance norm, or (n, c, s) of a batch norm where the middle is kept."""
-    sizes = [n for n, _ in blocks]
-    kinds = [r for _, r in blocks]
-    if kinds == [True, False, True]:
-        d.n, d.c, d.s = sizes
-        d.channels_last = False
-        return BATCH
-    if kinds[:1] == [False]:
-        d.n = sizes.pop(0)
-    if sizes:
-        d.s = sizes.pop(0)
-    if sizes:
-        d.c = sizes.pop(0)
-    return INSTANCE

@@ -1,0 +1,72 @@
+# moments(): any axes of any array, as a batch or instance norm that stops after its statistics.
+
+def moments(x_given, axes, correction, keepdims):
+    cdef cnp.ndarray x = floats(x_given, "x")
+    cdef double dof, minus = number(correction, "correction")
+    cdef Dims d
+    cdef Statistics stats
+    d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
+    cdef tuple reduced = reduced_axes(axes, x.ndim), shape = x_given.shape
+    if not in_c_order(x):
+        x = np.array(x, order="C", subok=False)
+    blocks = fold_axes(shape, reduced)
+    if len(blocks) > 3:
+        x = np.ascontiguousarray(np.moveaxis(x, reduced, range(x.ndim - len(reduced), x.ndim)))
+        blocks = fold_axes(np.shape(x), tuple(range(x.ndim - len(reduced), x.ndim)))
+    cdef Method method = moments_dims(blocks, &d)
+    cdef Job job = make_job(method, d, 0, 0)
+    job.about = NORMCY_EXACT
+    stats = Statistics(job.plan.slots)
+    stats.point(&job)
+    job.x = <const float *>cnp.PyArray_DATA(x)
+    run(&job, cnp.PyArray_SIZE(x))
+    dof = max(job.plan.count - minus, 0.0)
+    kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keepdims or i not in reduced)
+    if not cnp.PyArray_SIZE(x):
+        stats.mean[:] = NAN
+    with np.errstate(invalid="ignore", divide="ignore"):
+        var = np.asarray(stats.m2) / dof
+    return np.asarray(stats.mean).reshape(kept)[()], var.reshape(kept)[()]
+
+
+cdef tuple reduced_axes(axes, int rank):
+    """Axes as sorted non-negative ints; None is all of them."""
+    if axes is None:
+        return tuple(range(rank))
+    listed = (axes,) if hasattr(axes, "__index__") else axes
+    try:
+        found = sorted(int(integer(a, "axes")) + (rank if a < 0 else 0) for a in listed)
+    except TypeError:
+        raise TypeError(f"axes: expected an int, a sequence of ints or None, got {axes!r}") from None
+    if any(not 0 <= a < rank for a in found) or len(set(found)) < len(found):
+        raise ValueError(f"axes: expected distinct axes of an array of rank {rank}, got {axes!r}")
+    return tuple(found)
+
+
+cdef list fold_axes(shape, tuple reduced):
+    """Neighbouring axes of one kind as one: pairs (size, whether reduced). Axes of length 1 join either kind."""
+    blocks = []
+    for i, n in enumerate(shape):
+        if n != 1:
+            if blocks and blocks[-1][1] == (i in reduced):
+                blocks[-1] = (blocks[-1][0] * n, blocks[-1][1])
+            else:
+                blocks.append((n, i in reduced))
+    return blocks
+
+
+cdef Method moments_dims(list blocks, Dims *d):
+    """At most three blocks as (n, s, c) of an instance norm, or (n, c, s) of a batch norm where the middle is kept."""
+    sizes = [n for n, _ in blocks]
+    kinds = [r for _, r in blocks]
+    if kinds == [True, False, True]:
+        d.n, d.c, d.s = sizes
+        d.channels_last = False
+        return BATCH
+    if kinds[:1] == [False]:
+        d.n = sizes.pop(0)
+    if sizes:
+        d.s = sizes.pop(0)
+    if sizes:
+        d.c = sizes.pop(0)
+    return INSTANCE

@@ -1,0 +1,76 @@
+# Statistics that enter or leave a call: of its slots, and the running ones of batch and instance norm.
+
+cdef class Statistics:
+    """Statistics of every slot in float64, as the drivers leave them."""
+    cdef double[::1] mean, m2, rstd
+
+    def __cinit__(self, ptrdiff_t slots):
+        self.mean, self.m2, self.rstd = np.zeros(slots), np.zeros(slots), np.full(slots, NAN)
+
+    cdef void point(self, Job *job):
+        if self.mean.shape[0]:
+            job.mean, job.m2, job.rstd = &self.mean[0], &self.m2[0], &self.rstd[0]
+
+    cdef tuple floats(self, shape):
+        """mean and rstd in float32, shaped as PyTorch's native functions shape them."""
+        return (np.asarray(self.mean).astype(np.float32).reshape(shape),
+                np.asarray(self.rstd).astype(np.float32).reshape(shape))
+
+
+cdef int refresh(float[:] running_mean, float[:] running_var, Statistics stats, ptrdiff_t samples, double count,
+                 double momentum, bint unbiased) except -1:
+    """running = (1 - momentum) * running + momentum * batch; several samples' statistics are averaged first."""
+    cdef ptrdiff_t c, n, channels = running_mean.shape[0]
+    cdef double mean, var, dof = count - 1 if unbiased else count
+    for c in range(channels):
+        mean = var = 0
+        for n in range(samples):
+            mean += stats.mean[n * channels + c]
+            var += stats.m2[n * channels + c] / dof
+        running_mean[c] = <float>((1 - momentum) * running_mean[c] + momentum * (mean / samples))
+        running_var[c] = <float>((1 - momentum) * running_var[c] + momentum * (var / samples))
+    return 0
+
+
+cdef class Running:
+    """running_mean and running_var of a call, checked as a pair."""
+    cdef bint present
+    cdef float[:] mean, var
+    cdef object mean_array, var_array
+
+    def __cinit__(self, running_mean, running_var, ptrdiff_t channels, bint written):
+        if (running_mean is None) != (running_var is None):
+            missing, there = ("running_var", "running_mean") if running_var is None else ("running_mean", "running_var")
+            raise ValueError(f"{missing}: expected an array, as {there} is given, got None; give both or neither")
+        self.present = running_mean is not None
+        if self.present:
+            self.mean_array, self.var_array = running_mean, running_var
+            self.mean = running(running_mean, "running_mean", channels, written)
+            self.var = running(running_var, "running_var", channels, written)
+            if written:
+                no_overlap(running_mean, "running_mean", running_var, "running_var")
+
+    cdef int apart(self, cnp.ndarray x, weight, bias) except -1:
+        """Where they are written, they must not be the memory of an input."""
+        for name, mine in (("running_mean", self.mean_array), ("running_var", self.var_array)):
+            for other_name, other in (("x", x), ("weight", weight), ("bias", bias)):
+                no_overlap(mine, name, other, other_name)
+        return 0
+
+
+cdef class Given:
+    """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
+    cdef double[::1] mean, rstd
+
+    def __cinit__(self, Running running, double eps):
+        cdef ptrdiff_t c
+        if not running.present:
+            raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
+                             "used, got None")
+        self.mean, self.rstd = np.empty(running.mean.shape[0]), np.empty(running.mean.shape[0])
+        for c in range(running.mean.shape[0]):
+            self.mean[c], self.rstd[c] = running.mean[c], 1 / sqrt(running.var[c] + eps)
+
+    cdef void point(self, Job *job):
+        if self.mean.shape[0]:
+            job.given_mean, job.given_rstd = &self.mean[0], &self.rstd[0]
