@@ -99,4 +99,4 @@ def _threads(text: str) -> int:
         with normcy.num_threads(int(text)):
             return int(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of threads from 1 up") from error
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a possible number of threads, 1 or more") from error

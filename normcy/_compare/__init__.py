@@ -1,0 +1,62 @@
+"""``normcy compare``: accuracy and speed of every method, beside NumPy and other libraries."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import normcy
+from normcy._compare import output
+from normcy._compare.inputs import InputError, jobs
+from normcy._compare.peers import ALWAYS, PEERS
+from normcy._compare.timing import QUICK, THOROUGH, measure
+from normcy._compare.worker import workers
+
+
+def compare(
+    file: Path | None,
+    methods: Collection[str],
+    layout: str | None,
+    threads: int,
+    against: Collection[str],
+    plot: Path | None,
+    json: Path | None,
+    quick: bool,
+) -> None:
+    """Run, print the table, and write what was asked for; `InputError` comes before anything has run."""
+    from normcy._compare import plot as plotting
+    from normcy._compare import report  # these two load rich and matplotlib, which worker processes need not
+
+    if plot is not None:
+        plotting.check_format(plot)
+        plot = output.target("--plot", plot)
+    if json is not None:
+        json = output.target("--json", json)
+    todo = jobs(file, methods, layout)
+    if not todo:
+        raise InputError("arguments --methods, --layout: no case fits both")
+    names = [*ALWAYS, *_installed(against)]
+    effort = QUICK if quick else THOROUGH
+    with workers(names, threads) as team, report.progress(len(todo) * (1 + effort.rounds)) as step:
+        rows = [measure(team, job, effort, step(report.label(job.case))) for job in todo]
+    with normcy.num_threads(threads):
+        config = normcy.get_config()
+    try:
+        report.print_table(rows, names, config)
+    finally:  # files are due also where the table's reader has left, as `head` does
+        if json is not None:
+            output.write(json, output.as_json(rows, config))
+        if plot is not None:
+            output.write(plot, plotting.figure(rows, names, config, plot.suffix))
+
+
+def _installed(against: Collection[str]) -> list[str]:
+    names = []
+    for name in against:
+        missing = PEERS[name].missing()
+        if missing:
+            print(f"{name} is left out: {' and '.join(missing)} not installed", file=sys.stderr)
+        else:
+            names.append(name)
+    return names

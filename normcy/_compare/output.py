@@ -1,0 +1,79 @@
+"""What is written: the JSON, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from normcy._compare.cases import METHODS, Case, nbytes
+from normcy._compare.inputs import InputError
+from normcy._compare.timing import Result, Row
+
+
+def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
+    """All numbers, as UTF-8.
+
+    ``{"config": normcy.get_config(), "rows": [row, ...]}``. A row has ``case``, ``method``, ``shape``, ``layout``
+    ("-" where the method has none), ``bytes`` (of x and y), ``bound`` (of normcy's error, in units) and ``results``,
+    by library ("copy", "normcy", "numpy", ...), of which each has
+
+    - ``seconds``: median time of a call,
+    - ``gb_per_s``: bytes / seconds / 1e9,
+    - ``preemptions``: mean number a second; more than 150 of normcy's tell that other programs were in the way,
+    - ``error``: the largest |y - y64|,
+    - ``error_units``: the largest |y - y64| / (2**-24 * (|weight| * max(1, |xhat|) + |bias|)),
+    - ``note``: what went wrong.
+
+    null is what there is not, or an error that is not finite; a library without such an operator has null throughout.
+    """
+    listed = []
+    for case, results in rows:
+        about = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
+        about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound}
+        listed.append(about | {"results": {name: _numbers(case, result) for name, result in results.items()}})
+    return (json.dumps({"config": config, "rows": listed}, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _numbers(case: Case, result: Result) -> dict[str, Any]:
+    largest, units = result.errors or (None, None)
+    return {
+        "seconds": result.seconds,
+        "preemptions": result.preemptions,
+        "gb_per_s": result.seconds and nbytes(case) / result.seconds / 1e9,
+        "error": largest if largest is not None and isfinite(largest) else None,
+        "error_units": units if units is not None and isfinite(units) else None,
+        "note": result.problem,
+    }
+
+
+def target(option: str, path: Path) -> Path:
+    """Where links lead, or, before the run, an error if nothing could be written there after it."""
+    path = path.resolve()
+    if not path.parent.is_dir():
+        raise InputError(f"argument {option}: got {path}, expected a file in a folder that exists")
+    if path.exists() and not path.is_file():
+        raise InputError(f"argument {option}: got {path}, expected a file, or none there yet")
+    try:
+        _beside(path).touch()
+        _beside(path).unlink()
+    except OSError as error:
+        raise InputError(f"argument {option}: cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write the file beside its place, then move it there: no reader sees half of it."""
+    try:
+        _beside(path).write_bytes(content)
+        os.replace(_beside(path), path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        _beside(path).unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,0 +1,115 @@
+"""The figure of ``normcy compare --plot``: times and errors of all libraries, a line a case."""
+
+from __future__ import annotations
+
+import platform
+from io import BytesIO
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from normcy._compare.cases import METHODS
+from normcy._compare.inputs import InputError
+from normcy._compare.report import shape_text
+from normcy._compare.timing import Row
+
+LEAST_ERROR = 0.1  # where exact results are drawn: the axis is logarithmic
+FORMATS = (".png", ".svg", ".pdf")
+# Colours by Okabe and Ito, which colour-blind readers can tell apart; markers for those who print in grey
+STYLES = {
+    "normcy": ("normcy", "#D55E00", "o"),
+    "numpy": ("NumPy", "#0072B2", "s"),
+    "torch": ("PyTorch", "#009E73", "^"),
+    "onnxruntime": ("onnxruntime", "#CC79A7", "D"),
+    "jax": ("JAX", "#E69F00", "v"),
+    "openvino": ("OpenVINO", "#56B4E9", "P"),
+}
+
+
+def check_format(path: Path) -> None:
+    if path.suffix not in FORMATS:
+        raise InputError(f"argument --plot: got {path}, expected a name that ends in {', '.join(FORMATS)}")
+
+
+def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: str) -> bytes:
+    """The drawing as the content of a file of that suffix."""
+    fig = Figure(figsize=(13, 1.6 + 0.23 * len(rows)), layout="constrained")
+    times, errors = fig.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    libraries = [name for name in names if name != "copy"]
+    _panel(times, rows, {name: [_time(row, name) for row in rows] for name in libraries})
+    _panel(errors, rows, {name: [_error(row, name) for row in rows] for name in libraries})
+    times.axvline(1, color="0.25", linewidth=1, linestyle="--", zorder=2, label="copy of x into y")
+    bounds = [METHODS[row.case.method].bound for row in rows]
+    errors.scatter(bounds, range(len(rows)), s=60, color="0.25", marker="|", zorder=2, label="normcy's bound")
+    times.set_title("Time, as a multiple of a copy of x into y (left is better)", size=10, loc="left")
+    errors.set_title(
+        r"Largest error, in $2^{-24}\,(|w|\,\max(1, |\hat{x}|) + |b|)$ (left is better)", size=10, loc="left"
+    )
+    times.set_yticks(range(len(rows)), [_label(row) for row in rows], family="monospace", size=8)
+    times.set_ylim(len(rows) - 0.5, -0.5)
+    fig.suptitle(_title(config), x=0.006, ha="left", size=13, weight="bold")
+    handles = times.get_legend_handles_labels()[0] + errors.get_legend_handles_labels()[0][-1:]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    content = BytesIO()
+    fig.savefig(content, format=suffix[1:], dpi=130)
+    return content.getvalue()
+
+
+def _panel(axes: Axes, rows: list[Row], values: dict[str, list[float]]) -> None:
+    """Dots on a logarithmic axis with plain numbers, a line through those of a case, bands to tell models apart."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(numticks=7))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="x", color="0.88", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    models = list(dict.fromkeys(row.case.name for row in rows))
+    for y, (row, *places) in enumerate(zip(rows, *values.values(), strict=True)):
+        if models.index(row.case.name) % 2 == 0:
+            axes.axhspan(y - 0.5, y + 0.5, color="0.96", linewidth=0, zorder=0)
+        shown = [value for value in places if isfinite(value)]
+        axes.plot(shown, [y] * len(shown), color="0.75", linewidth=1, zorder=1)
+    for name, places in values.items():
+        text, colour, marker = STYLES[name]
+        # normcy's dots are larger and on top, so that no other hides them
+        size, order = (52, 4) if name == "normcy" else (26, 3)
+        axes.scatter(
+            places, range(len(rows)), s=size, color=colour, marker=marker, label=text, zorder=order, linewidths=0
+        )
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.8), max(high, 12))  # so that two numbers at least are on the axis
+
+
+def _time(row: Row, name: str) -> float:
+    seconds, copy = row.results[name].seconds, row.results["copy"].seconds
+    return seconds / copy if seconds and copy else np.nan
+
+
+def _error(row: Row, name: str) -> float:
+    errors = row.results[name].errors
+    return max(errors.units, LEAST_ERROR) if errors and isfinite(errors.units) else np.nan
+
+
+def _label(row: Row) -> str:
+    case = row.case
+    return f"{case.name:<12} {case.method:<11} {shape_text(case):>13} {case.layout.strip('-'):>5}"
+
+
+def _title(config: dict[str, Any]) -> str:
+    threads = config["num_threads"]
+    return f"normcy {config['version']} on {_processor()} ({config['isa']}), {threads} thread{'s' * (threads > 1)}"
+
+
+def _processor() -> str:
+    """The processor's name as Linux knows it, or what Python knows."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

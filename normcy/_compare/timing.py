@@ -1,0 +1,89 @@
+"""The rounds in which libraries are timed, all in each round, so that what slows the machine down slows all of them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from normcy._compare.accuracy import UNIT, Errors, Reference
+from normcy._compare.cases import Case, Job, arrays
+from normcy._compare.worker import Answer, Worker
+
+REST = 0.002  # seconds for the last library's threads to stop waiting for work, which takes cores from the next
+
+DISTURBED = 150  # preemptions a second: about 50 on a machine that is otherwise idle, 200 beside one busy program
+
+
+class Effort(NamedTuple):
+    rounds: int
+    seconds: float  # that one measurement takes, about
+
+
+THOROUGH, QUICK = Effort(7, 0.010), Effort(3, 0.004)
+
+
+@dataclass
+class Result:
+    """One library on one case: all None where it has no such operator, with a note where it failed."""
+
+    seconds: float | None = None
+    preemptions: float | None = None  # a second: how often the system gave a core of it to someone else
+    errors: Errors | None = None
+    note: str | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it computed the same thing: the speed of another computation says nothing."""
+        return self.errors is not None and self.errors.units * UNIT < 0.01
+
+    @property
+    def problem(self) -> str | None:
+        """What went wrong, in a line."""
+        far = self.errors is not None and not self.agrees
+        return "more than 1 % off the reference, so that its speed says nothing" if far else self.note
+
+
+class Row(NamedTuple):
+    case: Case
+    results: dict[str, Result]  # by library
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others wanted the cores: a thread that is late holds up all threads of its call."""
+        return (self.results["normcy"].preemptions or 0) > DISTURBED
+
+    def speedup(self, name: str) -> float | None:
+        """How many times faster than the library normcy is."""
+        mine, other = self.results["normcy"], self.results[name]
+        return other.seconds / mine.seconds if mine.seconds and other.seconds and other.agrees else None
+
+
+def measure(team: list[Worker], job: Job, effort: Effort, advance: Callable[[], Any]) -> Row:
+    """Errors and median times of all libraries on a case; ``advance`` is called ``1 + rounds`` times."""
+    data = arrays(job)
+    reference = Reference(job.case, data)
+    results: dict[str, Result] = {}
+    ready = []
+    for worker in team:
+        refused = "normcy" in results and results["normcy"].note  # then there is nothing to compare
+        answer = Answer() if refused else worker.ask((job.case, data, effort.seconds))
+        results[worker.name] = Result(note=answer.note)
+        if answer.value is not None:
+            results[worker.name].errors = reference.errors(answer.value) if worker.name != "copy" else None
+            ready.append(worker)
+    advance()
+    answers: dict[str, list[Answer]] = {worker.name: [] for worker in ready}
+    for _ in range(effort.rounds):
+        for worker in ready:
+            time.sleep(REST)
+            answers[worker.name].append(worker.ask(None))
+        advance()
+    for name, given in answers.items():
+        results[name].note = next((answer.note for answer in given if answer.note), None)
+        if results[name].note is None:
+            results[name].seconds = statistics.median(answer.value.seconds for answer in given)
+            results[name].preemptions = statistics.fmean(answer.value.preemptions for answer in given)
+    return Row(job.case, results)

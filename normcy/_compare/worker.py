@@ -1,0 +1,134 @@
+"""Worker processes, one a library: what one library does with its threads and memory does not reach the others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from timeit import Timer
+from typing import Any, NamedTuple
+
+from normcy._compare.cases import Array, Case
+from normcy._compare.peers import ADAPTERS
+
+
+class Sample(NamedTuple):
+    seconds: float
+    preemptions: float
+
+
+class Answer(NamedTuple):
+    """Of a worker: a result y to a case, a `Sample` otherwise; None is that it cannot, with a note if it should."""
+
+    value: Any = None
+    note: str | None = None
+
+
+class Worker:
+    """The parent's end of a library's process."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.name = name
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(name, threads, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, message: tuple | None) -> Answer:
+        """Send a case with its arrays, or None to have the last one timed."""
+        try:
+            self._connection.send(message)
+            return self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            return Answer(note=f"its process ended with code {self._process.exitcode}")
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.join()
+
+
+@contextmanager
+def workers(names: list[str], threads: int) -> Iterator[list[Worker]]:
+    """A process for each library, for as long as the context lasts."""
+    team: list[Worker] = []
+    try:
+        with _inherited(threads):
+            for name in names:
+                team.append(Worker(name, threads))
+        yield team
+    finally:
+        for worker in team:
+            worker.end()
+
+
+@contextmanager
+def _inherited(threads: int) -> Iterator[None]:
+    """What new processes get from this one: thread counts, which some libraries read only as they load, and no Ctrl-C.
+
+    The terminal sends Ctrl-C to all processes; this one ends the others.
+    """
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")
+    before = {name: os.environ.get(name) for name in variables}
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(dict.fromkeys(variables, str(threads)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _serve(name: str, threads: int, connection: Connection) -> None:
+    """The life of a worker: answer until the parent is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # what libraries print as they load would land in the progress bar
+    os.dup2(nowhere, 2)
+    bench: Bench | None = None
+    while True:
+        try:
+            message = connection.recv()
+        except EOFError:
+            return
+        try:
+            if message is not None:
+                bench = None  # give memory back before the next case takes some
+                bench = Bench(name, threads, *message)
+                answer = Answer(bench.y)
+            else:
+                answer = Answer(bench and bench.sample())
+        except Exception as error:
+            answer = Answer(note=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+        connection.send(answer)
+
+
+class Bench:
+    """A case in the worker: the result y, or None without such an operator, and batches of calls to time."""
+
+    def __init__(self, name: str, threads: int, case: Case, data: dict[str, Array], seconds: float) -> None:
+        # Copies lie in memory as arrays do in any program; those that came through the pipe need not
+        self._data = {key: value.copy() for key, value in data.items()}
+        runner = ADAPTERS[name](case, self._data, threads)
+        self.y = runner and runner.result(runner.run())
+        self._timer = runner and Timer(runner.run)
+        self._calls = runner and self._calls_in(seconds)
+
+    def _calls_in(self, seconds: float) -> int:
+        calls = 1
+        while (spent := self._timer.timeit(calls)) < seconds / 4:
+            calls *= 4
+        return max(1, round(calls * seconds / spent))
+
+    def sample(self) -> Sample:
+        """A batch of calls, after one that brings caches and threads back."""
+        self._timer.timeit(1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        seconds = self._timer.timeit(self._calls)
+        preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - before
+        return Sample(seconds / self._calls, preemptions / seconds)
