@@ -72,9 +72,9 @@ cdef extern from "kernels.h" nogil:
                           const float *weight, double offset, const float *bias, float *hi, float *a,
                           float *b) noexcept nogil
         void (*affine_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                         const normcy_coef *coef, const normcy_element *element) noexcept nogil
+                         const normcy_coef *coef, const normcy_element *element, bint near) noexcept nogil
         void (*affine_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                         const normcy_coef *coef, const normcy_element *element) noexcept nogil
+                         const normcy_coef *coef, const normcy_element *element, bint near) noexcept nogil
 
 cdef extern from "dispatch.h" nogil:
     const normcy_kernels *normcy_level(int i)

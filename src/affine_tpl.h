@@ -16,7 +16,7 @@ typedef struct {
 } affine_kind;
 
 enum {
-    BAND = 4,        /* rows done together: what they share is loaded once */
+    BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
     LONG_ROW = 2048, /* floats from which rows, often a power of two apart, only push each other out of L1 */
 };
 
@@ -110,8 +110,8 @@ INLINE void affine_band(const float *x, float *y, int rows, ptrdiff_t i, ptrdiff
 }
 
 INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                         const normcy_coef *coef, const normcy_element *element, affine_kind kind) {
-    ptrdiff_t i = 0, banded = kind.by_col || cols < LONG_ROW ? rows : 0;
+                         const normcy_coef *coef, const normcy_element *element, int near, affine_kind kind) {
+    ptrdiff_t i = 0, banded = near && (kind.by_col || cols < LONG_ROW) ? rows : 0;
     for (; i + BAND <= banded; i += BAND)
         affine_band(x + i * stride, y + i * stride, BAND, i, cols, stride, coef, element, kind);
     for (; i < rows; i++)
@@ -119,11 +119,11 @@ INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t col
 }
 
 #define AFFINE(by_col, scaled, element_, offset)                                                                       \
-    affine_panel(x, y, rows, cols, stride, coef, element, (affine_kind){by_col, scaled, element_, offset})
+    affine_panel(x, y, rows, cols, stride, coef, element, near, (affine_kind){by_col, scaled, element_, offset})
 
 #define AFFINE_VARIANTS(name, by_col)                                                                                  \
     static void name(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,                       \
-                     const normcy_coef *coef, const normcy_element *element) {                                         \
+                     const normcy_coef *coef, const normcy_element *element, int near) {                               \
         int shared = element && element->weight.row == 0 && element->bias.row == 0;                                    \
         int offset = element && element->weight.p && element->offset != 0;                                             \
         if (coef->scale && element)                                                                                    \

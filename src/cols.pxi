@@ -170,10 +170,11 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
         if k > 1:
             fold_coefficients(&coef, w, p.cols, k)
             at = r * p.cols
-            job.k.affine_cols(job.x + at, job.y + at, n // k, p.cols * k, p.cols * k, &coef, NULL)
+            job.k.affine_cols(job.x + at, job.y + at, n // k, p.cols * k, p.cols * k, &coef, NULL, job.near)
             r, n = r + n // k * k, n % k
         at = r * p.cols + left
-        job.k.affine_cols(job.x + at, job.y + at, n, width, p.cols, &coef, &element if staged else NULL)
+        job.k.affine_cols(job.x + at, job.y + at, n, width, p.cols, &coef, &element if staged else NULL,
+                            job.near)
         r += n
 
 

@@ -9,6 +9,7 @@ cdef enum:
     CHUNK = 16384           # floats of a slot that one call of a moments kernel takes, or more in slots above 64 chunks
     MAX_CHUNKS = 64
     TASK = 49152            # floats of a local task, 192 KiB: both passes find them in L2
+    NEAR = 2097152          # floats of an array that, with its result, stays in the last level of cache
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
 
 cdef struct Job:
@@ -26,6 +27,7 @@ cdef struct Job:
     double *m2
     double *rstd
     int threads
+    bint near
 
 cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean

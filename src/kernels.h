@@ -83,11 +83,12 @@ typedef struct {
     void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
                          const float *weight, double offset, const float *bias, float *hi, float *a, float *b);
 
-    /* The apply pass: coefficients by row, or by column. element may be NULL. */
+    /* The apply pass: coefficients by row, or by column. element may be NULL. near: x and y are in some cache, so that
+     * loads count more than the order in which memory is walked. */
     void (*affine_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element);
+                        const normcy_coef *coef, const normcy_element *element, int near);
     void (*affine_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element);
+                        const normcy_coef *coef, const normcy_element *element, int near);
 } normcy_kernels;
 
 #endif

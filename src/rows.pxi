@@ -66,7 +66,8 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         if staged:
             element = element_at(job, seg, r, left)
         at = seg * p.seg_stride + r * p.length + left
-        job.k.affine_rows(job.x + at, job.y + at, n, right - left, p.length, &coef, &element if staged else NULL)
+        job.k.affine_rows(job.x + at, job.y + at, n, right - left, p.length, &coef, &element if staged else NULL,
+                            job.near)
         r += n
 
 

@@ -34,7 +34,7 @@ METHODS = {
     "batch train": Method("batch", "batch_norm", _RUNNING, least_rank=2, training=True),
     "layer": Method("layer", "layer_norm", ("normalized_shape", "weight", "bias"), 2, has_layout=False, bound=5),
     "rms": Method("rms", "rms_norm", ("normalized_shape", "weight"), 2, has_layout=False, bound=5),
-    "layer2d": Method("layer2d", "layer_norm2d", ("weight", "bias", "layout")),
+    "layer2d": Method("layer2d", "layer_norm2d", ("weight", "bias", "layout"), bound=5),
     "instance": Method("instance", "instance_norm", ("weight", "bias", "layout")),
     "group": Method("group", "group_norm", ("num_groups", "weight", "bias", "layout")),
 }

@@ -50,8 +50,10 @@ static void apply(const normcy_kernels *k, int length, int by_col) {
         k->coefficients(count, mean, rstd, scaled ? scale : NULL, weight, 1.0, weight + 50, hi, a, b);
         normcy_coef coef = {hi, a, b, scaled ? scale : NULL};
         for (int e = 0; e < 3; e++) {
-            (by_col ? k->affine_cols : k->affine_rows)(x, y, SLOTS, length, length, &coef, elements[e]);
-            feed(y, sizeof *y * SLOTS * length);
+            for (int near = 0; near < 2; near++) {
+                (by_col ? k->affine_cols : k->affine_rows)(x, y, SLOTS, length, length, &coef, elements[e], near);
+                feed(y, sizeof *y * SLOTS * length);
+            }
         }
     }
 }
