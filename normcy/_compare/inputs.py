@@ -30,7 +30,7 @@ def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> lis
         raise InputError(f"argument FILE: cannot read {file}: {error.strerror}") from error
     if is_array:
         x = _read_array(file)
-        by_layout = {k: x for k in layouts}
+        by_layout = dict.fromkeys(layouts, x)
     else:
         by_layout = _by_layout(_read_picture(file)[np.newaxis], ("NHWC",) if layout is None else layouts)
     found = array_jobs(_short(file.stem), by_layout, methods)
