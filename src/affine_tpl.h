@@ -17,7 +17,8 @@ typedef struct {
 
 enum {
     BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
-    LONG_ROW = 2048, /* floats from which rows, often a power of two apart, only push each other out of L1 */
+    LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
+    SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
 };
 
 typedef struct {
@@ -111,7 +112,8 @@ INLINE void affine_band(const float *x, float *y, int rows, ptrdiff_t i, ptrdiff
 
 INLINE void affine_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                          const normcy_coef *coef, const normcy_element *element, int near, affine_kind kind) {
-    ptrdiff_t i = 0, banded = near && (kind.by_col || cols < LONG_ROW) ? rows : 0;
+    int gains = kind.by_col || kind.element == SHARED_ELEMENT ? cols < LONG_ROW : cols < SHORT_ROW;
+    ptrdiff_t i = 0, banded = near && gains ? rows : 0;
     for (; i + BAND <= banded; i += BAND)
         affine_band(x + i * stride, y + i * stride, BAND, i, cols, stride, coef, element, kind);
     for (; i < rows; i++)

@@ -9,7 +9,7 @@ cdef enum:
     CHUNK = 16384           # floats of a slot that one call of a moments kernel takes, or more in slots above 64 chunks
     MAX_CHUNKS = 64
     TASK = 49152            # floats of a local task, 192 KiB: both passes find them in L2
-    NEAR = 2097152          # floats of an array that, with its result, stays in the last level of cache
+    NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
 
 cdef struct Job:
