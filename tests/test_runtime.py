@@ -105,8 +105,9 @@ def test_not_built(tmp_path):
     package.mkdir()
     for source in Path(normcy.__file__).parent.glob("*.py"):
         (package / source.name).write_text(source.read_text())
-    done = subprocess.run([sys.executable, "-c", "import normcy"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
-                          capture_output=True, text=True)  # fmt: skip
+    # -S: no site-packages, where an editable install would lend its own build
+    command = [sys.executable, "-S", "-c", "import normcy"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert "run `make build` or `pip install -e .`" in done.stderr.splitlines()[-1]
 
 
