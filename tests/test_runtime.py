@@ -107,7 +107,7 @@ def test_not_built(tmp_path):
         (package / source.name).write_text(source.read_text())
     # -S: no site-packages, where an editable install would lend its own build
     command = [sys.executable, "-S", "-c", "import normcy"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert "run `make build` or `pip install -e .`" in done.stderr.splitlines()[-1]
 
 
