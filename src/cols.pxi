@@ -24,18 +24,19 @@ cdef inline ptrdiff_t fold_of(ptrdiff_t cols) noexcept nogil:
     return k
 
 
-cdef inline ptrdiff_t stride_of(ptrdiff_t cols) noexcept nogil:
-    return ceil_div(cols * fold_of(cols), NORMCY_LANES) * NORMCY_LANES
+cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
+    """Room for `width` of a panel's columns; only whole panels are folded."""
+    return ceil_div(width * (fold_of(p.cols) if width == p.cols else 1), NORMCY_LANES) * NORMCY_LANES
 
 
-cdef inline ptrdiff_t column_bytes(ptrdiff_t cols) noexcept nogil:
-    return stride_of(cols) * (5 * sizeof(double) + 5 * sizeof(float))
+cdef inline ptrdiff_t column_bytes(ptrdiff_t stride) noexcept nogil:
+    return stride * (5 * sizeof(double) + 5 * sizeof(float))
 
 
-cdef Columns columns_in(char *memory, ptrdiff_t cols) noexcept nogil:
+cdef Columns columns_in(char *memory, ptrdiff_t stride) noexcept nogil:
     cdef Columns w
     cdef double *d = <double *>memory
-    w.stride = stride_of(cols)
+    w.stride = stride
     w.stats.mean, w.stats.m2, w.stats.rstd = d, d + w.stride, d + 2 * w.stride
     w.mean_b, w.m2_b = d + 3 * w.stride, d + 4 * w.stride
     w.room = <float *>(d + 5 * w.stride)
@@ -179,9 +180,9 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
 
 
 cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
-                       char *memory) noexcept nogil:
+                       char *memory, ptrdiff_t stride) noexcept nogil:
     """Both passes over some columns of a panel."""
-    cdef Columns w = columns_in(memory, width)
+    cdef Columns w = columns_in(memory, stride)
     cdef ptrdiff_t rows = panel_rows(&job.plan)
     cdef unsigned long saved = normcy_fp_enter()
     slots_of_cols(job, c, panel, left, width, NULL, &w)
@@ -194,13 +195,13 @@ cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff
 cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t t, strips = ceil_div(p.cols, strip), panels = 1 if p.pooled else p.samples
-    cdef ptrdiff_t bytes = column_bytes(strip)
+    cdef ptrdiff_t stride = stride_of(p, strip), bytes = column_bytes(stride)
     cdef char *memory = <char *>malloc(bytes * job.threads)
     if memory == NULL:
         return -1
     for t in prange(panels * strips, num_threads=job.threads, schedule="dynamic", use_threads_if=job.threads > 1):
         task_of_cols(job, c, t // strips, t % strips * strip, min(strip, p.cols - t % strips * strip),
-                     memory + threadid() * bytes)
+                     memory + threadid() * bytes, stride)
     free(memory)
     return 0
 
@@ -231,9 +232,9 @@ cdef void chunks_of_cols_share(const Job *job, const Chunks *c, ptrdiff_t panel,
 cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
     """Panel after panel, all threads on each: moments by chunk of rows, merge, apply."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t panel, j, stride = stride_of(p.cols)
+    cdef ptrdiff_t panel, j, stride = stride_of(p, p.cols)
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
-    cdef ptrdiff_t own = column_bytes(p.cols), partial = stride * c.count * sizeof(double)
+    cdef ptrdiff_t own = column_bytes(stride), partial = stride * c.count * sizeof(double)
     cdef ptrdiff_t coefs = 4 * stride * sizeof(float)
     cdef char *memory = <char *>malloc(own + 2 * partial + coefs * job.threads)
     cdef double *mean = <double *>(memory + own)
@@ -242,7 +243,7 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
     cdef int t
     if memory == NULL:
         return -1
-    w = columns_in(memory, p.cols)
+    w = columns_in(memory, stride)
     for panel in range(panels):
         for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
                         use_threads_if=job.threads > 1):
@@ -265,14 +266,14 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
 cdef int given_cols(const Job *job) noexcept nogil:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t k, stride = stride_of(p.cols), rows = panel_rows(p)
-    cdef ptrdiff_t own = column_bytes(p.cols), coefs = 4 * stride * sizeof(float)
+    cdef ptrdiff_t k, stride = stride_of(p, p.cols), rows = panel_rows(p)
+    cdef ptrdiff_t own = column_bytes(stride), coefs = 4 * stride * sizeof(float)
     cdef char *memory = <char *>malloc(own + coefs * job.threads)
     cdef Columns w
     cdef int t
     if memory == NULL:
         return -1
-    w = columns_in(memory, p.cols)
+    w = columns_in(memory, stride)
     w.stats.mean, w.stats.rstd = <double *>job.given_mean, <double *>job.given_rstd
     for k in range(p.cols):
         w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
