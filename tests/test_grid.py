@@ -51,7 +51,9 @@ def test_reference(method, layout, shape, use_level):
 
 @every_method
 @every_layout
-@pytest.mark.parametrize("shape", [(2, 3, 350, 360), (70, 30, 21, 19), (3, 257, 33, 31), (2, 300, 12, 23), (2, 700, 23, 12)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 350, 360), (70, 30, 21, 19), (3, 257, 33, 31), (2, 300, 12, 23), (2, 700, 23, 12)], ids=str
+)
 def test_large_enough_for_threads(method, layout, shape, use_level):
     x = sample(shape_in(layout, shape), mean=-2)
     with normcy.num_threads(1):
