@@ -67,20 +67,25 @@ INLINE void col_block(const float *x, int rows, ptrdiff_t stride, int part, mome
     store_d(m2 + W / 2, s2[1]);
 }
 
+enum { FETCH_AHEAD = 2048 }; /* floats: 8 KiB */
+
 INLINE void slots_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
                           const float *scale, double *mean, double *m2) {
     size_t room = (size_t)(cols + NORMCY_LANES - 1) / NORMCY_LANES * NORMCY_LANES * sizeof(double);
     memset(mean, 0, room);
     memset(m2, 0, room);
-    /* Sixteen rows side by side are too many short streams for the hardware to fetch ahead, so it is told to: some
-     * blocks on, at least 8 KiB. */
-    ptrdiff_t ahead = (2048 + 16 * stride - 1) / (16 * stride) * 16 * stride;
+    /* Sixteen rows side by side are too many short streams for the hardware to fetch ahead, so it is told to. Where a
+     * block is short and its rows follow each other, in memory order, which sets the hardware going as well; else the
+     * same rows some blocks on. */
+    ptrdiff_t block = 16 * stride;
+    int flat = stride == cols && block <= FETCH_AHEAD;
+    ptrdiff_t ahead = flat ? FETCH_AHEAD : (FETCH_AHEAD + block - 1) / block * block;
     for (ptrdiff_t i = 0; i < rows; i += 16) {
         int n = rows - i < 16 ? (int)(rows - i) : 16;
         for (ptrdiff_t c = 0; c < cols; c += W) {
             const float *p = x + i * stride + c;
             for (int r = 0; r < n; r++)
-                __builtin_prefetch(p + r * stride + ahead);
+                __builtin_prefetch((flat ? x + i * stride + c * n + r * W : p + r * stride) + ahead);
             if (n == 16 && cols - c >= W)
                 col_block(p, 16, stride, W, kind, x + c, scale + c, mean + c, m2 + c);
             else
