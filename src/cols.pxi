@@ -208,13 +208,14 @@ cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept n
 
 cdef void apply_cols_share(const Job *job, const Columns *stats, ptrdiff_t begin, ptrdiff_t rows, ptrdiff_t step,
                            int part, float *room) noexcept nogil:
-    """One thread's share of the apply pass over rows begin:begin + rows, last rows first."""
+    """One thread's share of the apply pass over rows begin:begin + rows; after moments, last rows first."""
     cdef Columns w = stats[0]
-    cdef ptrdiff_t j, lo, hi
+    cdef ptrdiff_t i, j, lo, hi
     cdef unsigned long saved = normcy_fp_enter()
     w.room = room
     share(ceil_div(rows, step), job.threads, part, &lo, &hi)
-    for j in range(hi - 1, lo - 1, -1):
+    for i in range(hi - lo):
+        j = lo + i if job.given_mean != NULL else hi - 1 - i
         apply_cols(job, &w, begin + j * step, begin + min((j + 1) * step, rows), 0, job.plan.cols)
     normcy_fp_leave(saved)
 

@@ -98,13 +98,14 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
 
 cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t begin, ptrdiff_t end,
                       int part) noexcept nogil:
-    """One thread's share of the apply pass over all segments of rows begin:end, last part first."""
+    """One thread's share of the apply pass over all segments of rows begin:end; after moments, last part first."""
     cdef const Plan *p = &job.plan
     cdef Chunks c = split_rows((end - begin) * p.segs, p.length)
-    cdef ptrdiff_t j, lo, hi, row, last, left, n, rows = end - begin
+    cdef ptrdiff_t i, j, lo, hi, row, last, left, n, rows = end - begin
     cdef unsigned long saved = normcy_fp_enter()
     share(c.count, job.threads, part, &lo, &hi)
-    for j in range(hi - 1, lo - 1, -1):
+    for i in range(hi - lo):
+        j = lo + i if job.given_mean != NULL else hi - 1 - i
         row, left = j // c.across * c.rows, j % c.across * c.cols
         last = min(row + c.rows, rows * p.segs)
         while row < last:
