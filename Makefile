@@ -19,7 +19,7 @@ compare: build
 
 bench: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
-	cd benchmarks && ../$(BIN)/asv run --python=same --quick --show-stderr $(ARGS)
+	cd benchmarks && asv machine --yes && asv run --python=same --quick --show-stderr $(ARGS)
 
 lint: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
