@@ -24,13 +24,32 @@ except ImportError as error:
     ) from error
 
 from normcy import reference
-from normcy._functional import batch_norm, group_norm, instance_norm, layer_norm, layer_norm2d, moments, rms_norm
+from normcy._functional import (
+    adain,
+    batch_norm,
+    batch_renorm,
+    conditional_instance_norm,
+    evonorm_b0,
+    evonorm_s0,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    layer_norm2d,
+    moments,
+    rms_norm,
+    weight_norm,
+)
 from normcy._runtime import get_config, get_num_threads, num_threads, set_num_threads, show_config
 from normcy._version import __version__
 
 __all__ = [
     "__version__",
+    "adain",
     "batch_norm",
+    "batch_renorm",
+    "conditional_instance_norm",
+    "evonorm_b0",
+    "evonorm_s0",
     "get_config",
     "get_num_threads",
     "group_norm",
@@ -43,4 +62,5 @@ __all__ = [
     "rms_norm",
     "set_num_threads",
     "show_config",
+    "weight_norm",
 ]
