@@ -69,8 +69,9 @@ def residual(x):
 
 
 def centre(x):
-    """About the mean of x, and the same for every memory order."""
-    return round(float(x.mean(dtype=np.float64)), 1) if x.size else 0.0
+    """About where the values of x lie, whatever their order in memory, and with a few of them not finite."""
+    with np.errstate(all="ignore"):
+        return round(float(np.nanmedian(x.astype(np.float64)))) if x.size else 0
 
 
 def running(x, layout):
@@ -143,7 +144,10 @@ def _evonorm_s0_scale(x, layout, weight=None, bias=None, eps=1e-5):
     c = channels(x, layout)
     _, _, rstd = normcy.reference.group_norm(x, _largest_divisor(c), eps=eps, layout=layout, return_stats=True)
     rstd = against(x, np.repeat(rstd, c // _largest_divisor(c), axis=1), layout)
-    w, b = (np.abs(against(x, v, layout)) for v in (np.ones(c) if weight is None else weight, np.zeros(c) if bias is None else bias))
+    w, b = (
+        np.abs(against(x, v, layout))
+        for v in (np.ones(c) if weight is None else weight, np.zeros(c) if bias is None else bias)
+    )
     return w * np.abs(x.astype(np.float64)) * rstd + b
 
 
@@ -163,7 +167,10 @@ def _evonorm_b0_scale(x, layout, weight=None, bias=None, eps=1e-3, training=Fals
         batch = normcy.reference.moments(x, (0, *spatial), keepdims=True)[1]
     right = against(x, fixed(c, c), layout) * z
     den = np.maximum(np.sqrt(batch + eps), right + own)
-    w, b = (np.abs(against(x, v, layout)) for v in (np.ones(c) if weight is None else weight, np.zeros(c) if bias is None else bias))
+    w, b = (
+        np.abs(against(x, v, layout))
+        for v in (np.ones(c) if weight is None else weight, np.zeros(c) if bias is None else bias)
+    )
     return w * np.abs(z) / den * (1 + (np.abs(right) + own) / den) + b
 
 

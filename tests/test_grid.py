@@ -66,9 +66,20 @@ def test_large_enough_for_threads(method, layout, shape, use_level):
 
 
 @every_layout
-@pytest.mark.parametrize("name", [
-    "batch_train", "instance", "layer_last", "layer2d", "rms_last", "evonorm_s0", "evonorm_b0", "batch_add_relu", "instance_silu",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batch_train",
+        "instance",
+        "layer_last",
+        "layer2d",
+        "rms_last",
+        "evonorm_s0",
+        "evonorm_b0",
+        "batch_add_relu",
+        "instance_silu",
+    ],
+)
 def test_lengths(name, layout, use_level):
     """Row and column lengths 0 to 600 and every remainder, of the vectors and of the blocks."""
     method = next(m for m in METHODS if m.name == name)
