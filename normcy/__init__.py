@@ -25,7 +25,21 @@ except ImportError as error:
 
 from normcy import reference
 from normcy._folding import fold_batch_norm
-from normcy._functional import batch_norm, group_norm, instance_norm, layer_norm, layer_norm2d, moments, rms_norm
+from normcy._functional import (
+    adain,
+    batch_norm,
+    batch_renorm,
+    conditional_instance_norm,
+    evonorm_b0,
+    evonorm_s0,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    layer_norm2d,
+    moments,
+    rms_norm,
+    weight_norm,
+)
 from normcy._layers import (
     IBN,
     AdaIN,
@@ -62,8 +76,13 @@ __all__ = [
     "RMSNorm",
     "WeightNorm",
     "__version__",
+    "adain",
     "batch_norm",
+    "batch_renorm",
     "checkpoint_momentum",
+    "conditional_instance_norm",
+    "evonorm_b0",
+    "evonorm_s0",
     "fold_batch_norm",
     "get_config",
     "get_num_threads",
@@ -78,4 +97,5 @@ __all__ = [
     "rms_norm",
     "set_num_threads",
     "show_config",
+    "weight_norm",
 ]

@@ -1,73 +1,49 @@
 """The public functions: what they compute, and their arguments. Checks and arithmetic are in the compiled core.
 
-Positional parameters follow ``torch.nn.functional`` in name, order and default: one can be swapped for the other.
+Positional parameters follow ``torch.nn.functional`` in name, order and default: one can be swapped for the other. The
+types are in ``_functional.pyi``, the paragraphs that docstrings share (``$layout``) in ``_docs.py``.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Literal, overload
-
-import numpy as np
-from numpy.typing import NDArray
-
 from normcy import _native
+from normcy._docs import document
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "layer_norm2d", "moments", "rms_norm"]
+__all__ = [
+    "adain",
+    "batch_norm",
+    "batch_renorm",
+    "conditional_instance_norm",
+    "evonorm_b0",
+    "evonorm_s0",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "layer_norm2d",
+    "moments",
+    "rms_norm",
+    "weight_norm",
+]
 
-Array = NDArray[np.float32]
-Layout = Literal["NCHW", "NHWC"]
 
-
-@overload
+@document
 def batch_norm(
-    x: Array,
-    running_mean: Array | None,
-    running_var: Array | None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
+    x,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-5,
     *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[False] = False,
-    unbiased_running_var: bool = True,
-) -> Array: ...
-@overload
-def batch_norm(
-    x: Array,
-    running_mean: Array | None,
-    running_var: Array | None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[True],
-    unbiased_running_var: bool = True,
-) -> tuple[Array, Array, Array]: ...
-def batch_norm(
-    x: Array,
-    running_mean: Array | None,
-    running_var: Array | None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: bool = False,
-    unbiased_running_var: bool = True,
+    layout="NCHW",
+    weight_offset=0.0,
+    pre_add=None,
+    sum_out=None,
+    post_add=None,
+    activation=None,
+    out=None,
+    return_stats=False,
+    unbiased_running_var=True,
 ):
     """Batch normalization: statistics of each channel over samples and positions.
 
@@ -76,48 +52,32 @@ def batch_norm(
 
     Parameters
     ----------
-    x : ndarray of float32, shape (N, C, ...) or (N, ..., C)
-        Input of rank 2 or more; ``layout`` says where the channels are.
+    $x
     running_mean, running_var : ndarray of float32, shape (C,), or None
         In training they are updated in place: ``running = (1 - momentum) * running + momentum * batch``. Otherwise they
         are what normalizes. Both or neither; any stride.
-    weight, bias : ndarray of float32 or None
-        One value a channel, shape (C,); one a sample and channel, (N, C) (conditional norms, FiLM, AdaLN); or one an
-        element, the shape of ``x`` (SPADE). None is 1 and 0.
+    $weight_bias
     training : bool, default False
         Normalize with the batch's own statistics.
     momentum : float, default 0.1
         Weight of the new batch (1 minus what Keras, Flax and ONNX call momentum).
     eps : float, default 1e-5
-        Added to the variance under the square root, as the float64 that it is.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last. An array whose memory is in the other layout (seen through ``transpose``) is
-        served in place, and the result has that same memory order.
-    weight_offset : float, default 0.0
-        Added to ``weight``: 1.0 is the "(1 + weight)" of Gemma and DiT.
-    out : ndarray of float32, optional
-        Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
-        array, which cost more than the norm.
-    return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
-        (C,); of shape (0,) outside of training, as in PyTorch.
+        $eps
+    $layout
+    $keywords
     unbiased_running_var : bool, default True
         Store the variance over n - 1, as PyTorch does; False stores it over n, as Keras, Flax and ONNX do.
 
     Returns
     -------
-    y : ndarray of float32
-        The normalized array, of the shape and memory order of ``x``.
-    mean, rstd : ndarray of float32
-        With ``return_stats`` only: statistics of the batch, (C,).
+    $y
+    mean, rstd : ndarray of float32, shape (C,)
+        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the batch; of shape (0,) outside of training, as in
+        PyTorch.
 
     Raises
     ------
-    TypeError
-        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
-    ValueError
-        If a shape, a value or an option is wrong, or ``out`` overlaps an input otherwise than by being ``x``. No array
-        has been written then.
+    $raises
 
     Notes
     -----
@@ -137,73 +97,40 @@ def batch_norm(
            [ 1.,  1.]], dtype=float32)
     >>> mean, var
     (array([ 1., 10.], dtype=float32), array([  1.5, 100.5], dtype=float32))
+
+    The end of a residual block, ``relu(batch_norm(x) + shortcut)``:
+
+    >>> shortcut = np.array([[2, -3], [-5, 4]], np.float32)
+    >>> normcy.batch_norm(x, None, None, training=True, post_add=shortcut, activation="relu").round(3)
+    array([[1., 0.],
+           [0., 5.]], dtype=float32)
     """
     return _native.batch_norm(
-        x,
-        running_mean,
-        running_var,
-        weight,
-        bias,
-        training,
-        momentum,
-        eps,
-        layout,
-        weight_offset,
-        out,
-        return_stats,
-        unbiased_running_var,
-    )
+        x, running_mean, running_var, weight, bias, training, momentum, eps,
+        layout, weight_offset, pre_add, sum_out, post_add, activation, out, return_stats, unbiased_running_var,
+    )  # fmt: skip
 
 
-@overload
+@document
 def instance_norm(
-    x: Array,
-    running_mean: Array | None = None,
-    running_var: Array | None = None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
     *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[False] = False,
-    unbiased_running_var: bool = True,
-) -> Array: ...
-@overload
-def instance_norm(
-    x: Array,
-    running_mean: Array | None = None,
-    running_var: Array | None = None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[True],
-    unbiased_running_var: bool = True,
-) -> tuple[Array, Array, Array]: ...
-def instance_norm(
-    x: Array,
-    running_mean: Array | None = None,
-    running_var: Array | None = None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: bool = False,
-    unbiased_running_var: bool = True,
+    layout="NCHW",
+    weight_offset=0.0,
+    pre_add=None,
+    sum_out=None,
+    post_add=None,
+    activation=None,
+    out=None,
+    return_stats=False,
+    unbiased_running_var=True,
 ):
     """Instance normalization: statistics of each channel of each sample over its positions.
 
@@ -211,48 +138,32 @@ def instance_norm(
 
     Parameters
     ----------
-    x : ndarray of float32, shape (N, C, ...) or (N, ..., C)
-        Input of rank 2 or more; ``layout`` says where the channels are.
+    $x
     running_mean, running_var : ndarray of float32, shape (C,), or None
         With ``use_input_stats`` they take in the average over samples of the instances' statistics, in place; without,
         they are what normalizes.
-    weight, bias : ndarray of float32 or None
-        One value a channel, shape (C,); one a sample and channel, (N, C) (conditional norms, FiLM, AdaLN); or one an
-        element, the shape of ``x`` (SPADE). None is 1 and 0.
+    $weight_bias
     use_input_stats : bool, default True
         Normalize with the input's own statistics.
     momentum : float, default 0.1
         Weight of the new statistics in the running ones.
     eps : float, default 1e-5
-        Added to the variance under the square root, as the float64 that it is.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last. An array whose memory is in the other layout (seen through ``transpose``) is
-        served in place, and the result has that same memory order.
-    weight_offset : float, default 0.0
-        Added to ``weight``: 1.0 is the "(1 + weight)" of Gemma and DiT.
-    out : ndarray of float32, optional
-        Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
-        array, which cost more than the norm.
-    return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
-        (N, C); of shape (0,) without ``use_input_stats``.
+        $eps
+    $layout
+    $keywords
     unbiased_running_var : bool, default True
         Store the variance over n - 1, as PyTorch does.
 
     Returns
     -------
-    y : ndarray of float32
-        The normalized array, of the shape and memory order of ``x``.
-    mean, rstd : ndarray of float32
-        With ``return_stats`` only: statistics of the instances, (N, C).
+    $y
+    mean, rstd : ndarray of float32, shape (N, C)
+        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the instances; of shape (0,) without
+        ``use_input_stats``.
 
     Raises
     ------
-    TypeError
-        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
-    ValueError
-        If a shape, a value or an option is wrong, or ``out`` overlaps an input otherwise than by being ``x``. No array
-        has been written then.
+    $raises
 
     References
     ----------
@@ -268,62 +179,28 @@ def instance_norm(
             [-1.,  1.]]], dtype=float32)
     """
     return _native.instance_norm(
-        x,
-        running_mean,
-        running_var,
-        weight,
-        bias,
-        use_input_stats,
-        momentum,
-        eps,
-        layout,
-        weight_offset,
-        out,
-        return_stats,
-        unbiased_running_var,
-    )
+        x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps,
+        layout, weight_offset, pre_add, sum_out, post_add, activation, out, return_stats, unbiased_running_var,
+    )  # fmt: skip
 
 
-@overload
+@document
 def layer_norm(
-    x: Array,
-    normalized_shape: int | Sequence[int],
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-5,
+    x,
+    normalized_shape,
+    weight=None,
+    bias=None,
+    eps=1e-5,
     *,
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[False] = False,
-    correction: float = 0,
-    eps_mode: Literal["inside_sqrt", "outside_sqrt"] = "inside_sqrt",
-) -> Array: ...
-@overload
-def layer_norm(
-    x: Array,
-    normalized_shape: int | Sequence[int],
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-5,
-    *,
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[True],
-    correction: float = 0,
-    eps_mode: Literal["inside_sqrt", "outside_sqrt"] = "inside_sqrt",
-) -> tuple[Array, Array, Array]: ...
-def layer_norm(
-    x: Array,
-    normalized_shape: int | Sequence[int],
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-5,
-    *,
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: bool = False,
-    correction: float = 0,
-    eps_mode: Literal["inside_sqrt", "outside_sqrt"] = "inside_sqrt",
+    weight_offset=0.0,
+    pre_add=None,
+    sum_out=None,
+    post_add=None,
+    activation=None,
+    out=None,
+    return_stats=False,
+    correction=0,
+    eps_mode="inside_sqrt",
 ):
     """Layer normalization over the last axes.
 
@@ -331,22 +208,12 @@ def layer_norm(
 
     Parameters
     ----------
-    x : ndarray of float32
-        Input of any rank from 1 up.
-    normalized_shape : int or sequence of int
-        The last axes of ``x``, over which statistics are taken.
+    $x_trailing
     weight, bias : ndarray of float32 or None
         Of ``normalized_shape``, or ``(N, *normalized_shape)`` with one set for each sample of ``x`` (AdaLN).
     eps : float, default 1e-5
-        Added to the variance under the square root, as the float64 that it is.
-    weight_offset : float, default 0.0
-        Added to ``weight``: 1.0 is the "(1 + weight)" of Gemma and DiT.
-    out : ndarray of float32, optional
-        Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
-        array, which cost more than the norm.
-    return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
-        ``x.shape`` with the normalized axes of length 1.
+        $eps
+    $keywords
     correction : float, default 0
         Taken off the count of values in the variance: 1 is the unbiased one.
     eps_mode : {"inside_sqrt", "outside_sqrt"}, default "inside_sqrt"
@@ -355,18 +222,14 @@ def layer_norm(
 
     Returns
     -------
-    y : ndarray of float32
-        The normalized array, of the shape and memory order of ``x``.
+    $y
     mean, rstd : ndarray of float32
-        With ``return_stats`` only: statistics of the rows.
+        With ``return_stats`` only: mean and 1 / std of the rows, in the shape of ``x`` with the normalized axes of
+        length 1.
 
     Raises
     ------
-    TypeError
-        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
-    ValueError
-        If a shape, a value or an option is wrong, or ``out`` overlaps an input otherwise than by being ``x``. No array
-        has been written then.
+    $raises
 
     References
     ----------
@@ -380,84 +243,60 @@ def layer_norm(
     >>> normcy.layer_norm(x, 3).round(3)
     array([[-1.225,  0.   ,  1.225],
            [-1.225,  0.   ,  1.225]], dtype=float32)
+
+    The step between two blocks of a transformer: the residual grows in place and its norm goes to the next block.
+
+    >>> residual, block = np.array([[1, 1, 1]], np.float32), np.array([[0, 1, 2]], np.float32)
+    >>> normcy.layer_norm(block, 3, pre_add=residual, sum_out=residual).round(3)
+    array([[-1.225,  0.   ,  1.225]], dtype=float32)
+    >>> residual
+    array([[1., 2., 3.]], dtype=float32)
     """
     return _native.layer_norm(
-        x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, correction, eps_mode
-    )
+        x, normalized_shape, weight, bias, eps,
+        weight_offset, pre_add, sum_out, post_add, activation, out, return_stats, correction, eps_mode,
+    )  # fmt: skip
 
 
-@overload
+@document
 def layer_norm2d(
-    x: Array,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-6,
+    x,
+    weight=None,
+    bias=None,
+    eps=1e-6,
     *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[False] = False,
-) -> Array: ...
-@overload
-def layer_norm2d(
-    x: Array,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-6,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[True],
-) -> tuple[Array, Array, Array]: ...
-def layer_norm2d(
-    x: Array,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-6,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: bool = False,
+    layout="NCHW",
+    weight_offset=0.0,
+    pre_add=None,
+    sum_out=None,
+    post_add=None,
+    activation=None,
+    out=None,
+    return_stats=False,
 ):
     """Layer normalization over the channels of every position, in either layout (ConvNeXt's LayerNorm2d).
 
+    ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, var biased.
+
     Parameters
     ----------
-    x : ndarray of float32, shape (N, C, ...) or (N, ..., C)
-        Input of rank 2 or more; ``layout`` says where the channels are.
-    weight, bias : ndarray of float32 or None
-        One value a channel, shape (C,); one a sample and channel, (N, C) (conditional norms, FiLM, AdaLN); or one an
-        element, the shape of ``x`` (SPADE). None is 1 and 0.
+    $x
+    $weight_bias
     eps : float, default 1e-6
-        Added to the variance under the square root, as the float64 that it is.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last. An array whose memory is in the other layout (seen through ``transpose``) is
-        served in place, and the result has that same memory order.
-    weight_offset : float, default 0.0
-        Added to ``weight``: 1.0 is the "(1 + weight)" of Gemma and DiT.
-    out : ndarray of float32, optional
-        Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
-        array, which cost more than the norm.
-    return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
-        ``x.shape`` with the channel axis of length 1.
+        $eps
+    $layout
+    $keywords
 
     Returns
     -------
-    y : ndarray of float32
-        The normalized array, of the shape and memory order of ``x``.
+    $y
     mean, rstd : ndarray of float32
-        With ``return_stats`` only: statistics of the positions.
+        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the positions, in the shape of ``x`` with the
+        channel axis of length 1.
 
     Raises
     ------
-    TypeError
-        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
-    ValueError
-        If a shape, a value or an option is wrong, or ``out`` overlaps an input otherwise than by being ``x``. No array
-        has been written then.
+    $raises
 
     References
     ----------
@@ -472,46 +311,28 @@ def layer_norm2d(
     array([[[-1., -1.],
             [ 1.,  1.]]], dtype=float32)
     """
-    return _native.layer_norm2d(x, weight, bias, eps, layout, weight_offset, out, return_stats)
+    return _native.layer_norm2d(
+        x, weight, bias, eps,
+        layout, weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
+    )  # fmt: skip
 
 
-@overload
+@document
 def group_norm(
-    x: Array,
-    num_groups: int,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-5,
+    x,
+    num_groups,
+    weight=None,
+    bias=None,
+    eps=1e-5,
     *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[False] = False,
-) -> Array: ...
-@overload
-def group_norm(
-    x: Array,
-    num_groups: int,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[True],
-) -> tuple[Array, Array, Array]: ...
-def group_norm(
-    x: Array,
-    num_groups: int,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: bool = False,
+    layout="NCHW",
+    weight_offset=0.0,
+    pre_add=None,
+    sum_out=None,
+    post_add=None,
+    activation=None,
+    out=None,
+    return_stats=False,
 ):
     """Group normalization: statistics of groups of neighbouring channels over each sample's positions.
 
@@ -519,41 +340,24 @@ def group_norm(
 
     Parameters
     ----------
-    x : ndarray of float32, shape (N, C, ...) or (N, ..., C)
-        Input of rank 2 or more; ``layout`` says where the channels are.
+    $x
     num_groups : int
         A divisor of the number of channels.
-    weight, bias : ndarray of float32 or None
-        One value a channel, shape (C,); one a sample and channel, (N, C) (conditional norms, FiLM, AdaLN); or one an
-        element, the shape of ``x`` (SPADE). None is 1 and 0.
+    $weight_bias
     eps : float, default 1e-5
-        Added to the variance under the square root, as the float64 that it is.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last. An array whose memory is in the other layout (seen through ``transpose``) is
-        served in place, and the result has that same memory order.
-    weight_offset : float, default 0.0
-        Added to ``weight``: 1.0 is the "(1 + weight)" of Gemma and DiT.
-    out : ndarray of float32, optional
-        Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
-        array, which cost more than the norm.
-    return_stats : bool, default False
-        Also return mean and 1 / sqrt(var + eps) of every slot, float32, of shape
-        (N, num_groups).
+        $eps
+    $layout
+    $keywords
 
     Returns
     -------
-    y : ndarray of float32
-        The normalized array, of the shape and memory order of ``x``.
-    mean, rstd : ndarray of float32
-        With ``return_stats`` only: statistics of the groups, (N, num_groups).
+    $y
+    mean, rstd : ndarray of float32, shape (N, num_groups)
+        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the groups.
 
     Raises
     ------
-    TypeError
-        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
-    ValueError
-        If a shape, a value or an option is wrong, or ``out`` overlaps an input otherwise than by being ``x``. No array
-        has been written then.
+    $raises
 
     References
     ----------
@@ -569,40 +373,26 @@ def group_norm(
             [-1.342, -0.447],
             [ 0.447,  1.342]]], dtype=float32)
     """
-    return _native.group_norm(x, num_groups, weight, bias, eps, layout, weight_offset, out, return_stats)
+    return _native.group_norm(
+        x, num_groups, weight, bias, eps,
+        layout, weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
+    )  # fmt: skip
 
 
-@overload
+@document
 def rms_norm(
-    x: Array,
-    normalized_shape: int | Sequence[int],
-    weight: Array | None = None,
-    eps: float | None = None,
+    x,
+    normalized_shape,
+    weight=None,
+    eps=None,
     *,
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[False] = False,
-) -> Array: ...
-@overload
-def rms_norm(
-    x: Array,
-    normalized_shape: int | Sequence[int],
-    weight: Array | None = None,
-    eps: float | None = None,
-    *,
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: Literal[True],
-) -> tuple[Array, Array]: ...
-def rms_norm(
-    x: Array,
-    normalized_shape: int | Sequence[int],
-    weight: Array | None = None,
-    eps: float | None = None,
-    *,
-    weight_offset: float = 0.0,
-    out: Array | None = None,
-    return_stats: bool = False,
+    weight_offset=0.0,
+    pre_add=None,
+    sum_out=None,
+    post_add=None,
+    activation=None,
+    out=None,
+    return_stats=False,
 ):
     """Root mean square normalization over the last axes: layer norm without the mean.
 
@@ -610,37 +400,23 @@ def rms_norm(
 
     Parameters
     ----------
-    x : ndarray of float32
-        Input of any rank from 1 up.
-    normalized_shape : int or sequence of int
-        The last axes of ``x``, over which statistics are taken.
+    $x_trailing
     weight : ndarray of float32 or None
         Of ``normalized_shape``, or ``(N, *normalized_shape)`` with one set for each sample of ``x``.
     eps : float or None, default None
         Added under the square root; None is float32's machine epsilon, 2**-23.
-    weight_offset : float, default 0.0
-        Added to ``weight``: 1.0 is the "(1 + weight)" of Gemma and DiT.
-    out : ndarray of float32, optional
-        Where the result goes, of the shape of ``x``; may be ``x`` itself. Reusing one saves the page faults of a new
-        array, which cost more than the norm.
-    return_stats : bool, default False
-        Also return 1 / sqrt(mean(x**2) + eps) of every slot, float32, of shape
-        ``x.shape`` with the normalized axes of length 1.
+    $keywords
 
     Returns
     -------
-    y : ndarray of float32
-        The normalized array.
+    $y
     rstd : ndarray of float32
-        With ``return_stats`` only.
+        With ``return_stats`` only: 1 / sqrt(mean(x**2) + eps) of the rows, in the shape of ``x`` with the normalized
+        axes of length 1.
 
     Raises
     ------
-    TypeError
-        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
-    ValueError
-        If a shape, a value or an option is wrong, or ``out`` overlaps an input otherwise than by being ``x``. No array
-        has been written then.
+    $raises
 
     References
     ----------
@@ -653,16 +429,370 @@ def rms_norm(
     >>> normcy.rms_norm(np.array([[3, 4]], np.float32), 2).round(3)
     array([[0.849, 1.131]], dtype=float32)
     """
-    return _native.rms_norm(x, normalized_shape, weight, eps, weight_offset, out, return_stats)
+    return _native.rms_norm(
+        x, normalized_shape, weight, eps,
+        weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
+    )  # fmt: skip
 
 
-def moments(
-    x: Array,
-    axes: int | Sequence[int] | None,
+@document
+def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, layout="NCHW", out=None):
+    """Adaptive instance normalization: the content with the style's mean and standard deviation in every channel.
+
+    ``y = alpha * ((content - mean) / sqrt(var + eps) * style_std + style_mean) + (1 - alpha) * content``, where mean
+    and var are those of the content's instances and ``style_std = sqrt(style_var + style_eps)``.
+
+    Parameters
+    ----------
+    content : ndarray of float32, shape (N, C, ...) or (N, ..., C)
+        Input of rank 2 or more; ``layout`` says where the channels are.
+    style : ndarray of float32, or pair of ndarray
+        An array of as many samples and channels, with positions of its own number; or its statistics, a pair
+        ``(style_mean, style_std)`` of shape (N, C) each, which is used as it is.
+    eps : float, default 1e-5
+        $eps
+    alpha : float, default 1.0
+        How much of the style is taken on: 0 is the content itself.
+    correction : float, default 0
+        Taken off the count of values in both variances: 1 is the unbiased one.
+    style_eps : float or None, default None
+        Added to the style's variance; None is ``eps``.
+    $layout
+    out : ndarray of float32, optional
+        Where the result goes, of the shape of ``content``; may be ``content`` itself.
+
+    Returns
+    -------
+    y : ndarray of float32
+        The content in the style, of the shape and memory order of ``content``.
+
+    Raises
+    ------
+    $raises
+
+    Notes
+    -----
+    The two programs that everyone starts from differ. The authors' (Torch7) takes biased variances and adds eps to the
+    content's alone: ``style_eps=0``. The PyTorch one, pytorch-AdaIN, takes unbiased variances and adds eps to both:
+    ``correction=1``. The default is biased with eps on both, so that a content which is its own style stays as it is.
+
+    The error is at most BOUND.
+
+    References
+    ----------
+    X. Huang, S. Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", 2017,
+    arXiv:1703.06868.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> content = np.array([[[1, 2, 3]]], np.float32)    # (N, C, L)
+    >>> style = np.array([[[10, 30]]], np.float32)
+    >>> normcy.adain(content, style).round(2)
+    array([[[ 7.75, 20.  , 32.25]]], dtype=float32)
+    >>> normcy.adain(content, style, alpha=0.5).round(2)
+    array([[[ 4.38, 11.  , 17.62]]], dtype=float32)
+    """
+    return _native.adain(content, style, eps, alpha, correction, style_eps, layout, out)
+
+
+@document
+def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW", activation=None, out=None):
+    """Instance normalization with the weight and bias of each sample's style.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight[style] + bias[style]``, mean and var (biased) of each channel of each
+    sample over its positions.
+
+    Parameters
+    ----------
+    $x
+    style : ndarray, shape (N,) of any integer dtype, or (N, S) of float32
+        The style of each sample, from 0 to S - 1; or how much of each style there is in a sample, where weight and
+        bias are ``style @ weight`` and ``style @ bias``.
+    weight, bias : ndarray of float32, shape (S, C)
+        A row for each of S styles.
+    eps : float, default 1e-5
+        $eps
+    $layout
+    $activation
+    $out
+
+    Returns
+    -------
+    $y
+
+    Raises
+    ------
+    $raises
+
+    Notes
+    -----
+    A weight and bias for each sample that come from elsewhere, (N, C), are those of `instance_norm` itself.
+
+    The error is at most BOUND.
+
+    References
+    ----------
+    V. Dumoulin, J. Shlens, M. Kudlur, "A Learned Representation for Artistic Style", 2016, arXiv:1610.07629; Magenta's
+    ``conditional_instance_norm`` and ``weighted_instance_norm``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> x = np.array([[[1, 3]], [[1, 3]], [[1, 3]]], np.float32)    # (N, C, L)
+    >>> weight, bias = np.array([[1], [2]], np.float32), np.array([[0], [10]], np.float32)
+    >>> normcy.conditional_instance_norm(x, np.array([0, 1, 0]), weight, bias)[:, 0].round(3)
+    array([[-1.,  1.],
+           [ 8., 12.],
+           [-1.,  1.]], dtype=float32)
+    >>> half = np.full((3, 2), 0.5, np.float32)
+    >>> normcy.conditional_instance_norm(x, half, weight, bias)[0, 0].round(3)
+    array([3.5, 6.5], dtype=float32)
+    """
+    return _native.conditional_instance_norm(x, style, weight, bias, eps, layout, activation, out)
+
+
+@document
+def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, eps=1e-3, *, layout="NCHW", out=None):
+    """EvoNorm-B0: normalization and activation in one, with the variance of the batch and of the instance.
+
+    ``y = x / max(sqrt(var + eps), v * x + sqrt(instance_var + eps)) * weight + bias``, where var is that of the batch
+    in training and the running one otherwise, instance_var that of each channel of each sample; both biased.
+
+    Parameters
+    ----------
+    $x
+    running_var : ndarray of float32, shape (C,)
+        In training it is updated in place with the unbiased variance of the batch; otherwise it is what normalizes.
+    $weight_bias
+    v : ndarray of float32, shape (C,), or None
+        The factor of ``x`` in the denominator. None is no normalization at all, ``y = x * weight + bias``, and leaves
+        ``running_var`` alone.
+    training : bool, default False
+        Take the variance of the batch.
+    momentum : float, default 0.1
+        Weight of the new batch in ``running_var``.
+    eps : float, default 1e-3
+        $eps
+    $layout
+    $out
+
+    Returns
+    -------
+    $y
+
+    Raises
+    ------
+    $raises
+
+    Notes
+    -----
+    The paper leaves open which variance is kept. Here it is the unbiased one, over n - 1, as in timm, whose
+    checkpoints serve as they are; other copies keep the biased one, which ``n / (n - 1)`` turns into this. Some of
+    them also take unbiased variances to normalize with, which the paper does not.
+
+    The error is at most BOUND.
+
+    References
+    ----------
+    H. Liu, A. Brock, K. Simonyan, Q. V. Le, "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
+    ``EvoNorm2dB0``, with v=None its ``apply_act=False``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> x = np.array([[[1, 3]], [[5, 7]]], np.float32)    # (N, C, L)
+    >>> one, zero, var = np.ones(1, np.float32), np.zeros(1, np.float32), np.ones(1, np.float32)
+    >>> normcy.evonorm_b0(x, var, one, zero, v=one, training=True)[:, 0].round(3)
+    array([[0.447, 0.75 ],
+           [0.833, 0.875]], dtype=float32)
+    >>> var.round(3)
+    array([1.567], dtype=float32)
+    """
+    return _native.evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout, out)
+
+
+@document
+def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=None):
+    """EvoNorm-S0: normalization and activation in one, with the variance of groups of channels.
+
+    ``y = x * sigmoid(v * x) / sqrt(var + eps) * weight + bias``, var (biased) that of groups of neighbouring channels
+    over each sample's positions.
+
+    Parameters
+    ----------
+    $x
+    num_groups : int
+        A divisor of the number of channels.
+    $weight_bias
+    v : ndarray of float32, shape (C,), or None
+        The factor of ``x`` in the sigmoid. None is no normalization at all, ``y = x * weight + bias``.
+    eps : float, default 1e-5
+        $eps
+    $layout
+    $out
+
+    Returns
+    -------
+    $y
+
+    Raises
+    ------
+    $raises
+
+    Notes
+    -----
+    The error is at most BOUND.
+
+    References
+    ----------
+    H. Liu, A. Brock, K. Simonyan, Q. V. Le, "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
+    ``EvoNorm2dS0``, with v=None its ``apply_act=False``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> x = np.array([[[1, 3], [5, 7]]], np.float32)    # (N, C, L)
+    >>> one, zero = np.ones(2, np.float32), np.zeros(2, np.float32)
+    >>> normcy.evonorm_s0(x, 1, one, zero, v=one).round(3)
+    array([[[0.327, 1.278],
+            [2.221, 3.128]]], dtype=float32)
+    """
+    return _native.evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out)
+
+
+@document
+def batch_renorm(
+    x,
+    running_mean,
+    running_std,
+    weight=None,
+    bias=None,
+    training=False,
+    momentum=0.01,
+    eps=1e-3,
     *,
-    correction: float = 0,
-    keepdims: bool = False,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r_max=1.0,
+    d_max=0.0,
+    layout="NCHW",
+    activation=None,
+    out=None,
+):
+    """Batch renormalization: in training too the result is that of the running statistics, within limits.
+
+    In training ``y = ((x - mean) / std * r + d) * weight + bias`` with mean and ``std = sqrt(var + eps)`` of the batch
+    (var biased), ``r = clip(std / running_std, 1 / r_max, r_max)`` and
+    ``d = clip((mean - running_mean) / running_std, -d_max, d_max)``; otherwise
+    ``y = (x - running_mean) / running_std * weight + bias``.
+
+    Parameters
+    ----------
+    $x
+    running_mean, running_std : ndarray of float32, shape (C,)
+        In training ``r`` and ``d`` are taken from them as they are, then they are updated in place:
+        ``running = (1 - momentum) * running + momentum * batch``. Otherwise they are what normalizes. Any stride.
+    $weight_bias
+    training : bool, default False
+        Normalize with the batch's own statistics, corrected by ``r`` and ``d``.
+    momentum : float, default 0.01
+        Weight of the new batch (1 minus what Keras calls momentum).
+    eps : float, default 1e-3
+        Added to the batch's variance under the square root; ``running_std`` contains it already.
+    r_max, d_max : float, default 1.0 and 0.0
+        How far the correction may go. The defaults are plain batch normalization; infinity is the result of inference.
+    $layout
+    $activation
+    $out
+
+    Returns
+    -------
+    $y
+
+    Raises
+    ------
+    $raises
+
+    Notes
+    -----
+    What is kept is the average of sqrt(var + eps), as in the paper. Where eps goes differs elsewhere: a much copied
+    PyTorch version averages sqrt(var) + eps, whose checkpoints serve as they are for inference; Keras keeps a variance
+    without eps for inference, from which ``running_std = sqrt(moving_variance + epsilon)``.
+
+    The error is at most BOUND.
+
+    References
+    ----------
+    S. Ioffe, "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models", 2017,
+    arXiv:1702.03275.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> x = np.array([[1], [3]], np.float32)
+    >>> mean, std = np.array([1], np.float32), np.array([2], np.float32)
+    >>> normcy.batch_renorm(x, mean, std, training=True, momentum=0.5, r_max=3, d_max=5).ravel().round(3)
+    array([0., 1.], dtype=float32)
+    >>> mean, std.round(3)
+    (array([1.5], dtype=float32), array([1.5], dtype=float32))
+    """
+    return _native.batch_renorm(
+        x, running_mean, running_std, weight, bias, training, momentum, eps,
+        r_max, d_max, layout, activation, out,
+    )  # fmt: skip
+
+
+@document
+def weight_norm(v, g, dim=0, *, out=None):
+    """Weight normalization: the direction of ``v`` with the length ``g``.
+
+    ``y = g * v / ||v||``, where the Euclidean norm is taken over all axes but ``dim``.
+
+    Parameters
+    ----------
+    v : ndarray of float32
+        The weights of a layer, of any rank from 1 up.
+    g : ndarray of float32 or float
+        One length for each index of ``dim``: of shape ``(v.shape[dim],)`` or that of ``v`` with all other axes of
+        length 1. With ``dim=None`` a number or an array of rank 0.
+    dim : int or None, default 0
+        The axis that is kept: 0 for the outputs of linear and convolution weights, 1 for those of transposed
+        convolutions. Negative ones count from the end. None takes the norm of the whole array.
+    out : ndarray of float32, optional
+        Where the result goes, of the shape of ``v``; may be ``v`` itself.
+
+    Returns
+    -------
+    y : ndarray of float32
+        The weights, of the shape and memory order of ``v``.
+
+    Raises
+    ------
+    $raises
+
+    Notes
+    -----
+    There is no eps: where ``v`` is zero all along, the result is NaN, as in PyTorch. PyTorch reads ``dim=-1`` as the
+    whole array, which is ``dim=None`` here.
+
+    The error is at most BOUND.
+
+    References
+    ----------
+    T. Salimans, D. P. Kingma, "Weight Normalization", 2016, arXiv:1602.07868;
+    ``torch.nn.utils.parametrizations.weight_norm``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> v = np.array([[3, 4], [0, 2]], np.float32)
+    >>> normcy.weight_norm(v, np.array([10, 1], np.float32)).round(3)
+    array([[6., 8.],
+           [0., 1.]], dtype=float32)
+    """
+    return _native.weight_norm(v, g, dim, out)
+
+
+def moments(x, axes, *, correction=0, keepdims=False):
     """Mean and variance over any axes, in float64.
 
     Parameters
