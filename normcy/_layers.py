@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normcy import _checks, _native
+from normcy._docs import document
 from normcy._statistics import Moments
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float32]
+Maybe = Array | None
 
 # Objects of their own, so that `is` tells a momentum that was given from the default.
 _MOMENTUM, _RENORM_MOMENTUM = float("0.1"), float("0.01")
@@ -191,6 +193,7 @@ class _Tracking(_Layer):
                 self.num_batches_tracked[...] = 0
 
 
+@document
 class BatchNorm(_Tracking):
     """Batch normalization of any rank, with its parameters and running statistics.
 
@@ -202,17 +205,14 @@ class BatchNorm(_Tracking):
     num_features : int
         Channels, C.
     eps : float, default 1e-5
-        Added to the variance under the square root.
+        $eps
     momentum : float or None, default 0.1
         Weight of the new batch in the running statistics; None is the average of all batches so far.
-    affine : bool, default True
-        With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
+    $layer_affine
     track_running_stats : bool, default True
         With ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and ``num_batches_tracked``.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+    $layer_layout
+    $layer_activation
     decay : float, optional
         Instead of ``momentum``: weight of the old statistics, Keras' and Flax's momentum.
     unbiased_running_var : bool, default True
@@ -220,8 +220,7 @@ class BatchNorm(_Tracking):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value, or both ``momentum`` and ``decay`` are given.
+    $layer_raises_pace
 
     See Also
     --------
@@ -268,13 +267,7 @@ class BatchNorm(_Tracking):
         )  # fmt: skip
 
     def __call__(
-        self,
-        x: Array,
-        out: Array | None = None,
-        pre_add: Array | None = None,
-        post_add: Array | None = None,
-        *,
-        sum_out: Array | None = None,
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
     ) -> Array:
         """Normalize ``x``; see `batch_norm`."""
         if self._observer is not None:
@@ -325,6 +318,7 @@ def _seen(layer, x, pre_add=None) -> Moments:
     return seen
 
 
+@document
 class InstanceNorm(_Tracking):
     """Instance normalization of any rank, with its parameters and, where wanted, running statistics.
 
@@ -335,17 +329,15 @@ class InstanceNorm(_Tracking):
     num_features : int
         Channels, C.
     eps : float, default 1e-5
-        Added to the variance under the square root.
+        $eps
     momentum : float or None, default 0.1
         Weight of the new batch in the running statistics; None is the average of all batches so far.
     affine : bool, default False
         With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
     track_running_stats : bool, default False
         With ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and ``num_batches_tracked``.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+    $layer_layout
+    $layer_activation
     decay : float, optional
         Instead of ``momentum``: weight of the old statistics, Keras' and Flax's momentum.
     unbiased_running_var : bool, default True
@@ -353,8 +345,7 @@ class InstanceNorm(_Tracking):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value, or both ``momentum`` and ``decay`` are given.
+    $layer_raises_pace
 
     See Also
     --------
@@ -399,13 +390,7 @@ class InstanceNorm(_Tracking):
         )  # fmt: skip
 
     def __call__(
-        self,
-        x: Array,
-        out: Array | None = None,
-        pre_add: Array | None = None,
-        post_add: Array | None = None,
-        *,
-        sum_out: Array | None = None,
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
     ) -> Array:
         """Normalize ``x``; see `instance_norm`."""
         mean = var = count = None
@@ -425,13 +410,13 @@ class InstanceNorm(_Tracking):
         return y
 
 
+@document
 class LayerNorm(_Layer):
     """Layer normalization over the last axes.
 
     Parameters
     ----------
-    normalized_shape : int or sequence of int
-        Sizes of the axes that are normalized together, the last ones of the input.
+    $layer_shape
     eps : float, default 1e-5
         Added to the variance under the square root, or to its root with ``eps_mode="outside_sqrt"``.
     elementwise_affine : bool, default True
@@ -440,8 +425,7 @@ class LayerNorm(_Layer):
         With ``bias`` (zeros) too.
     weight_offset : float, default 0.0
         Added to ``weight``; with 1.0 it starts from zeros.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+    $layer_activation
     correction : float, default 0
         Taken off the count of values in the variance.
     eps_mode : {"inside_sqrt", "outside_sqrt"}, default "inside_sqrt"
@@ -449,8 +433,7 @@ class LayerNorm(_Layer):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     See Also
     --------
@@ -500,13 +483,7 @@ class LayerNorm(_Layer):
         return getattr(self, "_with_bias" if name == "bias" else name)
 
     def __call__(
-        self,
-        x: Array,
-        out: Array | None = None,
-        pre_add: Array | None = None,
-        post_add: Array | None = None,
-        *,
-        sum_out: Array | None = None,
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
     ) -> Array:
         """Normalize ``x``; see `layer_norm`."""
         return _native.layer_norm(
@@ -515,26 +492,24 @@ class LayerNorm(_Layer):
         )  # fmt: skip
 
 
+@document
 class RMSNorm(_Layer):
     """Root mean square normalization over the last axes.
 
     Parameters
     ----------
-    normalized_shape : int or sequence of int
-        Sizes of the axes that are normalized together, the last ones of the input.
+    $layer_shape
     eps : float or None, default None
         Added to the mean square under the square root; None is float32's, 2**-23.
     elementwise_affine : bool, default True
         With ``weight``, float32 of ``normalized_shape``, at first such that it changes nothing.
     weight_offset : float, default 0.0
         Added to ``weight``; with 1.0, as in Gemma, it starts from zeros.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+    $layer_activation
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     See Also
     --------
@@ -570,13 +545,7 @@ class RMSNorm(_Layer):
         self.weight = _full(self.normalized_shape, 1 - self.weight_offset) if elementwise_affine else None
 
     def __call__(
-        self,
-        x: Array,
-        out: Array | None = None,
-        pre_add: Array | None = None,
-        post_add: Array | None = None,
-        *,
-        sum_out: Array | None = None,
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
     ) -> Array:
         """Normalize ``x``; see `rms_norm`."""
         return _native.rms_norm(
@@ -600,6 +569,7 @@ class _PerChannel(_Layer):
         self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
 
 
+@document
 class LayerNorm2d(_PerChannel):
     """Layer normalization over the channels of each position.
 
@@ -608,18 +578,14 @@ class LayerNorm2d(_PerChannel):
     num_channels : int
         Channels, C.
     eps : float, default 1e-6
-        Added to the variance under the square root.
-    affine : bool, default True
-        With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+        $eps
+    $layer_affine
+    $layer_layout
+    $layer_activation
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     See Also
     --------
@@ -649,13 +615,7 @@ class LayerNorm2d(_PerChannel):
         super().__init__(num_channels, eps, affine, layout, activation)
 
     def __call__(
-        self,
-        x: Array,
-        out: Array | None = None,
-        pre_add: Array | None = None,
-        post_add: Array | None = None,
-        *,
-        sum_out: Array | None = None,
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
     ) -> Array:
         """Normalize ``x``; see `layer_norm2d`."""
         return _native.layer_norm2d(
@@ -664,6 +624,7 @@ class LayerNorm2d(_PerChannel):
         )  # fmt: skip
 
 
+@document
 class GroupNorm(_PerChannel):
     """Group normalization: statistics of groups of neighbouring channels over each sample's positions.
 
@@ -674,18 +635,14 @@ class GroupNorm(_PerChannel):
     num_channels : int
         Channels, C.
     eps : float, default 1e-5
-        Added to the variance under the square root.
-    affine : bool, default True
-        With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+        $eps
+    $layer_affine
+    $layer_layout
+    $layer_activation
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value, or the groups do not divide the channels.
+    $layer_raises_groups
 
     See Also
     --------
@@ -716,13 +673,7 @@ class GroupNorm(_PerChannel):
         self.num_groups = _groups(num_groups, self.num_channels)
 
     def __call__(
-        self,
-        x: Array,
-        out: Array | None = None,
-        pre_add: Array | None = None,
-        post_add: Array | None = None,
-        *,
-        sum_out: Array | None = None,
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
     ) -> Array:
         """Normalize ``x``; see `group_norm`."""
         return _native.group_norm(
@@ -738,6 +689,7 @@ def _groups(num_groups: int, channels: int) -> int:
     return groups
 
 
+@document
 class AdaIN(_Layer):
     """Adaptive instance normalization: the content's instances with the style's mean and standard deviation.
 
@@ -751,13 +703,11 @@ class AdaIN(_Layer):
         Taken off the count of values in variances.
     style_eps : float or None, default None
         Added to the style's variance; None is ``eps``.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
+    $layer_layout
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     See Also
     --------
@@ -791,13 +741,14 @@ class AdaIN(_Layer):
         self.style_eps = None if style_eps is None else _checks.number(style_eps, "style_eps")
         self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
 
-    def __call__(self, content: Array, style: Array | tuple[Array, Array], out: Array | None = None) -> Array:
+    def __call__(self, content: Array, style: Array | tuple[Array, Array], out: Maybe = None) -> Array:
         """Carry the style over to ``content``; see `adain`."""
         return _native.adain(
             content, style, self.eps, self.alpha, self.correction, self.style_eps, self.layout, out
         )  # fmt: skip
 
 
+@document
 class ConditionalInstanceNorm(_Layer):
     """Instance normalization with the weight and bias of each sample's own style.
 
@@ -808,16 +759,13 @@ class ConditionalInstanceNorm(_Layer):
     num_features : int
         Channels, C.
     eps : float, default 1e-5
-        Added to the variance under the square root.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+        $eps
+    $layer_layout
+    $layer_activation
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     See Also
     --------
@@ -861,13 +809,14 @@ class ConditionalInstanceNorm(_Layer):
         self.weight = _full((self.num_styles, self.num_features), 1)
         self.bias = _full((self.num_styles, self.num_features), 0)
 
-    def __call__(self, x: Array, style: np.ndarray, out: Array | None = None) -> Array:
+    def __call__(self, x: Array, style: np.ndarray, out: Maybe = None) -> Array:
         """Normalize ``x`` with styles (N,), integers, or their mixtures (N, S), float32."""
         return _native.conditional_instance_norm(
             x, style, self.weight, self.bias, self.eps, self.layout, self.activation, out
         )  # fmt: skip
 
 
+@document
 class IBN(_Layer):
     """IBN-a: instance normalization of one part of the channels, batch normalization of the others.
 
@@ -884,10 +833,8 @@ class IBN(_Layer):
         Of both parts.
     momentum, decay : float
         Of the batch norm, as in `BatchNorm`.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+    $layer_layout
+    $layer_activation
     unbiased_running_var : bool, default True
         Of the batch norm, as in `BatchNorm`.
 
@@ -900,8 +847,7 @@ class IBN(_Layer):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     Notes
     -----
@@ -975,13 +921,7 @@ class IBN(_Layer):
         return {**self.IN.state_dict("IN."), **self.BN.state_dict("BN.")}
 
     def __call__(
-        self,
-        x: Array,
-        out: Array | None = None,
-        pre_add: Array | None = None,
-        post_add: Array | None = None,
-        *,
-        sum_out: Array | None = None,
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
     ) -> Array:
         """Normalize ``x``; see `instance_norm` and `batch_norm`."""
         self._check(x, out, pre_add, post_add, sum_out)
@@ -1019,6 +959,7 @@ def _overlap(a: Array, b: Array) -> bool:
     return not same and np.may_share_memory(a, b)
 
 
+@document
 class EvoNormB0(_Layer):
     """EvoNorm-B0, normalization and activation in one, with running variance.
 
@@ -1030,15 +971,12 @@ class EvoNormB0(_Layer):
         Added to variances under the square root.
     momentum : float, default 0.1
         Weight of the new batch in the running variance, which is stored unbiased.
-    apply_act : bool, default True
-        False leaves the affine step alone: no normalization, and no ``v``.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
+    $layer_apply_act
+    $layer_layout
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     See Also
     --------
@@ -1083,7 +1021,7 @@ class EvoNormB0(_Layer):
         self.weight, self.bias, self.running_var = _full(size, 1), _full(size, 0), _full(size, 1)
         self.v = _full(size, 1) if apply_act else None
 
-    def __call__(self, x: Array, out: Array | None = None) -> Array:
+    def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_b0`."""
         if self._observer is not None:
             return self._observed(x, out)
@@ -1111,6 +1049,7 @@ class EvoNormB0(_Layer):
         return {"running_var": moments.var(1)}
 
 
+@document
 class EvoNormS0(_Layer):
     """EvoNorm-S0, group normalization and activation in one.
 
@@ -1121,16 +1060,13 @@ class EvoNormS0(_Layer):
     num_groups : int, default 32
         Groups, a divisor of ``num_features``.
     eps : float, default 1e-5
-        Added to the variance under the square root.
-    apply_act : bool, default True
-        False leaves the affine step alone: no normalization, and no ``v``.
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
+        $eps
+    $layer_apply_act
+    $layer_layout
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value, or the groups do not divide the channels.
+    $layer_raises_groups
 
     See Also
     --------
@@ -1170,13 +1106,14 @@ class EvoNormS0(_Layer):
         self.weight, self.bias = _full(size, 1), _full(size, 0)
         self.v = _full(size, 1) if apply_act else None
 
-    def __call__(self, x: Array, out: Array | None = None) -> Array:
+    def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_s0`."""
         return _native.evonorm_s0(
             x, self.num_groups, self.weight, self.bias, self.v, self.eps, self.layout, out
         )  # fmt: skip
 
 
+@document
 class BatchRenorm(_Layer):
     """Batch renormalization: batch statistics, corrected towards the running ones within limits that widen.
 
@@ -1188,19 +1125,15 @@ class BatchRenorm(_Layer):
         Added to the batch's variance under the square root; the running deviation contains it.
     momentum : float or None, default 0.01
         Weight of the new batch in the running statistics; None is the average of all batches so far.
-    affine : bool, default True
-        With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
-    layout : {"NCHW", "NHWC"}, default "NCHW"
-        Channels at axis 1, or last.
-    activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
-        Applied to the result.
+    $layer_affine
+    $layer_layout
+    $layer_activation
     decay : float, optional
         Instead of ``momentum``: weight of the old statistics, Keras' momentum.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value, or both ``momentum`` and ``decay`` are given.
+    $layer_raises_pace
 
     See Also
     --------
@@ -1271,7 +1204,7 @@ class BatchRenorm(_Layer):
             return 1.0, 0.0
         return 1 + 2 * min(done / 35000, 1.0), 5 * min(done / 20000, 1.0)
 
-    def __call__(self, x: Array, out: Array | None = None) -> Array:
+    def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize ``x``, in training within `limits`; see `batch_renorm`."""
         if self._observer is not None:
             return self._observed(x, out)
@@ -1309,6 +1242,7 @@ class BatchRenorm(_Layer):
         return {"running_mean": moments.mean, "running_std": np.sqrt(moments.var() + self.eps)}
 
 
+@document
 class WeightNorm(_Layer):
     """Weight normalization: a weight as direction and length, ``weight_g * weight_v / ||weight_v||``.
 
@@ -1324,8 +1258,7 @@ class WeightNorm(_Layer):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or value.
+    $layer_raises
 
     See Also
     --------
@@ -1402,6 +1335,6 @@ class WeightNorm(_Layer):
         count = np.prod([self.shape[axis] for axis in axes], dtype=np.float64)
         return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
 
-    def __call__(self, out: Array | None = None) -> Array:
+    def __call__(self, out: Maybe = None) -> Array:
         """The weight; see `weight_norm`."""
         return _native.weight_norm(self.weight_v, self.weight_g, self.dim, out)
