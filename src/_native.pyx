@@ -46,11 +46,19 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct normcy_spread:
         double count, correction, eps
         bint outside_sqrt, zero_guard
+    ctypedef enum normcy_form:
+        NORMCY_AFFINE
+        NORMCY_SWISH
+        NORMCY_RATIO
     ctypedef struct normcy_coef:
+        normcy_form form
         const float *hi
         const float *a
         const float *b
         const float *scale
+        const float *gate
+        const float *batch
+        const float *own
     ctypedef struct normcy_operand:
         const float *p
         ptrdiff_t row
@@ -58,8 +66,19 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct normcy_element:
         normcy_operand weight, bias
         float offset
+    ctypedef enum normcy_activation:
+        NORMCY_IDENTITY
+        NORMCY_RELU
+        NORMCY_SILU
+        NORMCY_GELU
+        NORMCY_GELU_TANH
+    ctypedef struct normcy_finish:
+        const float *add
+        normcy_activation activation
     ctypedef struct normcy_kernels:
         const char *isa
+        void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols,
+                 ptrdiff_t stride) noexcept nogil
         void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
                           ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2) noexcept nogil
         void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
@@ -68,13 +87,15 @@ cdef extern from "kernels.h" nogil:
                    const double *m2_b) noexcept nogil
         ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,
                          double *rstd) noexcept nogil
-        void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
-                          const float *weight, double offset, const float *bias, float *hi, float *a,
-                          float *b) noexcept nogil
-        void (*affine_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                         const normcy_coef *coef, const normcy_element *element, bint near) noexcept nogil
-        void (*affine_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                         const normcy_coef *coef, const normcy_element *element, bint near) noexcept nogil
+        void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+                          const float *scale, const float *weight, double offset, const float *bias, float *hi,
+                          float *a, float *b) noexcept nogil
+        void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                        bint near) noexcept nogil
+        void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                        bint near) noexcept nogil
 
 cdef extern from "dispatch.h" nogil:
     const normcy_kernels *normcy_level(int i)
@@ -98,6 +119,10 @@ include "process.pxi"
 include "arrays.pxi"
 include "statistics.pxi"
 include "norms.pxi"
+include "styles.pxi"
+include "evonorm.pxi"
+include "renorm.pxi"
+include "weight_norm.pxi"
 include "moments.pxi"
 
 read_environment()

@@ -23,21 +23,31 @@ cdef extern from *:
         normcy_bounds(b, &b0, &b1);
         return a0 < b1 && b0 < a1;
     }
-    /* Whether the memory of a is in C order once its channel axis (1) is taken to the end (to = -1) or back. */
-    static int normcy_in_order(PyArrayObject *a, int from, int to) {
-        npy_intp expect = PyArray_ITEMSIZE(a);
-        int n = PyArray_NDIM(a);
+    /* Whether the memory of a, its axis `from` taken to position `to`, is dense within a sample (channels first) or a
+     * pixel (last), with even steps between those; how many floats those and the rows are apart. */
+    static int normcy_even(PyArrayObject *a, int from, int to, int last, npy_intp *sample, npy_intp *pitch) {
+        npy_intp expect = PyArray_ITEMSIZE(a), size = expect, step = 0, positions = 1;
+        int n = PyArray_NDIM(a), inner = last ? n - 1 : 1;
         for (int k = n - 1; k >= 0; k--) {
             int axis = k == to ? from : k >= from && k < to ? k + 1 : k > to && k <= from ? k - 1 : k;
-            npy_intp dim = PyArray_DIM(a, axis);
-            if (dim > 1 && PyArray_STRIDE(a, axis) != expect) return 0;
+            npy_intp dim = PyArray_DIM(a, axis), stride = PyArray_STRIDE(a, axis);
+            if (k < inner && !step && dim > 1) {
+                if (stride < expect || stride % size) return 0;
+                expect = step = stride;
+            }
+            if (dim > 1 && stride != expect) return 0;
             expect *= dim;
+            if (k > 0 && k != (last ? n - 1 : 1)) positions *= dim;
+            if (k == inner && !step) *pitch = expect;
         }
+        if (!step) step = *pitch;
+        *pitch = last ? step / size : positions;
+        *sample = last ? step / size * positions : step / size;
         return 1;
     }
     """
     bint normcy_overlap(cnp.ndarray a, cnp.ndarray b) noexcept
-    bint normcy_in_order(cnp.ndarray a, int from_, int to) noexcept
+    bint normcy_even(cnp.ndarray a, int from_, int to, bint last, ptrdiff_t *sample, ptrdiff_t *pitch) noexcept
 
 cdef struct Layout:         # of an array as it lies in memory
     Dims d
@@ -84,27 +94,49 @@ cdef bint says_channels_last(layout) except -1:
     raise ValueError(f'layout: expected "NCHW" (channels at axis 1) or "NHWC" (channels last), got {layout!r}')
 
 
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x"):
-    """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory."""
+cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None):
+    """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory.
+
+    `beside`: arrays or None that go with it; a slice of a larger array is served in place where they have its strides.
+    """
     cdef cnp.ndarray x = floats(obj, name)
     cdef bint last = says_channels_last(layout)
-    cdef int rank = cnp.PyArray_NDIM(x)
+    cdef int i, rank = cnp.PyArray_NDIM(x)
     if rank < 2:
         raise ValueError(f"{name}: expected an array of rank 2 or more, (N, C, ...), got shape {obj.shape}")
     found.swapped = False
-    if not in_c_order(x):
-        if cnp.PyArray_ISALIGNED(x) and normcy_in_order(x, rank - 1 if last else 1, 1 if last else rank - 1):
-            found.swapped = True
-        else:
-            x = np.array(x, dtype=np.float32, order="C", subok=False)
     found.d.n = cnp.PyArray_DIM(x, 0)
     found.d.c = cnp.PyArray_DIM(x, rank - 1 if last else 1)
-    found.d.s = 1
+    found.d.s = found.d.groups = 1
     for i in range(1, rank - 1):
         found.d.s *= cnp.PyArray_DIM(x, i if last else i + 1)
-    found.d.groups = 1
+    if not in_c_order(x) and not in_even_steps(x, last, found, beside):
+        x = np.array(x, dtype=np.float32, order="C", subok=False)
     found.d.channels_last = last != found.swapped
+    if cnp.PyArray_IS_C_CONTIGUOUS(x):
+        found.d.sample, found.d.pitch = found.d.c * found.d.s, found.d.c if last else found.d.s
     return x
+
+
+cdef bint in_even_steps(cnp.ndarray x, bint last, Layout *found, tuple beside):
+    """Whether the kernels can walk x as it is: in the other layout's memory order, or as a slice."""
+    cdef Dims *d = &found.d
+    cdef int rank = cnp.PyArray_NDIM(x), channels = rank - 1 if last else 1
+    cdef bint memory_last = last
+    if not cnp.PyArray_ISALIGNED(x):
+        return False
+    if not normcy_even(x, 0, 0, last, &d.sample, &d.pitch):
+        memory_last = not last
+        if not normcy_even(x, channels, 1 if last else rank - 1, memory_last, &d.sample, &d.pitch):
+            return False
+    if d.sample != d.c * d.s:
+        if beside is None or (memory_last and fold_of(d.c) > 1):
+            return False
+        for other in beside:
+            if other is not None and not (isinstance(other, np.ndarray) and other.strides == (<object>x).strides):
+                return False
+    found.swapped = memory_last != last
+    return True
 
 
 cdef cnp.ndarray empty_beside(cnp.ndarray x):
@@ -128,27 +160,54 @@ cdef int no_overlap(cnp.ndarray out, str out_name, other, str name) except -1:
     return 0
 
 
-cdef cnp.ndarray target(out, cnp.ndarray given, cnp.ndarray x, tuple others):
+cdef bint lies_as(cnp.ndarray a, cnp.ndarray x):
+    """Whether a has x's memory order, so that the kernels can walk both alike."""
+    if cnp.PyArray_IS_C_CONTIGUOUS(x):
+        return in_c_order(a)
+    return cnp.PyArray_ISALIGNED(a) and same_strides(x, a)
+
+
+cdef cnp.ndarray companion(obj, str name, cnp.ndarray given, cnp.ndarray x):
+    """An operand of x's shape, in x's memory order, copied if need be."""
+    cdef cnp.ndarray a = floats(obj, name)
+    if not cnp.PyArray_SAMESHAPE(a, given):
+        raise ValueError(f"{name}: expected the shape of x, {np.shape(given)}, got {np.shape(a)}")
+    if lies_as(a, x):
+        return a
+    b = empty_beside(x)
+    b[...] = a
+    return b
+
+
+cdef int exactly_or_apart(cnp.ndarray y, str name, cnp.ndarray other, str other_name) except -1:
+    if y is not other and normcy_overlap(y, other) and not same_memory(y, other):
+        raise ValueError(f"{name}: overlaps {other_name} in memory without being exactly {other_name}")
+    return 0
+
+
+cdef cnp.ndarray target(out, str name, cnp.ndarray given, cnp.ndarray x, tuple may_be, tuple others, bint spare=False):
     """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see deliver).
 
-    `given` is x as the caller passed it, x what the kernels read; `others` are pairs (name, array) that out must miss.
+    `given` is x as the caller passed it, x what the kernels read. out may be exactly one of the pairs (name, array) in
+    may_be, and must miss those in others. spare: x may be overwritten.
     """
     if out is None:
-        return empty_beside(x) if x is given else x
-    cdef cnp.ndarray y = floats(out, "out")
+        return x if spare else empty_beside(x)
+    cdef cnp.ndarray y = floats(out, name)
     if not cnp.PyArray_SAMESHAPE(y, given):
-        raise ValueError(f"out: expected the shape of x, {np.shape(given)}, got {np.shape(y)}")
-    writeable(y, "out")
-    if y is not given and normcy_overlap(y, given) and not same_memory(y, given):
-        raise ValueError("out: overlaps x in memory without being exactly x")
-    for name, other in others:
-        no_overlap(y, "out", other, name)
-    if in_c_order(y) if cnp.PyArray_IS_C_CONTIGUOUS(x) else cnp.PyArray_ISALIGNED(y) and same_strides(x, y):
-        return y
-    return empty_beside(x) if x is given else x
+        raise ValueError(f"{name}: expected the shape of x, {np.shape(given)}, got {np.shape(y)}")
+    writeable(y, name)
+    exactly_or_apart(y, name, given, "x")
+    for other_name, other in may_be:
+        if other is not None:
+            exactly_or_apart(y, name, other, other_name)
+    for other_name, other in others:
+        no_overlap(y, name, other, other_name)
+    return y if lies_as(y, x) else x if spare else empty_beside(x)
 
 
 cdef object deliver(cnp.ndarray y, out):
+    """y as the caller gets it: in `out`, if there is one."""
     if out is None or out is y:
         return y
     out[...] = y
@@ -174,8 +233,8 @@ cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep
     elif cnp.PyArray_SAMESHAPE(a, x):
         v.n, v.c, v.s = c * s, (1 if at.d.channels_last else s), (c if at.d.channels_last else 1)
         if at.swapped:      # the kernels read it in x's memory order
-            if not same_strides(a, x) or not cnp.PyArray_ISALIGNED(a):
-                b = empty_beside(x)
+            b = empty_beside(x)
+            if not same_strides(a, b) or not cnp.PyArray_ISALIGNED(a):
                 b[...] = a
                 a = b
             keep.append(a)

@@ -11,7 +11,7 @@ cdef struct Columns:        # scratch for the columns of one panel
     Slots stats
     double *mean_b          # moments of the next chunk
     double *m2_b
-    float *room             # coefficients, and the scale of folded columns: 4 * stride
+    float *room             # coefficients: COEFS * stride
     ptrdiff_t stride        # virtual columns rounded up to whole vectors
 
 
@@ -30,18 +30,16 @@ cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
 
 
 cdef inline ptrdiff_t column_bytes(ptrdiff_t stride) noexcept nogil:
-    return stride * (5 * sizeof(double) + 5 * sizeof(float))
+    return stride * ((SLOT_DOUBLES + 2) * sizeof(double) + (COEFS + 1) * sizeof(float))
 
 
-cdef Columns columns_in(char *memory, ptrdiff_t stride) noexcept nogil:
+cdef Columns columns_in(char *memory, ptrdiff_t stride, bint lifted) noexcept nogil:
     cdef Columns w
     cdef double *d = <double *>memory
     w.stride = stride
-    w.stats.mean, w.stats.m2, w.stats.rstd = d, d + w.stride, d + 2 * w.stride
-    w.mean_b, w.m2_b = d + 3 * w.stride, d + 4 * w.stride
-    w.room = <float *>(d + 5 * w.stride)
-    w.stats.scale = w.room + 4 * w.stride
-    w.stats.scaled = False
+    w.mean_b, w.m2_b = d + SLOT_DOUBLES * stride, d + (SLOT_DOUBLES + 1) * stride
+    w.room = <float *>(d + (SLOT_DOUBLES + 2) * stride)
+    w.stats = slots_in(d, w.room + COEFS * stride, stride, lifted)
     return w
 
 
@@ -82,11 +80,13 @@ cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, p
     """Moments of the j-th chunk of rows of a panel's columns; returns its number of rows."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row), k = fold_of(p.cols)
-    cdef const float *x = job.x + (panel * rows + row) * p.cols + left
+    cdef ptrdiff_t at = panel * p.sample + row * p.pitch + left
+    if scale == NULL:
+        add_first(job, at, height, width, p.pitch)
     if k > 1 and height >= k:
-        folded_moments(job, x, height, p.cols, k, scale, mean, m2)
+        folded_moments(job, job.x + at, height, p.cols, k, scale, mean, m2)
     else:
-        job.k.moments_cols(x, height, width, p.cols, job.about, scale, mean, m2)
+        job.k.moments_cols(job.x + at, height, width, p.pitch, job.about, scale, mean, m2)
     return height
 
 
@@ -137,16 +137,7 @@ cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdi
         for j in range(width // job.plan.group):
             i = j * job.plan.group
             job.mean[slot + j], job.m2[slot + j], job.rstd[slot + j] = s.mean[i], s.m2[i], s.rstd[i]
-
-
-cdef void fold_coefficients(normcy_coef *coef, Columns *w, ptrdiff_t cols, ptrdiff_t k) noexcept nogil:
-    cdef int i
-    for i in range(3):
-        repeat(w.room + i * w.stride, cols, k)
-    if coef.scale != NULL:
-        memcpy(w.room + 3 * w.stride, coef.scale, cols * sizeof(float))
-        repeat(w.room + 3 * w.stride, cols, k)
-        coef.scale = w.room + 3 * w.stride
+    adjust(&job.target, panel * job.plan.cols + left, width, job.plan.count, s)
 
 
 cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
@@ -156,33 +147,37 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
     cdef Slots *s = &w.stats
     cdef normcy_coef coef
     cdef normcy_element element
-    cdef normcy_operand weight, bias
-    cdef ptrdiff_t n, at, r = begin
+    cdef normcy_finish finish
+    cdef normcy_operand weight, bias, gate
+    cdef ptrdiff_t i, n, at, r = begin
     cdef bint staged = element_stage(job), shared = job.weight.outer == 0 and job.bias.outer == 0
     cdef ptrdiff_t k = 1 if staged else fold_of(p.cols)
     while r < end:
         n = end - r if shared and not staged else min(end - r, p.period - r % p.period)
         weight = operand_at(&job.weight, p, 0, r, left)
         bias = operand_at(&job.bias, p, 0, r, left)
-        fill_coefficients(job, width, s.mean, s.rstd, s.scale if s.scaled else NULL, &weight, &bias, &coef,
-                          w.room, w.stride)
+        gate = operand_at(&job.gate, p, 0, r, left)
+        fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room, w.stride)
         if staged:
             element = element_at(job, 0, r, left)
+        at = row_at(p, r) + left
+        if job.given_mean != NULL:
+            add_first(job, at, n, width, p.pitch)
         if k > 1:
-            fold_coefficients(&coef, w, p.cols, k)
-            at = r * p.cols
-            job.k.affine_cols(job.x + at, job.y + at, n // k, p.cols * k, p.cols * k, &coef, NULL, job.near)
-            r, n = r + n // k * k, n % k
-        at = r * p.cols + left
-        job.k.affine_cols(job.x + at, job.y + at, n, width, p.cols, &coef, &element if staged else NULL,
-                            job.near)
+            for i in range(coefs_used(&coef)):
+                repeat(w.room + i * w.stride, p.cols, k)
+            job.k.apply_cols(job.x + at, job.y + at, n // k, p.cols * k, p.cols * k, &coef, NULL,
+                             finish_at(job, at, &finish), job.near)
+            r, at, n = r + n // k * k, at + n // k * k * p.cols, n % k
+        job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if staged else NULL,
+                         finish_at(job, at, &finish), job.near)
         r += n
 
 
 cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
                        char *memory, ptrdiff_t stride) noexcept nogil:
     """Both passes over some columns of a panel."""
-    cdef Columns w = columns_in(memory, stride)
+    cdef Columns w = columns_in(memory, stride, job.target.how >= TO_STYLE)
     cdef ptrdiff_t rows = panel_rows(&job.plan)
     cdef unsigned long saved = normcy_fp_enter()
     slots_of_cols(job, c, panel, left, width, NULL, &w)
@@ -236,7 +231,7 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
     cdef ptrdiff_t panel, j, stride = stride_of(p, p.cols)
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef ptrdiff_t own = column_bytes(stride), partial = stride * c.count * sizeof(double)
-    cdef ptrdiff_t coefs = 4 * stride * sizeof(float)
+    cdef ptrdiff_t coefs = COEFS * stride * sizeof(float)
     cdef char *memory = <char *>malloc(own + 2 * partial + coefs * job.threads)
     cdef double *mean = <double *>(memory + own)
     cdef double *m2 = <double *>(memory + own + partial)
@@ -244,7 +239,7 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
     cdef int t
     if memory == NULL:
         return -1
-    w = columns_in(memory, stride)
+    w = columns_in(memory, stride, job.target.how >= TO_STYLE)
     for panel in range(panels):
         for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
                         use_threads_if=job.threads > 1):
@@ -267,21 +262,25 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
 cdef int given_cols(const Job *job) noexcept nogil:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t k, stride = stride_of(p, p.cols), rows = panel_rows(p)
-    cdef ptrdiff_t own = column_bytes(stride), coefs = 4 * stride * sizeof(float)
+    cdef ptrdiff_t k, panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
+    cdef ptrdiff_t own = column_bytes(stride), coefs = COEFS * stride * sizeof(float)
     cdef char *memory = <char *>malloc(own + coefs * job.threads)
     cdef Columns w
     cdef int t
     if memory == NULL:
         return -1
-    w = columns_in(memory, stride)
-    w.stats.mean, w.stats.rstd = <double *>job.given_mean, <double *>job.given_rstd
-    for k in range(p.cols):
-        w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
-        w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
-    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
-                    use_threads_if=job.threads > 1):
-        apply_cols_share(job, &w, 0, rows, max(<ptrdiff_t>16, TASK // p.cols), t, <float *>(memory + own + t * coefs))
+    w = columns_in(memory, stride, False)
+    for panel in range(1 if p.pooled else p.samples):
+        w.stats.mean = <double *>job.given_mean + panel * p.cols
+        w.stats.rstd = <double *>job.given_rstd + panel * p.cols
+        w.stats.scaled = False
+        for k in range(p.cols):
+            w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
+            w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
+        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
+                        use_threads_if=job.threads > 1):
+            apply_cols_share(job, &w, panel * rows, rows, max(<ptrdiff_t>16, TASK // p.cols), t,
+                             <float *>(memory + own + t * coefs))
     free(memory)
     return 0
 

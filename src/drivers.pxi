@@ -12,11 +12,28 @@ cdef enum:
     NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
 
+cdef enum Adjust:           # what becomes of a slot's statistics before they are coefficients
+    AS_THEY_ARE, TO_LENGTH, TO_STYLE, TO_RUNNING
+
+cdef struct Target:         # other statistics, a pair for each slot, that the slots' own are adjusted to
+    Adjust how
+    const double *mean
+    const double *std
+    double alpha            # TO_STYLE: the share of the style
+    double r_max, d_max     # TO_RUNNING: clips
+
 cdef struct Job:
     const normcy_kernels *k
     Plan plan
-    const float *x
+    const float *x          # what is normalized; with an addend, where source + addend is put first
     float *y                # NULL: statistics only
+    const float *source
+    const float *addend     # NULL: none
+    normcy_finish finish    # for the first element of x
+    normcy_form form
+    Operand gate
+    const double *batch_std # RATIO: one a channel
+    Target target
     normcy_about about
     normcy_spread how
     Operand weight, bias
@@ -33,8 +50,13 @@ cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean
     double *m2
     double *rstd
+    double *lift            # NULL: 0
     float *scale
     bint scaled             # some scale is not 1
+
+cdef enum:
+    COEFS = 7               # vectors of a normcy_coef, one after the other in scratch
+    SLOT_DOUBLES = 4        # vectors of doubles in Slots
 
 cdef struct Chunks:
     ptrdiff_t rows, cols, across, count
@@ -106,14 +128,93 @@ cdef normcy_element element_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdi
     return e
 
 
-cdef void fill_coefficients(const Job *job, ptrdiff_t count, const double *mean, const double *rstd,
-                            const float *scale, const normcy_operand *weight, const normcy_operand *bias,
+cdef inline bint moves(const Operand *o) noexcept nogil:
+    return o.p != NULL and (o.outer != 0 or o.row != 0)
+
+
+cdef inline ptrdiff_t joined_rows(const Job *job, ptrdiff_t r, ptrdiff_t end) noexcept nogil:
+    """How many rows from r on one call of the apply kernel can take."""
+    cdef const Plan *p = &job.plan
+    if p.even and not (moves(&job.weight) or moves(&job.bias) or moves(&job.gate) or job.batch_std != NULL):
+        return end - r
+    return min(end - r, p.period - r % p.period)
+
+
+cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values, Slots *s) noexcept nogil:
+    """Turn mean and 1 / std of slots, from `slot` on, into a gain (in rstd) and a lift: y = (x - mean) gain + lift."""
+    cdef ptrdiff_t i
+    cdef double r, d
+    for i in range(count):
+        if t.how == TO_LENGTH:
+            s.rstd[i] /= sqrt(values)
+        elif t.how == TO_STYLE:
+            s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
+            s.lift[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
+        elif t.how == TO_RUNNING:
+            r, d = 1 / (s.rstd[i] * t.std[slot + i]), (s.mean[i] - t.mean[slot + i]) / t.std[slot + i]
+            s.rstd[i] = 1 / t.std[slot + i] if 1 / t.r_max <= r <= t.r_max else s.rstd[i] * clipped(
+                r, 1 / t.r_max, t.r_max)
+            s.lift[i] = clipped(d, -t.d_max, t.d_max)
+
+
+cdef inline double clipped(double v, double least, double most) noexcept nogil:
+    return least if v < least else most if v > most else v
+
+
+cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
+                            const normcy_operand *bias, const normcy_operand *gate, ptrdiff_t channel,
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
-    """coef for `count` rows or columns, in room[0:3 * stride]; what does not fold is left to the element stage."""
+    """coef for `count` rows or columns (of channels from `channel` on, where a form goes by channel), in
+    room[0:COEFS * stride]; what does not fold is left to the element stage."""
     cdef const float *w = weight.p if job.weight.folds else NULL
     cdef const float *b = bias.p if job.bias.folds and (job.weight.folds or job.weight.p == NULL) else NULL
-    job.k.coefficients(count, mean, rstd, scale, w, job.offset, b, room, room + stride, room + 2 * stride)
-    coef.hi, coef.a, coef.b, coef.scale = room, room + stride, room + 2 * stride, scale
+    cdef float *scale = room + 3 * stride
+    cdef bint affine = job.form == NORMCY_AFFINE
+    cdef double own, batch
+    cdef ptrdiff_t i
+    coef.form, coef.hi, coef.a, coef.b, coef.scale = job.form, room, room + stride, room + 2 * stride, NULL
+    coef.gate, coef.batch, coef.own = room + 4 * stride, room + 5 * stride, room + 6 * stride
+    if s.scaled or not affine:
+        coef.scale = scale
+        for i in range(count):
+            scale[i] = s.scale[i] if s.scaled else 1
+    if not affine:
+        memcpy(room + 4 * stride, gate.p, count * sizeof(float))
+    if job.form == NORMCY_RATIO:
+        for i in range(count):
+            own, batch = 1 / s.rstd[i], job.batch_std[channel + i]
+            scale[i] = ratio_scale(own, batch)
+            room[5 * stride + i] = <float>(batch * scale[i])
+            room[6 * stride + i] = <float>(own * scale[i]) if batch == batch else <float>NAN
+    job.k.coefficients(count, s.mean if affine else NULL, s.rstd if job.form != NORMCY_RATIO else NULL, s.lift,
+                       coef.scale if job.form != NORMCY_RATIO else NULL, w, job.offset, b, room, room + stride,
+                       room + 2 * stride)
+
+
+cdef float ratio_scale(double own, double batch) noexcept nogil:
+    """The power of two that keeps a ratio's two terms, and their sum with x, within float32."""
+    cdef double largest = max(own, batch)
+    return <float>(2.0 ** -70 if largest >= 2.0 ** 100 else 2.0 ** 100 if largest < 2.0 ** -100 else 1)
+
+
+cdef inline int coefs_used(const normcy_coef *coef) noexcept nogil:
+    return 7 if coef.form == NORMCY_RATIO else 5 if coef.form == NORMCY_SWISH else 4 if coef.scale != NULL else 3
+
+
+cdef inline const normcy_finish *finish_at(const Job *job, ptrdiff_t at, normcy_finish *room) noexcept nogil:
+    """What follows the norm for the panel `at` floats into x; NULL if nothing does."""
+    if job.finish.add == NULL and job.finish.activation == NORMCY_IDENTITY:
+        return NULL
+    room.add = job.finish.add + at if job.finish.add != NULL else NULL
+    room.activation = job.finish.activation
+    return room
+
+
+cdef inline void add_first(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols,
+                           ptrdiff_t stride) noexcept nogil:
+    """Put source + addend where x is read, for a panel about to be read for the first time."""
+    if job.addend != NULL:
+        job.k.add(job.source + at, job.addend + at, <float *>job.x + at, rows, cols, stride)
 
 
 cdef void share(ptrdiff_t total, int parts, int part, ptrdiff_t *begin, ptrdiff_t *end) noexcept nogil:

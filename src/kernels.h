@@ -38,10 +38,19 @@ typedef struct {
     int zero_guard;   /* var + eps == 0 gives 0, as batch statistics in PyTorch do, instead of inf */
 } normcy_spread;
 
-/* The coefficients y = ((x * scale) - hi) * a + b, one set for each row or each column. */
+/* What the apply pass makes of x before the last multiplication and addition, y = u * a + b. */
+typedef enum {
+    NORMCY_AFFINE, /* u = x * scale - hi */
+    NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), EvoNorm-S0 */
+    NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), EvoNorm-B0 */
+} normcy_form;
+
+/* The coefficients, one set for each row or each column. Those that the form does not use may be NULL. */
 typedef struct {
+    normcy_form form;
     const float *hi, *a, *b;
-    const float *scale; /* powers of two, or NULL where all of them are 1 */
+    const float *scale; /* powers of two; AFFINE: or NULL where all of them are 1 */
+    const float *gate, *batch, *own;
 } normcy_coef;
 
 /* A factor or a term that the coefficients cannot hold: element (row i, column j) is p[i * row + j * step]. */
@@ -57,8 +66,19 @@ typedef struct {
     float offset;
 } normcy_element;
 
+typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GELU_TANH } normcy_activation;
+
+/* What follows in the same pass: y becomes activation(y + add). */
+typedef struct {
+    const float *add; /* a panel of the stride of x and y, or NULL */
+    normcy_activation activation;
+} normcy_finish;
+
 typedef struct {
     const char *isa;
+
+    /* sum = x + addend, panels of one stride. */
+    void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride);
 
     /* Moments of `slots` slots, each a rows x cols panel, `slot_stride` floats apart. Values are multiplied by
      * `scale`, a power of two, on the way in.
@@ -79,16 +99,18 @@ typedef struct {
      * must be taken again with a scale. */
     ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
 
-    /* hi, a, b of `count` rows or columns. weight, bias and scale may be NULL (1, 0 and 1). */
-    void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
-                         const float *weight, double offset, const float *bias, float *hi, float *a, float *b);
+    /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL): mean
+     * and lift are 0, rstd, weight and scale 1, bias 0. */
+    void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+                         const float *scale, const float *weight, double offset, const float *bias, float *hi,
+                         float *a, float *b);
 
-    /* The apply pass: coefficients by row, or by column. element may be NULL. near: x and y are in some cache, so that
-     * loads count more than the order in which memory is walked. */
-    void (*affine_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, int near);
-    void (*affine_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, int near);
+    /* The apply pass: coefficients by row, or by column. element and finish may be NULL. near: x and y are in some
+     * cache, so that loads count more than the order in which memory is walked. */
+    void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near);
+    void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near);
 } normcy_kernels;
 
 #endif

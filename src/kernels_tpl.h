@@ -1,5 +1,5 @@
 /* Everything that has one variant per instruction set, and the one table that exports it: LEVEL names both. */
-#include "affine_tpl.h"
+#include "apply_tpl.h"
 #include "moments_cols_tpl.h"
 #include "moments_rows_tpl.h"
 #include "spread_tpl.h"
@@ -11,5 +11,5 @@
 
 extern const normcy_kernels PASTE(normcy_, LEVEL);
 const normcy_kernels PASTE(normcy_, LEVEL) = {
-    QUOTE(LEVEL), moments_rows, moments_cols, merge, spread, coefficients, affine_rows, affine_cols,
+    QUOTE(LEVEL), add, moments_rows, moments_cols, merge, spread, coefficients, apply_rows, apply_cols,
 };

@@ -14,6 +14,7 @@ def moments(x_given, axes, correction, keepdims):
         x = np.ascontiguousarray(np.moveaxis(x, reduced, range(x.ndim - len(reduced), x.ndim)))
         blocks = fold_axes(np.shape(x), tuple(range(x.ndim - len(reduced), x.ndim)))
     cdef Method method = moments_dims(blocks, &d)
+    d.sample, d.pitch = d.c * d.s, d.c if d.channels_last else d.s
     cdef Job job = make_job(method, d, 0, 0)
     job.about = NORMCY_EXACT
     stats = Statistics(job.plan.slots)

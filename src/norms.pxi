@@ -37,29 +37,61 @@ cdef double number(value, str name) except? -1:
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from None
 
 
-cdef cnp.ndarray bind(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, out, tuple others):
-    """Fill in what the job reads and writes; returns the array it writes."""
+cdef dict ACTIVATIONS = {None: NORMCY_IDENTITY, "relu": NORMCY_RELU, "silu": NORMCY_SILU, "gelu": NORMCY_GELU,
+                         "gelu_tanh": NORMCY_GELU_TANH}
+
+
+cdef normcy_activation activation_of(activation) except *:
+    try:
+        return ACTIVATIONS[activation]
+    except (KeyError, TypeError):
+        names = ", ".join(f'"{name}"' for name in ACTIVATIONS if name)
+        raise ValueError(f"activation: expected None, {names}, got {activation!r}") from None
+
+
+cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
+                      activation, out, tuple others):
+    """Fill in what the job reads and writes, run it, and hand back y; `others` are what the outputs must miss."""
+    cdef cnp.ndarray y, total
+    cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
+    cdef cnp.ndarray after = None if post_add is None else companion(post_add, "post_add", x_given, x)
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
-    y = target(out, x_given, x, others)
+    job.finish.activation = activation_of(activation) if activation is not None else NORMCY_IDENTITY
+    y = target(out, "out", x_given, x, (("pre_add", pre_add), ("post_add", post_add)), others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
-    return y
+    if after is not None:
+        job.finish.add = <const float *>cnp.PyArray_DATA(after)
+    if before is None:
+        if sum_out is not None:
+            raise ValueError("sum_out: expected None, as pre_add is not given; there is no sum to store")
+        run(job, cnp.PyArray_SIZE(x))
+        return deliver(y, out)
+    if sum_out is not None:
+        total = target(sum_out, "sum_out", x_given, x, (("pre_add", pre_add),),
+                       (("out", out), ("post_add", post_add), *others))
+    else:       # y holds the sum until it is normalized, unless that is where post_add is
+        total = y if after is None or not normcy_overlap(y, after) else empty_beside(x)
+    job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)
+    job.x = <const float *>cnp.PyArray_DATA(total)
+    run(job, cnp.PyArray_SIZE(x))
+    if sum_out is not None:
+        deliver(total, sum_out)
+    return deliver(y, out)
 
 
 cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum,
-                            eps_given, layout, weight_offset, out, return_stats, bint unbiased):
+                            eps_given, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
+                            return_stats, bint unbiased):
     """BatchNorm and InstanceNorm: their own statistics (kept in running_*), or the running ones."""
     cdef Layout at
     cdef double eps = number(eps_given, "eps"), pace = number(momentum, "momentum")
-    cdef cnp.ndarray x = as_image(x_given, layout, &at), y
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
     cdef list keep = []
     cdef Statistics stats = None
     cdef Given given
     cdef Job job = make_job(method if own else BATCH, at.d, eps, number(weight_offset, "weight_offset"))
     check_batch(method, x_given, at.d, own, eps)
     cdef Running run_stats = Running(running_mean, running_var, at.d.c, own)
-    y = bind(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
-             parameter(bias, "bias", x_given, &at, keep), out,
-             (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)))
     job.how.zero_guard = True
     if not own:
         given = Given(run_stats, eps)
@@ -68,16 +100,19 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
         stats = Statistics(job.plan.slots)
         stats.point(&job)
     if own and run_stats.present:
-        run_stats.apart(x_given, weight, bias)
-    run(&job, cnp.PyArray_SIZE(x))
+        run_stats.apart((("x", x_given), ("weight", weight), ("bias", bias), ("pre_add", pre_add),
+                         ("post_add", post_add)))
+    y = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                  parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
+                  (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)))
     if own and run_stats.present and cnp.PyArray_SIZE(x):
         refresh(run_stats.mean, run_stats.var, stats, 1 if method == BATCH else at.d.n, job.plan.count, pace, unbiased)
     if not return_stats:
-        return deliver(y, out)
+        return y
     if stats is None:
-        return (deliver(y, out), np.empty(0, np.float32), np.empty(0, np.float32))
+        return (y, np.empty(0, np.float32), np.empty(0, np.float32))
     shape = [at.d.c] if method == BATCH else [at.d.n, at.d.c]
-    return (deliver(y, out), *stats.floats(shape))
+    return (y, *stats.floats(shape))
 
 
 cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
@@ -91,63 +126,71 @@ cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
     return 0
 
 
-def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, layout, weight_offset, out,
-               return_stats, unbiased_running_var):
+def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, layout, weight_offset, pre_add,
+               sum_out, post_add, activation, out, return_stats, unbiased_running_var):
     return normalize_batch(BATCH, x, running_mean, running_var, weight, bias, training, momentum, eps, layout,
-                           weight_offset, out, return_stats, unbiased_running_var)
+                           weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
+                           unbiased_running_var)
 
 
 def instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps, layout, weight_offset,
-                  out, return_stats, unbiased_running_var):
+                  pre_add, sum_out, post_add, activation, out, return_stats, unbiased_running_var):
     return normalize_batch(INSTANCE, x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps,
-                           layout, weight_offset, out, return_stats, unbiased_running_var)
+                           layout, weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
+                           unbiased_running_var)
 
 
-cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, out, tuple others,
-                          return_stats, shape):
+cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
+                          activation, out, tuple others, return_stats, shape):
     """Methods whose statistics are always the input's own and never kept."""
     cdef Statistics stats = None
-    y = bind(job, x_given, x, weight, bias, out, others)
     if return_stats:
         stats = Statistics(job.plan.slots)
         stats.point(job)
-    run(job, cnp.PyArray_SIZE(x))
+    y = normalize(job, x_given, x, weight, bias, pre_add, sum_out, post_add, activation, out, others)
     if not return_stats:
-        return deliver(y, out)
+        return y
     mean, rstd = stats.floats(shape)
-    return (deliver(y, out), mean, rstd) if job.about != NORMCY_ABOUT_ZERO else (deliver(y, out), rstd)
+    return (y, mean, rstd) if job.about != NORMCY_ABOUT_ZERO else (y, rstd)
 
 
-def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, out, return_stats):
+cdef ptrdiff_t groups_of(x, num_groups, Dims d) except -1:
+    """num_groups, checked."""
+    cdef ptrdiff_t groups = integer(num_groups, "num_groups")
+    if groups < 1 or d.c % groups:
+        raise ValueError(f"num_groups: expected a positive divisor of the {d.c} channels, got {groups}")
+    if d.n * (d.c // groups) * d.s == 1:
+        raise ValueError(f"x: expected more than one value a group, got shape {x.shape} with {groups} groups")
+    return groups
+
+
+def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation,
+               out, return_stats):
     cdef Layout at
     cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at)
-    cdef ptrdiff_t groups = integer(num_groups, "num_groups")
-    if groups < 1 or at.d.c % groups:
-        raise ValueError(f"num_groups: expected a positive divisor of the {at.d.c} channels, got {groups}")
-    if at.d.n * (at.d.c // groups) * at.d.s == 1:
-        raise ValueError(f"x: expected more than one value a group, got shape {x_given.shape} with {groups} groups")
-    at.d.groups = groups
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
+    at.d.groups = groups_of(x_given, num_groups, at.d)
     cdef Job job = make_job(GROUP, at.d, number(eps, "eps"), number(weight_offset, "weight_offset"))
     return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
-                         parameter(bias, "bias", x_given, &at, keep), out, (("weight", weight), ("bias", bias)),
-                         return_stats, (at.d.n, groups))
+                         parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
+                         (("weight", weight), ("bias", bias)), return_stats, (at.d.n, at.d.groups))
 
 
-def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, out, return_stats):
+def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
+                 return_stats):
     cdef Layout at
     cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at)
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
     cdef Job job = make_job(LAYER, at.d, number(eps, "eps"), number(weight_offset, "weight_offset"))
     shape = list(x_given.shape)
     shape[-1 if says_channels_last(layout) else 1] = 1
     return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
-                         parameter(bias, "bias", x_given, &at, keep), out, (("weight", weight), ("bias", bias)),
-                         return_stats, shape)
+                         parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
+                         (("weight", weight), ("bias", bias)), return_stats, shape)
 
 
-cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, out, return_stats,
-                               normcy_spread how, normcy_about about):
+cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
+                               activation, out, return_stats, normcy_spread how, normcy_about about):
     """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
     cdef Dims d
     cdef list keep = []
@@ -164,26 +207,29 @@ cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, wei
             d.n = cnp.PyArray_DIM(x, 0)
         else:
             d.s *= cnp.PyArray_DIM(x, i)
+    d.sample, d.pitch = d.c * d.s, d.c
     cdef Job job = make_job(LAYER, d, number(eps, "eps"), number(weight_offset, "weight_offset"))
     job.about = about
     job.how.correction, job.how.outside_sqrt = how.correction, how.outside_sqrt
     return normalize_own(&job, x_given, x, trailing_parameter(weight, "weight", x, trailing, d.c, keep),
-                         trailing_parameter(bias, "bias", x, trailing, d.c, keep), out,
-                         (("weight", weight), ("bias", bias)), return_stats,
+                         trailing_parameter(bias, "bias", x, trailing, d.c, keep), pre_add, sum_out, post_add,
+                         activation, out, (("weight", weight), ("bias", bias)), return_stats,
                          (<object>x).shape[:lead] + (1,) * len(trailing) if return_stats else None)
 
 
-def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, correction, eps_mode):
+def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
+               return_stats, correction, eps_mode):
     cdef normcy_spread how
     if eps_mode != "inside_sqrt" and eps_mode != "outside_sqrt":
         raise ValueError(f'eps_mode: expected "inside_sqrt" or "outside_sqrt", got {eps_mode!r}')
     how.correction, how.outside_sqrt = number(correction, "correction"), eps_mode == "outside_sqrt"
-    return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, out, return_stats, how,
-                              NORMCY_ABOUT_MEAN)
+    return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
+                              activation, out, return_stats, how, NORMCY_ABOUT_MEAN)
 
 
-def rms_norm(x, normalized_shape, weight, eps, weight_offset, out, return_stats):
+def rms_norm(x, normalized_shape, weight, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
+             return_stats):
     cdef normcy_spread how
     how.correction, how.outside_sqrt = 0, False
-    return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset, out,
-                              return_stats, how, NORMCY_ABOUT_ZERO)
+    return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset,
+                              pre_add, sum_out, post_add, activation, out, return_stats, how, NORMCY_ABOUT_ZERO)

@@ -9,7 +9,10 @@
 #     GROUP       S and C/G    rows: slot (n, g), C/G planes     columns of each sample, C/G neighbours merged
 #     LAYER       C            columns of each sample            rows: slot (n, s)
 #
-# (B) weight and bias have strides over n, c and s; the plan says which of those the panel's rows and columns are.
+# (B) Memory need not be dense: `sample` floats from one sample to the next and `pitch` from one row to the next, so that
+#     a slice of the channels is served in place.
+#
+# (C) weight and bias have strides over n, c and s; the plan says which of those the panel's rows and columns are.
 #     A value a row (by row) or a column (by column) folds into the coefficients; anything else is an element operand.
 
 cdef enum Method:
@@ -17,6 +20,7 @@ cdef enum Method:
 
 cdef struct Dims:           # an array in memory, and how many groups its channels form
     ptrdiff_t n, c, s, groups
+    ptrdiff_t sample, pitch
     bint channels_last
 
 cdef struct Plan:
@@ -29,7 +33,9 @@ cdef struct Plan:
     ptrdiff_t segs, seg_stride, planes, length
     # by column: `samples` panels of rows x cols; `group` neighbouring columns share a slot
     ptrdiff_t samples, rows, cols, group
-    ptrdiff_t period        # rows after which an operand takes its next sample
+    ptrdiff_t period        # rows of a sample
+    ptrdiff_t sample, pitch # floats from one sample, and from one row, to the next
+    bint even               # all rows follow each other at the same pitch
 
 cdef struct Strides:        # of weight or bias over sample, channel and position; p NULL: absent
     const float *p
@@ -73,8 +79,16 @@ cdef Plan make_plan(Method method, Dims d) noexcept nogil:
         p.length = d.c if last else d.s
         p.period = d.s if last else d.c
         if method == BATCH:
-            p.segs, p.seg_stride = d.n, d.c * d.s
+            p.segs, p.seg_stride = d.n, d.sample
+    p.sample = d.sample
+    p.pitch = d.sample if p.period == 1 else 1 if d.s == 1 else d.pitch
+    p.even = p.sample == p.period * p.pitch
     return p
+
+
+cdef inline ptrdiff_t row_at(const Plan *p, ptrdiff_t r) noexcept nogil:
+    """Where row r of the panel (of all samples, of one segment) starts."""
+    return r // p.period * p.sample + r % p.period * p.pitch
 
 
 cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil:

@@ -7,8 +7,10 @@ cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
     cdef ptrdiff_t cols = p.planes * p.length
     cdef ptrdiff_t row = j // c.across * c.rows, col = j % c.across * c.cols
     cdef ptrdiff_t height = min(c.rows, p.segs - row), width = min(c.cols, cols - col)
-    job.k.moments_rows(job.x + slot * cols + row * p.seg_stride + col, 1, 0, height, width, p.seg_stride,
-                       job.about, scale, mean, m2)
+    cdef ptrdiff_t at = row_at(p, slot * p.planes) + row * p.seg_stride + col
+    if scale == 1:
+        add_first(job, at, height, width, p.seg_stride)
+    job.k.moments_rows(job.x + at, 1, 0, height, width, p.seg_stride, job.about, scale, mean, m2)
     return <double>height * width
 
 
@@ -40,54 +42,87 @@ cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdif
         memcpy(job.mean + slot, s.mean, count * sizeof(double))
         memcpy(job.m2 + slot, s.m2, count * sizeof(double))
         memcpy(job.rstd + slot, s.rstd, count * sizeof(double))
+    adjust(&job.target, slot, count, job.plan.count, s)
+
+
+cdef Slots slots_in(double *memory, float *scale, ptrdiff_t room, bint lifted) noexcept nogil:
+    """Room for the statistics of that many slots, in SLOT_DOUBLES * room doubles."""
+    cdef Slots s
+    s.mean, s.m2, s.rstd, s.scale, s.scaled = memory, memory + room, memory + 2 * room, scale, False
+    s.lift = memory + 3 * room if lifted else NULL
+    return s
+
+
+cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t r, ptrdiff_t n,
+                       Slots *of_rows) noexcept nogil:
+    """The statistics that rows r:r + n go by."""
+    cdef ptrdiff_t i, k
+    of_rows.scaled = s.scaled
+    for i in range(n):
+        k = (r + i) // p.planes - first
+        of_rows.mean[i], of_rows.rstd[i] = s.mean[k], s.rstd[k]
+        if s.scaled:
+            of_rows.scale[i] = s.scale[k]
+        if s.lift != NULL:
+            of_rows.lift[i] = s.lift[k]
 
 
 cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t seg, ptrdiff_t begin, ptrdiff_t end,
                      ptrdiff_t left, ptrdiff_t right) noexcept nogil:
     """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
     cdef const Plan *p = &job.plan
-    cdef double mean[NORMCY_RUN]
-    cdef double rstd[NORMCY_RUN]
+    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
     cdef float scale[NORMCY_RUN]
-    cdef float room[3 * NORMCY_RUN]
+    cdef float room[COEFS * NORMCY_RUN]
+    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.lift != NULL)
     cdef normcy_coef coef
     cdef normcy_element element
-    cdef normcy_operand weight, bias
-    cdef ptrdiff_t i, k, n, at, r = begin
+    cdef normcy_finish finish
+    cdef normcy_operand weight, bias, gate
+    cdef ptrdiff_t n, at, r = begin
     cdef bint staged = element_stage(job)
     while r < end:
-        n = min(<ptrdiff_t>NORMCY_RUN, end - r, p.period - r % p.period)
-        for i in range(n):
-            k = (r + i) // p.planes - first
-            mean[i], rstd[i], scale[i] = s.mean[k], s.rstd[k], s.scale[k] if s.scaled else 1
+        n = min(<ptrdiff_t>NORMCY_RUN, joined_rows(job, r, end))
+        slots_of_run(s, p, first, r, n, &of_rows)
         weight = operand_at(&job.weight, p, seg, r, left)
         bias = operand_at(&job.bias, p, seg, r, left)
-        fill_coefficients(job, n, mean, rstd, scale if s.scaled else NULL, &weight, &bias, &coef, room, NORMCY_RUN)
+        gate = operand_at(&job.gate, p, seg, r, 0)
+        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_RUN)
         if staged:
             element = element_at(job, seg, r, left)
-        at = seg * p.seg_stride + r * p.length + left
-        job.k.affine_rows(job.x + at, job.y + at, n, right - left, p.length, &coef, &element if staged else NULL,
-                            job.near)
+        at = seg * p.seg_stride + row_at(p, r) + left
+        if job.given_mean != NULL:
+            add_first(job, at, n, right - left, p.pitch)
+        job.k.apply_rows(job.x + at, job.y + at, n, right - left, p.pitch, &coef, &element if staged else NULL,
+                         finish_at(job, at, &finish), job.near)
         r += n
+
+
+cdef void moments_of_run(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, Slots *s) noexcept nogil:
+    """Moments of n slots whose rows follow each other evenly."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t i, cols = p.planes * p.length, at = row_at(p, slot * p.planes)
+    if c.count == 1:
+        for i in range(n if job.addend != NULL else 0):
+            add_first(job, at + i * p.planes * p.pitch, p.segs, cols, p.seg_stride)
+        job.k.moments_rows(job.x + at, n, p.planes * p.pitch, p.segs, cols, p.seg_stride, job.about, 1, s.mean, s.m2)
+    else:
+        for i in range(n):
+            slot_of_rows(job, c, slot + i, 1, s.mean + i, s.m2 + i)
 
 
 cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
     """Both passes over slots begin:end, in runs that stay in cache."""
     cdef const Plan *p = &job.plan
-    cdef double room[3 * NORMCY_RUN]
+    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
     cdef float scale[NORMCY_RUN]
-    cdef Slots s
-    cdef ptrdiff_t i, n, seg, slot = begin, cols = p.planes * p.length
+    cdef Slots s = slots_in(doubles, scale, NORMCY_RUN, job.target.how >= TO_STYLE)
+    cdef ptrdiff_t n, seg, slot = begin, cols = p.planes * p.length, sample = p.period // p.planes
     cdef ptrdiff_t run = max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, TASK // max(<ptrdiff_t>1, p.segs * cols)))
     cdef unsigned long saved = normcy_fp_enter()
-    s.mean, s.m2, s.rstd, s.scale = room, room + NORMCY_RUN, room + 2 * NORMCY_RUN, scale
     while slot < end:
-        n = min(run, end - slot)
-        if c.count == 1:
-            job.k.moments_rows(job.x + slot * cols, n, cols, p.segs, cols, p.seg_stride, job.about, 1, s.mean, s.m2)
-        else:
-            for i in range(n):
-                slot_of_rows(job, c, slot + i, 1, s.mean + i, s.m2 + i)
+        n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
+        moments_of_run(job, c, slot, n, &s)
         spread_of_rows(job, c, slot, n, &s)
         if job.y != NULL:
             for seg in range(p.segs):
@@ -133,7 +168,7 @@ cdef int phased_rows(const Job *job, const Chunks *c) noexcept nogil:
     cdef double *mean = room
     cdef double *m2 = room + c.count
     cdef double *n = room + 2 * c.count
-    cdef double rstd
+    cdef double rstd, lift
     cdef float scale
     cdef Slots s
     cdef ptrdiff_t slot, j
@@ -141,6 +176,7 @@ cdef int phased_rows(const Job *job, const Chunks *c) noexcept nogil:
     if room == NULL:
         return -1
     s.mean, s.m2, s.rstd, s.scale = mean, m2, &rstd, &scale
+    s.lift = &lift if job.target.how >= TO_STYLE else NULL
     for slot in range(p.slots):
         for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1):
             chunks_share(job, c, slot, t, mean, m2, n)
@@ -160,7 +196,7 @@ cdef int given_rows(const Job *job) noexcept nogil:
     cdef Slots s
     cdef int t
     cdef ptrdiff_t k
-    s.mean, s.rstd, s.scaled = <double *>job.given_mean, <double *>job.given_rstd, False
+    s.mean, s.rstd, s.lift, s.scaled = <double *>job.given_mean, <double *>job.given_rstd, NULL, False
     s.scale = <float *>malloc(job.plan.slots * sizeof(float))
     if s.scale == NULL:
         return -1
@@ -169,7 +205,7 @@ cdef int given_rows(const Job *job) noexcept nogil:
         s.scaled = s.scaled or s.scale[k] != 1
     for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
                     use_threads_if=job.threads > 1):
-        apply_share(job, &s, 0, 0, job.plan.slots, t)
+        apply_share(job, &s, 0, 0, job.plan.slots * job.plan.planes, t)
     free(s.scale)
     return 0
 

@@ -40,21 +40,31 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
     return abnormal;
 }
 
-/* Never x * a + b with the whole mean in b, which cancels: hi is the float32 mean, what it lacks goes into b. */
-static void coefficients(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
-                         const float *restrict scale, const float *restrict weight, double offset,
-                         const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
+INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
+                             const double *restrict lift, const float *restrict weight, double offset,
+                             const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
     for (ptrdiff_t k = 0; k < count; k++) {
-        double gain = weight ? rstd[k] * (weight[k] + offset) : rstd[k];
-        float h = (float)mean[k];
+        double w = weight ? weight[k] + offset : 1, gain = rstd ? rstd[k] * w : w;
+        double shift = (bias ? bias[k] : 0) + (lift ? lift[k] * w : 0);
+        float h = mean ? (float)mean[k] : 0;
         hi[k] = h;
         a[k] = (float)gain;
-        b[k] = (float)((bias ? bias[k] : 0) - (mean[k] - h) * gain);
+        b[k] = (float)(mean ? shift - (mean[k] - h) * gain : shift);
     }
+}
+
+/* Never x * a + b with the whole mean in b, which cancels: hi is the float32 mean, what it lacks goes into b. */
+static void coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+                         const float *restrict scale, const float *restrict weight, double offset,
+                         const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
+    if (mean && rstd && !lift) /* nearly always: a loop without choices */
+        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, hi, a, b);
+    else
+        coefficient_loop(count, mean, rstd, lift, weight, offset, bias, hi, a, b);
     if (!scale)
         return;
     for (ptrdiff_t k = 0; k < count; k++) {
-        double gain = weight ? rstd[k] * (weight[k] + offset) : rstd[k];
+        double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1);
         hi[k] *= scale[k];
         a[k] = (float)(gain / scale[k]);
     }

@@ -50,10 +50,10 @@ cdef class Running:
             if written:
                 no_overlap(running_mean, "running_mean", running_var, "running_var")
 
-    cdef int apart(self, cnp.ndarray x, weight, bias) except -1:
+    cdef int apart(self, tuple inputs) except -1:
         """Where they are written, they must not be the memory of an input."""
         for name, mine in (("running_mean", self.mean_array), ("running_var", self.var_array)):
-            for other_name, other in (("x", x), ("weight", weight), ("bias", bias)):
+            for other_name, other in inputs:
                 no_overlap(mine, name, other, other_name)
         return 0
 

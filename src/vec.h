@@ -19,6 +19,9 @@
 #include <immintrin.h>
 #define W 8
 #else
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #define W 4
 #endif
 
@@ -28,6 +31,7 @@
 typedef float vf __attribute__((vector_size(4 * W)));
 typedef double vd __attribute__((vector_size(4 * W)));
 typedef int32_t vi __attribute__((vector_size(4 * W)));
+typedef uint32_t vu __attribute__((vector_size(4 * W)));
 typedef float vf_unaligned __attribute__((vector_size(4 * W), aligned(4), may_alias));
 typedef double vd_unaligned __attribute__((vector_size(4 * W), aligned(8), may_alias));
 
@@ -48,6 +52,40 @@ INLINE vf set1(float s) {
 }
 INLINE vd set1_d(double s) {
     return s - (vd){0};
+}
+
+/* a > b ? a : b and a < b ? a : b, lane by lane: where b is NaN, or both are zero, it is b that stays. That is x86's
+ * instruction, not ARM's. */
+#if defined(NORMCY_LEVEL_AVX512)
+#define X86(name, a, b) (vf) _mm512_##name##_ps((__m512)a, (__m512)b)
+#elif defined(NORMCY_LEVEL_AVX2)
+#define X86(name, a, b) (vf) _mm256_##name##_ps((__m256)a, (__m256)b)
+#elif defined(__SSE2__)
+#define X86(name, a, b) (vf) _mm_##name##_ps((__m128)a, (__m128)b)
+#endif
+#ifdef X86
+INLINE vf larger(vf a, vf b) {
+    return X86(max, a, b);
+}
+INLINE vf smaller(vf a, vf b) {
+    return X86(min, a, b);
+}
+#undef X86
+#else
+INLINE vf larger(vf a, vf b) {
+    vi first = a > b;
+    return (vf)(((vi)a & first) | ((vi)b & ~first));
+}
+INLINE vf smaller(vf a, vf b) {
+    vi first = a < b;
+    return (vf)(((vi)a & first) | ((vi)b & ~first));
+}
+#endif
+INLINE vf at_least(vf v, float limit) {
+    return larger(set1(limit), v);
+}
+INLINE vf at_most(vf v, float limit) {
+    return smaller(set1(limit), v);
 }
 
 /* How many of the W floats that start at `at` lie below `end`. */

@@ -47,7 +47,7 @@ static void apply(const normcy_kernels *k, int length, int by_col) {
     int count = by_col ? length : SLOTS;
     k->spread(count, mean, m2, &how, rstd);
     for (int scaled = 0; scaled < 2; scaled++) {
-        k->coefficients(count, mean, rstd, scaled ? scale : NULL, weight, 1.0, weight + 50, hi, a, b);
+        k->coefficients(count, mean, rstd, NULL, scaled ? scale : NULL, weight, 1.0, weight + 50, hi, a, b);
         normcy_coef coef = {hi, a, b, scaled ? scale : NULL};
         for (int e = 0; e < 3; e++) {
             for (int near = 0; near < 2; near++) {

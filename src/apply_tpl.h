@@ -1,0 +1,236 @@
+/* The apply pass, by row and by column: one body, whose variants are compile-time flags.
+ *
+ * y = u * a + b, where u is one of three forms of x (kernels.h). Where an element stage is present, (a, b) become
+ * (a * w, b * w + bias) with w = weight + offset first: one rounding of the large term less than to multiply y.
+ * x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
+ * Last come the addend and the activation: relu at once, costly ones piece by piece while y is in L1.
+ */
+#ifndef NORMCY_APPLY_TPL_H
+#define NORMCY_APPLY_TPL_H
+
+#include "activation_tpl.h"
+
+enum element_stage { NO_ELEMENT, SHARED_ELEMENT, OWN_ELEMENT }; /* one weight and bias for all rows, or one a row */
+
+typedef struct {
+    int by_col, form, scaled, element, finish; /* compile-time constants once inlined */
+} apply_kind;
+
+enum {
+    BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
+    LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
+    SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
+    PIECE = 1024,    /* floats of a row that a costly activation finds in L1 */
+};
+
+typedef struct {
+    vf hi, a, b, scale, gate, batch, own;
+} vec_coef;
+
+typedef struct {
+    const float *p; /* one value a column, or NULL */
+    vf same;        /* the value of the whole row */
+} row_operand;
+
+/* Rows of a panel, of which x, y and add are the first. */
+typedef struct {
+    const float *x, *add;
+    float *y;
+    ptrdiff_t stride;
+    int relu, has_offset;
+    vf offset;
+    vec_coef c[BAND];
+    row_operand weight[BAND], bias[BAND];
+} band;
+
+INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absent) {
+    const float *p = from->p ? from->p + i * from->row : &absent;
+    int step = from->p && from->step;
+    return (row_operand){step ? p : NULL, step ? (vf){0} : set1(*p)};
+}
+
+INLINE vf part_of(const float *p, int n) {
+    return n == W ? load(p) : load_part(p, n);
+}
+
+INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
+    return o->p ? part_of(o->p + j, n) : o->same;
+}
+
+INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kind kind) {
+    vec_coef v = {.a = part_of(c->a + j, n), .b = part_of(c->b + j, n)};
+    if (kind.form == NORMCY_AFFINE)
+        v.hi = part_of(c->hi + j, n);
+    else
+        v.gate = part_of(c->gate + j, n);
+    if (kind.form == NORMCY_RATIO)
+        v.batch = part_of(c->batch + j, n), v.own = part_of(c->own + j, n);
+    if (kind.scaled)
+        v.scale = part_of(c->scale + j, n);
+    return v;
+}
+
+INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) {
+    vec_coef v = {.a = set1(c->a[i]), .b = set1(c->b[i])};
+    if (kind.form == NORMCY_AFFINE)
+        v.hi = set1(c->hi[i]);
+    else
+        v.gate = set1(c->gate[i]);
+    if (kind.form == NORMCY_RATIO)
+        v.batch = set1(c->batch[i]), v.own = set1(c->own[i]);
+    if (kind.scaled)
+        v.scale = set1(c->scale[i]);
+    return v;
+}
+
+/* The whole norm of one vector. */
+INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
+    vf scaled = kind.scaled ? x * c.scale : x, u;
+    if (kind.form == NORMCY_SWISH)
+        u = logistic(scaled, c.gate * x);
+    else if (kind.form == NORMCY_RATIO)
+        u = scaled / larger(c.batch, c.gate * scaled + c.own);
+    else
+        u = scaled - c.hi;
+    if (!kind.element)
+        return u * c.a + c.b;
+    return u * (c.a * weight) + (c.b * weight + bias);
+}
+
+/* Columns j to j + n, n <= W, of a band. */
+INLINE void apply_step(const band *t, int rows, ptrdiff_t j, int n, const normcy_coef *coef, apply_kind kind) {
+    vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : t->c[0];
+    vf weight = t->offset, bias = t->offset;
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        ptrdiff_t at = r * t->stride + j;
+        if (kind.element == OWN_ELEMENT || (kind.element && r == 0)) {
+            weight = operand_at(&t->weight[r], j, n);
+            if (t->has_offset)
+                weight += t->offset;
+            bias = operand_at(&t->bias[r], j, n);
+        }
+        vf v = point(part_of(t->x + at, n), kind.by_col ? here : t->c[r], weight, bias, kind);
+        if (kind.finish && t->add)
+            v += part_of(t->add + at, n);
+        if (kind.finish && t->relu)
+            v = relu(v);
+        if (n == W)
+            store(t->y + at, v);
+        else
+            store_part(t->y + at, v, n);
+    }
+}
+
+INLINE void apply_columns(const band *t, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
+                          apply_kind kind) {
+    for (; j + W <= end; j += W)
+        apply_step(t, rows, j, W, coef, kind);
+    if (j < end)
+        apply_step(t, rows, j, (int)(end - j), coef, kind);
+}
+
+INLINE void apply_band(band t, int rows, ptrdiff_t i, ptrdiff_t cols, const normcy_coef *coef,
+                       const normcy_element *element, const normcy_finish *finish, apply_kind kind) {
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        if (!kind.by_col)
+            t.c[r] = coef_of_row(coef, i + r, kind);
+        if (kind.element) {
+            t.weight[r] = open_row(&element->weight, i + r, 1);
+            t.bias[r] = open_row(&element->bias, i + r, 0);
+        }
+    }
+    if (!kind.finish || finish->activation <= NORMCY_RELU) {
+        apply_columns(&t, rows, 0, cols, coef, kind);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < cols; j += PIECE) {
+        ptrdiff_t end = cols - j < PIECE ? cols : j + PIECE;
+        apply_columns(&t, rows, j, end, coef, kind);
+        for (int r = 0; r < rows; r++)
+            activate(t.y + r * t.stride + j, end - j, finish->activation);
+    }
+}
+
+INLINE band next_band(band t, ptrdiff_t floats) {
+    t.x += floats, t.y += floats;
+    if (t.add)
+        t.add += floats;
+    return t;
+}
+
+INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near,
+                        apply_kind kind) {
+    int gains = kind.by_col || kind.element == SHARED_ELEMENT ? cols < LONG_ROW : cols < SHORT_ROW;
+    ptrdiff_t i = 0, banded = near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
+    band t = {.x = x, .y = y, .stride = stride};
+    if (kind.element && element->weight.p && element->offset != 0)
+        t.has_offset = 1, t.offset = set1(element->offset);
+    if (kind.finish)
+        t.add = finish->add, t.relu = finish->activation == NORMCY_RELU;
+    for (; i + BAND <= banded; i += BAND) {
+        apply_band(t, BAND, i, cols, coef, element, finish, kind);
+        t = next_band(t, BAND * stride);
+    }
+    for (; i < rows; i++) {
+        apply_band(t, 1, i, cols, coef, element, finish, kind);
+        t = next_band(t, stride);
+    }
+}
+
+#define APPLY(...) apply_panel(x, y, rows, cols, stride, coef, element, finish, near, (apply_kind){BY_COL, __VA_ARGS__})
+
+#define APPLY_AFFINE(finished)                                                                                         \
+    do {                                                                                                               \
+        if (coef->scale && element)                                                                                    \
+            APPLY(NORMCY_AFFINE, 1, OWN_ELEMENT, finished);                                                            \
+        else if (coef->scale)                                                                                          \
+            APPLY(NORMCY_AFFINE, 1, NO_ELEMENT, finished);                                                             \
+        else if (!element)                                                                                             \
+            APPLY(NORMCY_AFFINE, 0, NO_ELEMENT, finished);                                                             \
+        else if (element->weight.row || element->bias.row)                                                             \
+            APPLY(NORMCY_AFFINE, 0, OWN_ELEMENT, finished);                                                            \
+        else                                                                                                           \
+            APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, finished);                                                         \
+    } while (0)
+
+#define APPLY_VARIANTS(name)                                                                                           \
+    static void name(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,                       \
+                     const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near) {  \
+        if (coef->form == NORMCY_SWISH && element)                                                                     \
+            APPLY(NORMCY_SWISH, 1, OWN_ELEMENT, 0);                                                                    \
+        else if (coef->form == NORMCY_SWISH)                                                                           \
+            APPLY(NORMCY_SWISH, 1, NO_ELEMENT, 0);                                                                     \
+        else if (coef->form == NORMCY_RATIO && element)                                                                \
+            APPLY(NORMCY_RATIO, 1, OWN_ELEMENT, 0);                                                                    \
+        else if (coef->form == NORMCY_RATIO)                                                                           \
+            APPLY(NORMCY_RATIO, 1, NO_ELEMENT, 0);                                                                     \
+        else if (finish)                                                                                               \
+            APPLY_AFFINE(1);                                                                                           \
+        else                                                                                                           \
+            APPLY_AFFINE(0);                                                                                           \
+    }
+
+#define BY_COL 0
+APPLY_VARIANTS(apply_rows)
+#undef BY_COL
+#define BY_COL 1
+APPLY_VARIANTS(apply_cols)
+#undef BY_COL
+
+/* The residual that comes before a norm. */
+static void add(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const float *p = x + i * stride, *q = addend + i * stride;
+        float *s = sum + i * stride;
+        ptrdiff_t j = 0;
+        for (; j + W <= cols; j += W)
+            store(s + j, load(p + j) + load(q + j));
+        for (; j < cols; j++)
+            s[j] = p[j] + q[j];
+    }
+}
+
+#endif

@@ -1,0 +1,89 @@
+# EvoNorm: normalization and activation searched as one. B0 divides by the larger of two stds, S0 multiplies a swish.
+
+cdef Strides per_channel(obj, str name, ptrdiff_t channels, list keep) except *:
+    """v, (C,)."""
+    cdef Strides v
+    cdef cnp.ndarray a = floats(obj, name)
+    if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != channels:
+        raise ValueError(f"{name}: expected shape ({channels},), one value a channel, got {np.shape(a)}")
+    if not in_c_order(a):
+        a = np.array(a, order="C", subok=False)
+    keep.append(a)
+    v.p, v.n, v.c, v.s = <const float *>cnp.PyArray_DATA(a), 0, 1, 0
+    return v
+
+
+cdef object only_affine(x_given, cnp.ndarray x, Layout *at, weight, bias, out, tuple others):
+    """EvoNorm without v: no statistics and no activation."""
+    cdef list keep = []
+    cdef Job job = make_job(BATCH, at.d, 0, 0)
+    cdef double[::1] zeros = np.zeros(at.d.c + 1), ones = np.ones(at.d.c + 1)
+    job.given_mean, job.given_rstd = &zeros[0], &ones[0]
+    return normalize(&job, x_given, x, parameter(weight, "weight", x_given, at, keep),
+                     parameter(bias, "bias", x_given, at, keep), None, None, None, None, out, others)
+
+
+def evonorm_s0(x_given, num_groups, weight, bias, v, eps, layout, out):
+    cdef Layout at
+    cdef list keep = []
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
+    cdef tuple others = (("weight", weight), ("bias", bias), ("v", v))
+    cdef double small = number(eps, "eps")
+    at.d.groups = groups_of(x_given, num_groups, at.d)
+    if v is None:
+        return only_affine(x_given, x, &at, weight, bias, out, others)
+    cdef Job job = make_job(GROUP, at.d, small, 0)
+    job.form, job.gate = NORMCY_SWISH, make_operand(per_channel(v, "v", at.d.c, keep), &job.plan)
+    return normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                     parameter(bias, "bias", x_given, &at, keep), None, None, None, None, out, others)
+
+
+cdef double[::1] batch_variances(Statistics stats, Dims d):
+    """Biased variances of the channels: every sample's statistics, merged in order."""
+    cdef double[::1] mean = np.array(stats.mean[:d.c]), m2 = np.array(stats.m2[:d.c])
+    cdef ptrdiff_t n, c
+    for n in range(1, d.n):
+        kernels.merge(d.c, <double>n * d.s, &mean[0], &m2[0], d.s, &stats.mean[n * d.c], &stats.m2[n * d.c])
+    for c in range(d.c):
+        m2[c] /= <double>d.n * d.s
+    return m2
+
+
+def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, layout, out):
+    cdef Layout at
+    cdef list keep = []
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
+    cdef tuple inputs = (("x", x_given), ("weight", weight), ("bias", bias), ("v", v))
+    cdef bint own = bool(training) and v is not None
+    cdef double small = number(eps, "eps"), pace = number(momentum, "momentum"), n
+    cdef float[:] stored = running(running_var, "running_var", at.d.c, own)
+    cdef double[::1] var, std = np.zeros(at.d.c + 1)
+    cdef Statistics stats
+    cdef ptrdiff_t k
+    if v is None:
+        return only_affine(x_given, x, &at, weight, bias, out, inputs[1:])
+    check_batch(BATCH, x_given, at.d, own, small)
+    cdef Job job = make_job(INSTANCE, at.d, small, 0)
+    job.form, job.gate = NORMCY_RATIO, make_operand(per_channel(v, "v", at.d.c, keep), &job.plan)
+    job.batch_std = &std[0]
+    if not own:
+        for k in range(at.d.c):
+            std[k] = sqrt(stored[k] + small)
+    elif cnp.PyArray_SIZE(x):
+        for name, other in inputs:
+            no_overlap(running_var, "running_var", other, name)
+        stats = measured(INSTANCE, x, at.d)
+        var = batch_variances(stats, at.d)
+        for k in range(at.d.c):
+            std[k] = sqrt(var[k] + small)
+        for k in range(job.plan.slots):
+            stats.rstd[k] = 1 / sqrt(stats.m2[k] / at.d.s + small)
+        job.given_mean, job.given_rstd = &stats.mean[0], &stats.rstd[0]
+    y = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                  parameter(bias, "bias", x_given, &at, keep), None, None, None, None, out,
+                  (*inputs[1:], ("running_var", running_var)))
+    if own and cnp.PyArray_SIZE(x):
+        n = <double>at.d.n * at.d.s
+        for k in range(at.d.c):
+            stored[k] = <float>((1 - pace) * stored[k] + pace * (var[k] * n / (n - 1)))
+    return y

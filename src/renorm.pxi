@@ -1,0 +1,44 @@
+# Batch renormalization: the batch's statistics, corrected towards the running ones within clips.
+
+cdef double at_least(value, str name, double least) except? -1:
+    cdef double v = number(value, name)
+    if not v >= least:
+        raise ValueError(f"{name}: expected a number >= {least:g}, got {value}")
+    return v
+
+
+def batch_renorm(x_given, running_mean, running_std, weight, bias, training, momentum, eps, r_max, d_max, layout,
+                 activation, out):
+    cdef Layout at
+    cdef list keep = []
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
+    cdef bint own = training
+    cdef double small = number(eps, "eps"), pace = number(momentum, "momentum"), n = <double>at.d.n * at.d.s
+    cdef ptrdiff_t k
+    cdef Job job = make_job(BATCH, at.d, small, 0)
+    check_batch(BATCH, x_given, at.d, own, small)
+    cdef float[:] stored_mean = running(running_mean, "running_mean", at.d.c, own)
+    cdef float[:] stored_std = running(running_std, "running_std", at.d.c, own)
+    cdef double[::1] mean = np.zeros(at.d.c + 1), std = np.ones(at.d.c + 1)
+    cdef Statistics stats = Statistics(at.d.c if own else 0)
+    cdef tuple inputs = (("x", x_given), ("weight", weight), ("bias", bias))
+    job.target.r_max, job.target.d_max = at_least(r_max, "r_max", 1), at_least(d_max, "d_max", 0)
+    for k in range(at.d.c):
+        mean[k], std[k] = stored_mean[k], stored_std[k] if own else 1 / <double>stored_std[k]
+    if own:
+        no_overlap(running_mean, "running_mean", running_std, "running_std")
+        for name, mine in (("running_mean", running_mean), ("running_std", running_std)):
+            for other_name, other in inputs:
+                no_overlap(mine, name, other, other_name)
+        stats.point(&job)
+        job.target.how, job.target.mean, job.target.std = TO_RUNNING, &mean[0], &std[0]
+    else:
+        job.given_mean, job.given_rstd = &mean[0], &std[0]
+    y = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                  parameter(bias, "bias", x_given, &at, keep), None, None, None, activation, out,
+                  (*inputs[1:], ("running_mean", running_mean), ("running_std", running_std)))
+    if own and cnp.PyArray_SIZE(x):
+        for k in range(at.d.c):
+            stored_mean[k] = <float>(mean[k] + pace * (stats.mean[k] - mean[k]))
+            stored_std[k] = <float>(std[k] + pace * (sqrt(stats.m2[k] / n + small) - std[k]))
+    return y

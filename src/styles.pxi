@@ -1,0 +1,107 @@
+# Instance norm towards a style: AdaIN takes its statistics from another array, the conditional norm from a table.
+
+cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
+    """Mean and M2 of every slot of x."""
+    cdef Job job = make_job(method, d, 0, 0)
+    cdef Statistics stats = Statistics(job.plan.slots)
+    stats.point(&job)
+    job.x = <const float *>cnp.PyArray_DATA(x)
+    run(&job, cnp.PyArray_SIZE(x))
+    return stats
+
+
+cdef class Style:
+    """Mean and std that AdaIN gives its content, (N, C) in float64."""
+    cdef double[::1] mean, std
+
+    cdef int of_pair(self, tuple pair, ptrdiff_t n, ptrdiff_t c) except -1:
+        arrays = [floats(v, "style") for v in pair]
+        if len(arrays) != 2 or any(v.shape != (n, c) for v in arrays):
+            raise ValueError(f"style: expected an array or a pair (mean, std) of shape {(n, c)}, one value a sample and "
+                             f"channel of content; got a tuple of shapes {[v.shape for v in arrays]}")
+        self.mean, self.std = [v.astype(np.float64).reshape(-1) for v in arrays]
+        return 0
+
+    cdef int of_array(self, style, layout, ptrdiff_t n, ptrdiff_t c, double correction, double eps) except -1:
+        cdef Layout at
+        cdef cnp.ndarray x = as_image(style, layout, &at, "style")
+        cdef double dof = max(at.d.s - correction, 0.0)
+        cdef ptrdiff_t k
+        if at.d.n != n or at.d.c != c:
+            raise ValueError(f"style: expected {n} samples of {c} channels, as content has, got shape {style.shape}")
+        if at.d.s == 0 and n * c:
+            raise ValueError(f"style: expected at least one position to take statistics of, got shape {style.shape}")
+        stats = measured(INSTANCE, x, at.d)
+        self.mean, self.std = stats.mean, np.empty(n * c)
+        for k in range(n * c):
+            self.std[k] = sqrt(stats.m2[k] / dof + eps)
+        return 0
+
+
+def adain(content, style, eps, alpha, correction, style_eps, layout, out):
+    cdef Layout at
+    cdef cnp.ndarray x = as_image(content, layout, &at, "content", (out,))
+    cdef Strides none = parameter(None, "weight", content, &at, [])
+    cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
+    cdef Style towards = Style()
+    job.how.correction = number(correction, "correction")
+    job.target.how, job.target.alpha = TO_STYLE, number(alpha, "alpha")
+    if isinstance(style, tuple):
+        towards.of_pair(style, at.d.n, at.d.c)
+    else:
+        towards.of_array(style, layout, at.d.n, at.d.c, job.how.correction,
+                         job.how.eps if style_eps is None else number(style_eps, "style_eps"))
+    if towards.mean.shape[0]:
+        job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
+    apart = tuple([("style", v) for v in style]) if isinstance(style, tuple) else (("style", style),)
+    return normalize(&job, content, x, none, none, None, None, None, None, out, apart)
+
+
+cdef cnp.ndarray table(obj, str name, ptrdiff_t channels):
+    """weight or bias of every style, (S, C)."""
+    cdef cnp.ndarray a = floats(obj, name)
+    if cnp.PyArray_NDIM(a) != 2 or cnp.PyArray_DIM(a, 1) != channels:
+        raise ValueError(f"{name}: expected shape (styles, {channels}), a row for each style, got {np.shape(a)}")
+    return a
+
+
+cdef cnp.ndarray ids_of(style, ptrdiff_t samples, ptrdiff_t styles):
+    if style.shape != (samples,):
+        raise ValueError(f"style: expected shape ({samples},), an id for each sample, or ({samples}, {styles}), mixing "
+                         f"weights; got {style.shape}")
+    ids = [int(i) for i in style]
+    for i in ids:
+        if not 0 <= i < styles:
+            raise ValueError(f"style: expected ids from 0 to {styles - 1}, got {i}")
+    return np.array(ids, dtype=np.intp)
+
+
+cdef cnp.ndarray mixed(cnp.ndarray mixing, cnp.ndarray rows):
+    """mixing @ rows, summed in float64 style by style: the same bits everywhere, which BLAS does not give."""
+    total = np.zeros((np.shape(mixing)[0], np.shape(rows)[1]))
+    for k in range(np.shape(rows)[0]):
+        total += mixing[:, k, None].astype(np.float64) * rows[k].astype(np.float64)
+    return total.astype(np.float32)
+
+
+def conditional_instance_norm(x_given, style, weight, bias, eps, layout, activation, out):
+    cdef Layout at
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,)), w, b
+    cdef list keep = []
+    w, b = table(weight, "weight", at.d.c), table(bias, "bias", at.d.c)
+    if not cnp.PyArray_SAMESHAPE(w, b):
+        raise ValueError(f"bias: expected the shape of weight, {np.shape(w)}, got {np.shape(b)}")
+    if isinstance(style, np.ndarray) and style.dtype.kind in "iu":
+        ids = ids_of(style, at.d.n, np.shape(w)[0])
+        w, b = w[ids], b[ids]
+    else:
+        mixing = floats(style, "style")
+        if np.shape(mixing) != (at.d.n, np.shape(w)[0]):
+            raise ValueError(f"style: expected shape {(at.d.n, np.shape(w)[0])}, mixing weights of every sample, or "
+                             f"integer ids of shape ({at.d.n},); got {np.shape(mixing)}")
+        w, b = mixed(mixing, w), mixed(mixing, b)
+    cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
+    job.how.zero_guard = True
+    return normalize(&job, x_given, x, parameter(w, "weight", x_given, &at, keep),
+                     parameter(b, "bias", x_given, &at, keep), None, None, None, activation, out,
+                     (("weight", weight), ("bias", bias), ("style", style)))
