@@ -273,20 +273,21 @@ class BatchNorm(_Tracking):
         if self._observer is not None:
             return self._observed(x, out, pre_add, post_add, sum_out)
         mean, var, momentum, count = self.running_mean, self.running_var, self.momentum, None
-        own = self.training or (mean is None and var is None)
-        if self.training:
-            if self.track_running_stats:
-                count = self.num_batches_tracked
-            else:
-                mean = var = None
+        own = self.training
+        if not own:
+            own = mean is None and var is None
+        elif self.track_running_stats:
+            count = self.num_batches_tracked
+        else:
+            mean = var = None
         if momentum is None:
-            momentum = 0.0 if count is None else 1 / (int(count) + 1)
+            momentum = 0.0 if count is None else 1 / (count.item() + 1)
         y = _native.batch_norm(
             x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
             self.activation, out, False, self.unbiased_running_var,
         )  # fmt: skip
         if count is not None and x.size:
-            count[()] += 1
+            count[...] = count.item() + 1
         return y
 
     def _observed(self, x, out, pre_add, post_add, sum_out):
@@ -400,13 +401,13 @@ class InstanceNorm(_Tracking):
             own = self.training or (mean is None and var is None)
             count = self.num_batches_tracked if self.training else None
         if momentum is None:
-            momentum = 0.0 if count is None else 1 / (int(count) + 1)
+            momentum = 0.0 if count is None else 1 / (count.item() + 1)
         y = _native.instance_norm(
             x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
             self.activation, out, False, self.unbiased_running_var,
         )  # fmt: skip
         if count is not None and x.size:
-            count[()] += 1
+            count[...] = count.item() + 1
         return y
 
 
@@ -925,6 +926,10 @@ class IBN(_Layer):
     ) -> Array:
         """Normalize ``x``; see `instance_norm` and `batch_norm`."""
         self._check(x, out, pre_add, post_add, sum_out)
+        if out is not None or sum_out is not None:
+            self.BN(
+                x[:0][self._bn_part]
+            )  # an empty batch: what it refuses, it refuses before the other part is written
         y = np.empty_like(x, subok=False) if out is None else out
         for part, norm in ((self._in_part, self.IN), (self._bn_part, self.BN)):
             norm(
@@ -941,22 +946,22 @@ class IBN(_Layer):
         axis = 1 if self.BN.layout == "NCHW" else -1
         if _checks.floats(x, "x").ndim < 2 or x.shape[axis] != self.num_features:
             raise ValueError(f"x: expected {self.num_features} channels at axis {axis}, got shape {x.shape}")
-        if out is pre_add is post_add is sum_out is None:
-            return
-        named = {"x": x, "pre_add": pre_add, "post_add": post_add, "out": out, "sum_out": sum_out}
-        given = {name: _checks.floats(array, name) for name, array in named.items() if array is not None}
-        for name, array in given.items():
-            if array.shape != x.shape:
+        given = [("x", x)]
+        for name, array in (("out", out), ("pre_add", pre_add), ("post_add", post_add), ("sum_out", sum_out)):
+            if array is None:
+                continue
+            if _checks.floats(array, name).shape != x.shape:
                 raise ValueError(f"{name}: expected the shape of x, {x.shape}, got {array.shape}")
-        for name in {"out", "sum_out"} & given.keys():
-            for other, array in given.items():
-                if other != name and _overlap(given[name], array):
+            given.append((name, array))
+        for name, written in (("out", out), ("sum_out", sum_out)):
+            for other, array in given if written is not None else ():
+                if array is not written and np.may_share_memory(written, array) and not _same(written, array):
                     raise ValueError(f"{name}: overlaps {other} in memory without being exactly {other}")
 
 
-def _overlap(a: Array, b: Array) -> bool:
-    same = a.__array_interface__["data"] == b.__array_interface__["data"] and a.strides == b.strides
-    return not same and np.may_share_memory(a, b)
+def _same(a: Array, b: Array) -> bool:
+    """Whether two arrays of one shape are the same memory, element for element."""
+    return a.strides == b.strides and a.__array_interface__["data"] == b.__array_interface__["data"]
 
 
 @document
@@ -1199,7 +1204,7 @@ class BatchRenorm(_Layer):
         -------
         r_max, d_max : float
         """
-        done = (int(self.num_batches_tracked) if step is None else _checks.integer(step, "step", least=0)) - 5000
+        done = (self.num_batches_tracked.item() if step is None else _checks.integer(step, "step", least=0)) - 5000
         if done <= 0:
             return 1.0, 0.0
         return 1 + 2 * min(done / 35000, 1.0), 5 * min(done / 20000, 1.0)
@@ -1208,17 +1213,16 @@ class BatchRenorm(_Layer):
         """Normalize ``x``, in training within `limits`; see `batch_renorm`."""
         if self._observer is not None:
             return self._observed(x, out)
-        momentum, count, r_max, d_max = self.momentum, self.num_batches_tracked, 1.0, 0.0
-        if self.training:
-            r_max, d_max = self.limits()
+        training, momentum, count = self.training, self.momentum, self.num_batches_tracked
+        r_max, d_max = self.limits() if training else (1.0, 0.0)
         if momentum is None:
-            momentum = 1 / (int(count) + 1)
+            momentum = 1 / (count.item() + 1)
         y = _native.batch_renorm(
-            x, self.running_mean, self.running_std, self.weight, self.bias, self.training, momentum, self.eps,
+            x, self.running_mean, self.running_std, self.weight, self.bias, training, momentum, self.eps,
             r_max, d_max, self.layout, self.activation, out,
         )  # fmt: skip
-        if self.training and x.size:
-            count[()] += 1
+        if training and x.size:
+            count[...] = count.item() + 1
         return y
 
     def _observed(self, x, out):

@@ -1,7 +1,9 @@
 """Layers: what they add to the functions: parameters, modes, running statistics, and their being built and rebuilt."""
 
 import copy
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -444,6 +446,34 @@ def test_ibn_refuses_what_its_parts_cannot_see():
         layer(x, np.zeros((2, 6, 5)))
 
 
+def break_eps(layer):
+    layer.BN.eps = 0.0
+
+
+def freeze(layer):
+    layer.BN.running_var.flags.writeable = False
+
+
+def misshape(layer):
+    layer.BN.weight = np.ones(2, np.float32)
+
+
+@pytest.mark.parametrize("spoil", [break_eps, freeze, misshape])
+def test_ibn_fails_as_a_whole(spoil):
+    """What only the batch norm refuses leaves the instance norm's part of out alone too."""
+    layer = normcy.IBN(6)
+    spoil(layer)
+    x, y, total = sample((4, 6, 5)), np.full((4, 6, 5), 7, np.float32), np.full((4, 6, 5), 7, np.float32)
+    before = x.copy()
+    for out in (y, x):
+        with pytest.raises(ValueError, match=r"eps: |running_var: |weight: "):
+            layer(x, out, y if out is x else None, sum_out=total if out is x else None)
+    assert (y == 7).all()
+    assert (total == 7).all()
+    assert same_bits(x, before)
+    assert layer.BN.num_batches_tracked == 0
+
+
 # -- weight norm -----------------------------------------------------------------------------------------------------
 
 
@@ -462,6 +492,33 @@ def test_weight_norm(dim):
     layer.weight_g *= 2
     np.testing.assert_allclose(layer(), 2 * v, rtol=4 * 2.0**-24)
     assert not np.shares_memory(layer.weight_v, v)
+
+
+# -- documentation ---------------------------------------------------------------------------------------------------
+
+TOOLS = ["Moments", "recalibrate", "checkpoint_momentum", "fold_batch_norm"]
+CLASSES = [name for name in vars(normcy) if isinstance(getattr(normcy, name), type)]
+
+
+@pytest.mark.parametrize("name", sorted({*CLASSES, *TOOLS}))
+def test_docstrings(name):
+    """Every argument, in order, and every section; no paragraph left to fill in."""
+    text = inspect.getdoc(getattr(normcy, name))
+    sections = dict(zip(*[iter(re.split(r"^(\w[\w ]+)\n-+\n", text, flags=re.MULTILINE)[1:])] * 2, strict=True))
+    listed = [
+        word
+        for line in re.findall(r"^(\w[\w, ]*) : ", sections["Parameters"], re.MULTILINE)
+        for word in line.split(", ")
+    ]
+    assert sorted(listed) == sorted(inspect.signature(getattr(normcy, name)).parameters)
+    assert {"Raises", "Examples"} <= set(sections)
+    assert "$" not in text
+
+
+@pytest.mark.parametrize("name", ["checkpoint_momentum", "fold_batch_norm"])
+def test_twins(name):
+    ours, twin = (inspect.signature(getattr(m, name)).parameters.values() for m in (normcy, normcy.reference))
+    assert [(p.name, p.kind, p.default) for p in ours] == [(p.name, p.kind, p.default) for p in twin]
 
 
 # -- constructors ----------------------------------------------------------------------------------------------------
