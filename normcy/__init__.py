@@ -24,6 +24,7 @@ except ImportError as error:
     ) from error
 
 from normcy import reference
+from normcy._folding import fold_batch_norm
 from normcy._functional import (
     adain,
     batch_norm,
@@ -39,17 +40,50 @@ from normcy._functional import (
     rms_norm,
     weight_norm,
 )
+from normcy._layers import (
+    IBN,
+    AdaIN,
+    BatchNorm,
+    BatchRenorm,
+    ConditionalInstanceNorm,
+    EvoNormB0,
+    EvoNormS0,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LayerNorm2d,
+    RMSNorm,
+    WeightNorm,
+)
+from normcy._recalibrate import recalibrate
 from normcy._runtime import get_config, get_num_threads, num_threads, set_num_threads, show_config
+from normcy._statistics import Moments, checkpoint_momentum
 from normcy._version import __version__
 
 __all__ = [
+    "IBN",
+    "AdaIN",
+    "BatchNorm",
+    "BatchRenorm",
+    "ConditionalInstanceNorm",
+    "EvoNormB0",
+    "EvoNormS0",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
+    "LayerNorm2d",
+    "Moments",
+    "RMSNorm",
+    "WeightNorm",
     "__version__",
     "adain",
     "batch_norm",
     "batch_renorm",
+    "checkpoint_momentum",
     "conditional_instance_norm",
     "evonorm_b0",
     "evonorm_s0",
+    "fold_batch_norm",
     "get_config",
     "get_num_threads",
     "group_norm",
@@ -58,6 +92,7 @@ __all__ = [
     "layer_norm2d",
     "moments",
     "num_threads",
+    "recalibrate",
     "reference",
     "rms_norm",
     "set_num_threads",

@@ -61,14 +61,38 @@ TypeError
 ValueError
     If a shape, a value or an option is wrong, or an array that is to be written overlaps another, unless it is one
     that it may be. No array has been written then.""",
+    "layer_layout": """\
+layout : {"NCHW", "NHWC"}, default "NCHW"
+    Channels at axis 1, or last.""",
+    "layer_activation": """\
+activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
+    Applied to the result.""",
+    "layer_affine": """\
+affine : bool, default True
+    With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).""",
+    "layer_raises": """\
+TypeError, ValueError
+    If an argument is of the wrong kind or value.""",
+    "layer_raises_pace": """\
+TypeError, ValueError
+    If an argument is of the wrong kind or value, or both ``momentum`` and ``decay`` are given.""",
+    "layer_raises_groups": """\
+TypeError, ValueError
+    If an argument is of the wrong kind or value, or the groups do not divide the channels.""",
+    "layer_shape": """\
+normalized_shape : int or sequence of int
+    Sizes of the axes that are normalized together, the last ones of the input.""",
+    "layer_apply_act": """\
+apply_act : bool, default True
+    False leaves the affine step alone: no normalization, and no ``v``.""",
 }
 
 _PLACE = re.compile(r"^( *)\$(\w+)$", re.MULTILINE)
 
 
-def document(function):
-    """Put the named paragraphs into the docstring, if there is one: ``python -OO`` drops it."""
-    if function.__doc__:
-        text = cleandoc(function.__doc__)
-        function.__doc__ = _PLACE.sub(lambda place: indent(PARAGRAPHS[place[2]], place[1]), text)
-    return function
+def document(documented):
+    """Put the named paragraphs into a function's or class's docstring, if it has one: ``python -OO`` drops it."""
+    if documented.__doc__:
+        text = cleandoc(documented.__doc__)
+        documented.__doc__ = _PLACE.sub(lambda place: indent(PARAGRAPHS[place[2]], place[1]), text)
+    return documented

@@ -1,0 +1,113 @@
+"""Batch norm after a convolution or a linear layer, folded into that layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from normcy import _checks
+
+__all__ = ["fold_batch_norm"]
+
+Array = NDArray[np.float32]
+
+
+def fold_batch_norm(
+    weight: Array,
+    bias: Array | None,
+    running_mean: Array,
+    running_var: Array,
+    bn_weight: Array | None = None,
+    bn_bias: Array | None = None,
+    eps: float = 1e-5,
+    *,
+    transposed: bool = False,
+    groups: int = 1,
+) -> tuple[Array, Array]:
+    """Weight and bias of a layer that does what a convolution or linear layer and a batch norm after it do.
+
+    ``weight * s`` and ``(bias - running_mean) * s + bn_bias`` with
+    ``s = bn_weight / sqrt(running_var + eps)``, in each output channel.
+
+    Parameters
+    ----------
+    weight : ndarray of float32
+        Of the layer in front: (out, in / groups, ...) of a convolution, (out, in) of a linear layer,
+        (in, out / groups, ...) of a transposed convolution.
+    bias : ndarray of float32, shape (out,), or None
+        Of the layer in front; None is 0.
+    running_mean, running_var : ndarray of float32, shape (out,)
+        Statistics of the batch norm.
+    bn_weight, bn_bias : ndarray of float32, shape (out,), or None
+        Affine parameters of the batch norm; None is 1 and 0.
+    eps : float, default 1e-5
+        Of the batch norm.
+    transposed : bool, default False
+        The layer in front is a transposed convolution.
+    groups : int, default 1
+        Groups of the convolution.
+
+    Returns
+    -------
+    weight, bias : ndarray of float32
+        New arrays of the shape of ``weight``, and (out,); computed in float64. The arguments are not changed.
+
+    Raises
+    ------
+    TypeError
+        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
+    ValueError
+        If shapes do not go together, or ``running_var + eps`` is not positive in every channel.
+
+    Notes
+    -----
+    Exact for a batch norm *after* the layer and before any activation. One in front of a convolution folds only where
+    the convolution has no zero padding: padding puts in zeros that the batch norm does not see.
+
+    References
+    ----------
+    ``torch.nn.utils.fusion``, whose transposed form is right without groups only.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> weight, bias = np.array([[2.0], [3.0]], np.float32), np.array([1.0, 0.0], np.float32)
+    >>> mean, var = np.array([1.0, 2.0], np.float32), np.array([4.0, 0.25], np.float32)
+    >>> normcy.fold_batch_norm(weight, bias, mean, var, eps=0)
+    (array([[1.],
+           [6.]], dtype=float32), array([ 0., -4.], dtype=float32))
+    """
+    transposed, groups = _checks.flag(transposed, "transposed"), _checks.integer(groups, "groups")
+    channels = _output_channels(_checks.floats(weight, "weight"), transposed, groups)
+    mean = _per_channel(running_mean, "running_mean", channels)
+    variance = _per_channel(running_var, "running_var", channels) + _checks.number(eps, "eps")
+    if not np.all(variance > 0):
+        worst = np.flatnonzero(~(variance > 0))[0]
+        raise ValueError(f"running_var: expected running_var + eps > 0, got {variance[worst]} in channel {worst}")
+    scale = (1.0 if bn_weight is None else _per_channel(bn_weight, "bn_weight", channels)) / np.sqrt(variance)
+    shift = 0.0 if bn_bias is None else _per_channel(bn_bias, "bn_bias", channels)
+    old_bias = 0.0 if bias is None else _per_channel(bias, "bias", channels)
+    return _scaled(weight, scale, transposed, groups), ((old_bias - mean) * scale + shift).astype(np.float32)
+
+
+def _output_channels(weight: Array, transposed: bool, groups: int) -> int:
+    if weight.ndim < 2:
+        raise ValueError(f"weight: expected an array of rank 2 or more, got shape {weight.shape}")
+    if weight.shape[0] % groups:
+        raise ValueError(f"groups: expected a divisor of {weight.shape[0]}, the first axis of weight, got {groups}")
+    return weight.shape[1] * groups if transposed else weight.shape[0]
+
+
+def _per_channel(value: Array, name: str, channels: int) -> NDArray[np.float64]:
+    if _checks.floats(value, name).shape != (channels,):
+        raise ValueError(f"{name}: expected shape ({channels},), one value an output channel, got {value.shape}")
+    return value.astype(np.float64)
+
+
+def _scaled(weight: Array, scale: NDArray[np.float64], transposed: bool, groups: int) -> Array:
+    ones = (1,) * (weight.ndim - 2)
+    if not transposed:
+        return (weight * scale.reshape(-1, 1, *ones)).astype(np.float32)
+    inputs, outputs = weight.shape[0] // groups, weight.shape[1]  # a group's outputs meet its own inputs only
+    rows = np.repeat(scale.reshape(groups, outputs), inputs, axis=0)
+    return (weight * rows.reshape(groups * inputs, outputs, *ones)).astype(np.float32)

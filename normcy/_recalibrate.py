@@ -1,0 +1,187 @@
+"""Running statistics of layers, from data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from normcy import _checks
+from normcy._layers import _Layer
+from normcy._statistics import Moments
+
+__all__ = ["recalibrate"]
+
+
+def recalibrate(
+    layers: Sequence[_Layer],
+    forward: Callable[[Any], Any],
+    batches: Iterable[Any],
+    *,
+    method: str = "population",
+    progress: bool = False,
+) -> None:
+    """Replace layers' running statistics by those of data, as after averaging weights or for another domain (AdaBN).
+
+    Runs ``forward(batch)`` over the batches. Meanwhile the layers normalize with each batch's own statistics, in
+    whatever mode they are; afterwards they have the statistics of all that they saw, and mode and momentum as before.
+
+    Parameters
+    ----------
+    layers : sequence of layers
+        `BatchNorm`, `IBN` (its batch norm), `EvoNormB0` and `BatchRenorm` layers, as ``forward`` calls them.
+    forward : callable
+        Takes one batch and calls the layers, each at least once over the batches; what it returns is ignored. A layer
+        that it calls several times counts all of them.
+    batches : iterable
+        What ``forward`` is called with, one after the other; read once.
+    method : {"population", "average"}, default "population"
+        ``"population"`` is mean and variance over all values of all batches (precise BN). ``"average"`` is the mean of
+        the batches' means and variances, each of the same weight whatever its size, without the variance between
+        batches (``torch.optim.swa_utils.update_bn``).
+    progress : bool, default False
+        Show a progress bar, on stderr; needs rich.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If there are no batches, a layer keeps no batch statistics or saw no values, or ``method`` is neither.
+    ImportError
+        If ``progress`` is wanted without rich.
+
+    Notes
+    -----
+    The stored variance is biased or unbiased as the layer stores it, and ``num_batches_tracked`` is the number of
+    batches. Any exception, also of ``forward``, of ``batches`` or a KeyboardInterrupt, leaves every layer as it was.
+    "population" holds 16 bytes a channel and is exact (`Moments`), whatever ``|mean| / std`` is.
+
+    References
+    ----------
+    Y. Wu, J. Johnson, "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576 (precise BN);
+    Y. Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016, arXiv:1603.04779 (AdaBN).
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> layer = normcy.BatchNorm(1).eval()
+    >>> data = [np.array([[1], [2]], np.float32), np.array([[3], [4], [5]], np.float32)]
+    >>> normcy.recalibrate([layer], layer, data)
+    >>> layer.running_mean, layer.running_var, int(layer.num_batches_tracked)
+    (array([3.], dtype=float32), array([2.5], dtype=float32), 2)
+    """
+    _checks.choice(method, "method", ("population", "average"))
+    targets = _targets(layers)
+    if not callable(forward):
+        raise TypeError(f"forward: expected a callable, got {type(forward).__name__}")
+    steps = _iterated(batches, _checks.flag(progress, "progress"))
+    before = [(target, target.training, {k: a.copy() for k, a in target._arrays().items()}) for target in targets]
+    records = [_Record(target, method) for target in targets]
+    try:
+        for target, record in zip(targets, records, strict=True):
+            target._observer = record.pending.append
+        count = _run(forward, steps, records)
+        results = [record.result(i) for i, record in enumerate(records)]
+        for target, result in zip(targets, results, strict=True):
+            _write(target, result, count)
+    except BaseException:
+        for target, _, arrays in before:
+            for key, array in arrays.items():
+                getattr(target, key)[...] = array
+        raise
+    finally:
+        if progress:
+            steps.close()  # or an exception leaves the bar on the screen
+        for target, training, _ in before:
+            target._observer, target.training = None, training
+
+
+class _Record:
+    """What one layer has seen."""
+
+    def __init__(self, layer, method):
+        self.layer, self.method = layer, method
+        self.pending: list[Moments] = []  # of the batch that is running
+        self.whole = Moments(layer.num_features)
+        self.totals = {key: np.zeros(layer.num_features) for key in layer._kept(self.whole)}
+        self.calls = 0
+
+    def settle(self) -> None:
+        """Take in what the layer has seen since the last time."""
+        for seen in self.pending:
+            if seen.count == 0:
+                continue
+            self.calls += 1
+            self.whole.merge(seen)
+            if self.method == "average":
+                for key, value in self.layer._kept(seen).items():
+                    self.totals[key] += value
+        self.pending.clear()
+
+    def result(self, index: int) -> dict[str, np.ndarray]:
+        if self.calls == 0:
+            raise ValueError(f"layers: layer {index}, {self.layer!r}, saw no values: does forward call it?")
+        if self.method == "population":
+            return self.layer._kept(self.whole)
+        return {key: total / self.calls for key, total in self.totals.items()}
+
+
+def _targets(layers) -> list:
+    """The layers whose statistics are replaced, each once."""
+    if isinstance(layers, _Layer):
+        raise TypeError(f"layers: expected a sequence of layers, got one {type(layers).__name__}; put it in a list")
+    try:
+        listed = list(layers)
+    except TypeError:
+        raise TypeError(f"layers: expected a sequence of layers, got {type(layers).__name__}") from None
+    targets = []
+    for i, layer in enumerate(listed):
+        if not isinstance(layer, _Layer):
+            raise TypeError(f"layers: expected layers of normcy, got {type(layer).__name__} at index {i}")
+        found = layer._calibrated()
+        if not found:
+            raise ValueError(f"layers: layer {i}, {layer!r}, keeps no statistics of batches")
+        targets += [target for target in found if not any(target is other for other in targets)]
+    if not targets:
+        raise ValueError("layers: expected one layer or more, got none")
+    if any(target._observer is not None for target in targets):
+        raise ValueError("layers: a layer is being recalibrated already")
+    return targets
+
+
+def _run(forward, steps: Iterator, records: list[_Record]) -> int:
+    """Every batch through forward; returns how many there were."""
+    count = 0
+    for batch in steps:
+        forward(batch)
+        for record in records:
+            record.settle()
+        count += 1
+    if not count:
+        raise ValueError("batches: expected one batch or more, got none")
+    return count
+
+
+def _write(layer, result: dict[str, np.ndarray], count: int) -> None:
+    for key, value in result.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            getattr(layer, key)[...] = value
+    if getattr(layer, "num_batches_tracked", None) is not None:
+        layer.num_batches_tracked[...] = count
+
+
+def _iterated(batches: Iterable, progress: bool) -> Iterator:
+    """The batches one after the other, under a bar if wanted."""
+    if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
+        raise TypeError(f"batches: expected an iterable, got {type(batches).__name__}")
+    if not progress:
+        return iter(batches)
+    try:
+        from rich.console import Console
+        from rich.progress import track
+    except ImportError as error:
+        raise ImportError('progress: needs rich: pip install "normcy[progress]"') from error
+    total = len(batches) if hasattr(batches, "__len__") else None
+    return track(batches, "recalibrate", total=total, console=Console(stderr=True))

@@ -1,0 +1,247 @@
+"""Statistics that outlive a batch: their exact merge, and the momentum of a forward pass that runs more than once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from normcy import _checks, _native
+
+__all__ = ["Moments", "checkpoint_momentum"]
+
+
+class Moments:
+    """Count, mean and squared deviations of each channel, in float64: statistics that can be added up.
+
+    Parts of a data set, in any split and any order of merging, give the mean of the whole to 1e-12 of
+    ``max(abs(mean), std)`` and its variance to 1e-8, also where the mean is a million standard deviations. It is what
+    calibration, AdaBN and synchronized batch norm exchange. A new one is empty, and empty ones change nothing.
+
+    Parameters
+    ----------
+    num_features : int
+        The number of channels, C.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``num_features`` is not an int from 0 up.
+
+    See Also
+    --------
+    recalibrate : running statistics of layers from data.
+
+    Notes
+    -----
+    A NaN or an infinity makes its own channel NaN and no other. Instances compare by identity. Pickles hold 16 bytes a
+    channel.
+
+    References
+    ----------
+    T. Chan, G. Golub, R. LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> x = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    >>> parts = [normcy.Moments.of(x[:1]), normcy.Moments.of(x[1:])]
+    >>> whole = sum(parts)
+    >>> whole
+    <Moments of 3 channels: count 8>
+    >>> whole.mean
+    array([ 9.5, 11.5, 13.5])
+    >>> whole.var(correction=1).round(3)
+    array([51.714, 51.714, 51.714])
+    """
+
+    __slots__ = ("_m2", "_mean", "count")
+
+    count: int
+    """Values in each channel."""
+
+    def __init__(self, num_features: int) -> None:
+        channels = _checks.integer(num_features, "num_features", least=0)
+        self.count = 0
+        self._mean, self._m2 = np.zeros(channels), np.zeros(channels)
+
+    @classmethod
+    def of(cls, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
+        """Moments of one array.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (N, C, ...) or (N, ..., C)
+            Values of rank 2 or more.
+        layout : {"NCHW", "NHWC"}, default "NCHW"
+            Channels at axis 1, or last.
+
+        Returns
+        -------
+        Moments
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``x`` is not a float32 array of rank 2 or more, or ``layout`` not one of the two.
+        """
+        _checks.floats(x, "x")
+        _checks.choice(layout, "layout", _checks.LAYOUTS)
+        if x.ndim < 2:
+            raise ValueError(f"x: expected an array of rank 2 or more, (N, C, ...), got shape {x.shape}")
+        channel = 1 if layout == "NCHW" else x.ndim - 1
+        found = cls(x.shape[channel])
+        count = math.prod(n for axis, n in enumerate(x.shape) if axis != channel)
+        if count:
+            axes = tuple(axis for axis in range(x.ndim) if axis != channel)
+            mean, var = _native.moments(x, axes, 0, False)
+            found.count, found._mean, found._m2 = count, mean, var * count
+        return found
+
+    @property
+    def num_features(self) -> int:
+        """The number of channels."""
+        return len(self._mean)
+
+    def update(self, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
+        """Take in the values of ``x``, as `of` reads them; returns self."""
+        return self.merge(Moments.of(x, layout))
+
+    def merge(self, other: Moments) -> Moments:
+        """Take in what ``other`` has counted; returns self.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``other`` is not a `Moments`, or has another number of channels. Nothing has changed then.
+        """
+        if not isinstance(other, Moments):
+            raise TypeError(f"other: expected Moments, got {type(other).__name__}")
+        if other.num_features != self.num_features:
+            raise ValueError(f"other: expected {self.num_features} channels, got {other.num_features}")
+        count = self.count + other.count
+        if other.count:
+            with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, in its own channel
+                delta = other._mean - self._mean
+                mean = self._mean + delta * (other.count / count)
+                m2 = self._m2 + other._m2 + delta * delta * (self.count / count * other.count)
+            self.count, self._mean, self._m2 = count, mean, m2
+        return self
+
+    def __add__(self, other: Moments) -> Moments:
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self._copy().merge(other)
+
+    def __radd__(self, other: Any) -> Moments:
+        """0 + moments, which `sum` starts from."""
+        return self._copy() if type(other) is int and other == 0 else NotImplemented
+
+    def _copy(self) -> Moments:
+        return Moments(self.num_features).merge(self)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of each channel, (C,), a copy; NaN where nothing was counted."""
+        return self._mean.copy() if self.count else np.full(self.num_features, np.nan)
+
+    def var(self, correction: float = 0) -> NDArray[np.float64]:
+        """Variance of each channel, (C,), over ``count - correction``: 1 is the unbiased one."""
+        dof = max(self.count - _checks.number(correction, "correction"), 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._m2 / dof
+
+    def std(self, correction: float = 0) -> NDArray[np.float64]:
+        """Square root of `var`."""
+        return np.sqrt(self.var(correction))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """A dict of arrays, to store or to send: ``count`` () int64, ``mean`` and ``m2`` (C,) float64."""
+        return {"count": np.array(self.count, np.int64), "mean": self._mean.copy(), "m2": self._m2.copy()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Moments:
+        """The moments that `state` wrote down.
+
+        Parameters
+        ----------
+        state : mapping
+            ``count``, ``mean`` and ``m2``: arrays, or what ``np.asarray`` reads.
+
+        Returns
+        -------
+        Moments
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``state`` is no mapping, has other keys, or arrays of other shapes.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state: expected a mapping, got {type(state).__name__}")
+        if set(state) != {"count", "mean", "m2"}:
+            raise ValueError(f"state: expected the keys count, mean and m2, got {', '.join(map(str, state))}")
+        count = np.asarray(state["count"])
+        mean, m2 = (np.array(state[key], np.float64) for key in ("mean", "m2"))
+        if count.shape != () or count.dtype.kind not in "iu" or count < 0:
+            raise ValueError(f"state: expected count to be one integer from 0 up, got {count!r}")
+        if mean.ndim != 1 or mean.shape != m2.shape:
+            raise ValueError(f"state: expected mean and m2 of one shape (C,), got {mean.shape} and {m2.shape}")
+        found = cls(len(mean))
+        found.count, found._mean, found._m2 = int(count), mean, m2
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Moments of {self.num_features} channels: count {self.count}>"
+
+
+def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "pytorch") -> float:
+    """The momentum with which updating ``times`` times does what ``momentum`` does once.
+
+    Activation checkpointing runs the forward pass again in the backward pass, so that running statistics are updated
+    twice with the same batch, and move too far.
+
+    Parameters
+    ----------
+    momentum : float
+        From 0 to 1, in the convention named.
+    times : int, default 2
+        How often each batch's forward pass runs.
+    convention : {"pytorch", "keras"}, default "pytorch"
+        Whether momentum is the weight of the new batch (PyTorch, normcy) or of the old statistics, also called decay
+        (Keras, Flax, ONNX).
+
+    Returns
+    -------
+    float
+        ``1 - (1 - momentum) ** (1 / times)``; for Keras, ``momentum ** (1 / times)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``momentum`` is not a number from 0 to 1, ``times`` not an int from 1 up, or ``convention`` neither.
+
+    Notes
+    -----
+    ``num_batches_tracked`` still counts every run. A cumulative average (``momentum=None``) needs no correction as long
+    as every batch runs equally often.
+
+    Examples
+    --------
+    >>> import normcy
+    >>> round(normcy.checkpoint_momentum(0.1), 6)
+    0.051317
+    >>> round(normcy.checkpoint_momentum(0.9, convention="keras"), 6)
+    0.948683
+    """
+    momentum = _checks.number(momentum, "momentum")
+    times = _checks.integer(times, "times")
+    _checks.choice(convention, "convention", ("pytorch", "keras"))
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum: expected a number from 0 to 1, got {momentum}")
+    if convention == "keras":
+        return momentum ** (1 / times)
+    return 1.0 if momentum == 1 else -math.expm1(math.log1p(-momentum) / times)  # keeps the digits of a small one
