@@ -141,7 +141,7 @@ INLINE void apply_band(band t, int rows, ptrdiff_t i, ptrdiff_t cols, const norm
             t.bias[r] = open_row(&element->bias, i + r, 0);
         }
     }
-    if (!kind.finish || finish->activation <= NORMCY_RELU) {
+    if (!kind.finish || !finish || finish->activation <= NORMCY_RELU) {
         apply_columns(&t, rows, 0, cols, coef, kind);
         return;
     }
@@ -168,7 +168,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     band t = {.x = x, .y = y, .stride = stride};
     if (kind.element && element->weight.p && element->offset != 0)
         t.has_offset = 1, t.offset = set1(element->offset);
-    if (kind.finish)
+    if (kind.finish && finish)
         t.add = finish->add, t.relu = finish->activation == NORMCY_RELU;
     for (; i + BAND <= banded; i += BAND) {
         apply_band(t, BAND, i, cols, coef, element, finish, kind);
@@ -182,35 +182,31 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
 
 #define APPLY(...) apply_panel(x, y, rows, cols, stride, coef, element, finish, near, (apply_kind){BY_COL, __VA_ARGS__})
 
-#define APPLY_AFFINE(finished)                                                                                         \
-    do {                                                                                                               \
-        if (coef->scale && element)                                                                                    \
-            APPLY(NORMCY_AFFINE, 1, OWN_ELEMENT, finished);                                                            \
-        else if (coef->scale)                                                                                          \
-            APPLY(NORMCY_AFFINE, 1, NO_ELEMENT, finished);                                                             \
-        else if (!element)                                                                                             \
-            APPLY(NORMCY_AFFINE, 0, NO_ELEMENT, finished);                                                             \
-        else if (element->weight.row || element->bias.row)                                                             \
-            APPLY(NORMCY_AFFINE, 0, OWN_ELEMENT, finished);                                                            \
-        else                                                                                                           \
-            APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, finished);                                                         \
-    } while (0)
-
+/* Rare variants leave to the run what often used ones know when compiled: whether something follows the norm. */
 #define APPLY_VARIANTS(name)                                                                                           \
     static void name(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,                       \
                      const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near) {  \
-        if (coef->form == NORMCY_SWISH && element)                                                                     \
+        static const normcy_element no_element;                                                                        \
+        if (coef->form != NORMCY_AFFINE && !element)                                                                   \
+            element = &no_element;                                                                                     \
+        if (coef->form == NORMCY_SWISH)                                                                                \
             APPLY(NORMCY_SWISH, 1, OWN_ELEMENT, 0);                                                                    \
-        else if (coef->form == NORMCY_SWISH)                                                                           \
-            APPLY(NORMCY_SWISH, 1, NO_ELEMENT, 0);                                                                     \
-        else if (coef->form == NORMCY_RATIO && element)                                                                \
-            APPLY(NORMCY_RATIO, 1, OWN_ELEMENT, 0);                                                                    \
         else if (coef->form == NORMCY_RATIO)                                                                           \
-            APPLY(NORMCY_RATIO, 1, NO_ELEMENT, 0);                                                                     \
+            APPLY(NORMCY_RATIO, 1, OWN_ELEMENT, 0);                                                                    \
+        else if (coef->scale && element)                                                                               \
+            APPLY(NORMCY_AFFINE, 1, OWN_ELEMENT, 1);                                                                   \
+        else if (coef->scale)                                                                                          \
+            APPLY(NORMCY_AFFINE, 1, NO_ELEMENT, 1);                                                                    \
+        else if (element && (element->weight.row || element->bias.row))                                                \
+            APPLY(NORMCY_AFFINE, 0, OWN_ELEMENT, 1);                                                                   \
+        else if (element && finish)                                                                                    \
+            APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, 1);                                                                \
+        else if (element)                                                                                              \
+            APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, 0);                                                                \
         else if (finish)                                                                                               \
-            APPLY_AFFINE(1);                                                                                           \
+            APPLY(NORMCY_AFFINE, 0, NO_ELEMENT, 1);                                                                    \
         else                                                                                                           \
-            APPLY_AFFINE(0);                                                                                           \
+            APPLY(NORMCY_AFFINE, 0, NO_ELEMENT, 0);                                                                    \
     }
 
 #define BY_COL 0

@@ -8,7 +8,7 @@
 
 enum { ROOM = 1 << 16, SLOTS = 40, ROWS = 50 };
 
-static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], hi[ROOM], a[ROOM], b[ROOM];
+static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], hi[ROOM], a[ROOM], b[ROOM], own[ROOM];
 static double mean[ROOM], m2[ROOM], mean_b[ROOM], m2_b[ROOM], rstd[ROOM];
 static uint64_t hash;
 static uint32_t state;
@@ -39,29 +39,46 @@ static void moments(const normcy_kernels *k, int length) {
     feed(m2, length * sizeof *m2);
 }
 
+static void apply_all(const normcy_kernels *k, int length, int by_col, const normcy_coef *coef,
+                      const normcy_finish *finish) {
+    normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0},
+                   own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f};
+    const normcy_element *elements[] = {NULL, &shared, &own_rows};
+    for (int e = 0; e < 3; e++)
+        for (int near = 0; near < 2; near++) {
+            (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elements[e], finish, near);
+            feed(y, sizeof *y * SLOTS * length);
+        }
+}
+
 static void apply(const normcy_kernels *k, int length, int by_col) {
     normcy_spread how = {length, by_col, 1e-5, by_col, 0};
-    normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0},
-                   own = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f};
-    const normcy_element *elements[] = {NULL, &shared, &own};
     int count = by_col ? length : SLOTS;
     k->spread(count, mean, m2, &how, rstd);
     for (int scaled = 0; scaled < 2; scaled++) {
-        k->coefficients(count, mean, rstd, NULL, scaled ? scale : NULL, weight, 1.0, weight + 50, hi, a, b);
-        normcy_coef coef = {hi, a, b, scaled ? scale : NULL};
-        for (int e = 0; e < 3; e++) {
-            for (int near = 0; near < 2; near++) {
-                (by_col ? k->affine_cols : k->affine_rows)(x, y, SLOTS, length, length, &coef, elements[e], near);
-                feed(y, sizeof *y * SLOTS * length);
-            }
+        const double *lift = scaled ? mean_b : NULL;
+        k->coefficients(count, mean, rstd, lift, scaled ? scale : NULL, weight, 1.0, weight + 50, hi, a, b);
+        normcy_coef coef = {NORMCY_AFFINE, hi, a, b, scaled ? scale : NULL, NULL, NULL, NULL};
+        apply_all(k, length, by_col, &coef, NULL);
+        for (int how_ends = NORMCY_IDENTITY; how_ends <= NORMCY_GELU_TANH; how_ends++) {
+            normcy_finish finish = {how_ends % 2 ? x + 1 : NULL, (normcy_activation)how_ends};
+            if (length % 4 == how_ends % 4)
+                apply_all(k, length, by_col, &coef, &finish);
         }
     }
+    normcy_coef swish = {NORMCY_SWISH, NULL, a, b, scale, weight, NULL, NULL};
+    normcy_coef ratio = {NORMCY_RATIO, NULL, a, b, scale, weight, own, own + 1};
+    apply_all(k, length, by_col, &swish, NULL);
+    apply_all(k, length, by_col, &ratio, NULL);
+    k->add(x, weight, y, SLOTS, length, length);
+    feed(y, sizeof *y * SLOTS * length);
 }
 
 int main(void) {
     static const float means[] = {0, 1, 1000, 1e6f};
     for (int i = 0; i < ROOM; i++) {
         weight[i] = uniform();
+        own[i] = 1.5f + uniform();
         scale[i] = i % 3 ? 1 : 4;
     }
     for (int l = 0; normcy_level(l); l++) {
@@ -73,7 +90,7 @@ int main(void) {
         for (int m = 0; m < 4; m++) {
             for (int i = 0; i < ROOM; i++)
                 x[i] = uniform() + uniform() + means[m];
-            for (int length = 1; length < 700; length += length < 80 ? 1 : 13) {
+            for (int length = 1; length < 700; length += length < 70 ? 1 : 37) {
                 moments(k, length);
                 apply(k, length, 0);
                 apply(k, length, 1);
