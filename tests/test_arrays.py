@@ -180,7 +180,12 @@ def test_memmap(tmp_path):
 
 
 X = sample((4, 6, 10))
-C6, C5 = np.ones(6, np.float32), np.ones(5, np.float32)
+C6, C5, C36 = np.ones(6, np.float32), np.ones(5, np.float32), np.ones((3, 6), np.float32)
+
+
+def read_only(a):
+    a.flags.writeable = False
+    return a
 
 
 class Subclass(np.ndarray):
@@ -234,6 +239,38 @@ WRONG = [
     ("out overlaps", lambda: (lambda p: normcy.layer_norm(p[0], 10, out=p[1]))(overlapping()), ValueError, "out: overlaps x in memory without being exactly x"),
     ("out transposed", lambda: (lambda x: normcy.layer_norm(x, 5, out=x.T))(np.ones((5, 5), np.float32)), ValueError, "out: overlaps x in memory"),
     ("out is weight", lambda: (lambda w: normcy.instance_norm(X, weight=w, out=w))(X.copy()), ValueError, "out: shares memory with weight"),
+    ("adain style", lambda: normcy.adain(X, [1.0]), TypeError, "style: expected a float32 numpy.ndarray, got list"),
+    ("adain style shape", lambda: normcy.adain(X, X[:2]), ValueError, "style: expected 4 samples of 6 channels, as content has, got shape (2, 6, 10)"),
+    ("adain pair", lambda: normcy.adain(X, (C6, C6)), ValueError, "style: expected an array or a pair (mean, std) of shape (4, 6)"),
+    ("adain three", lambda: normcy.adain(X, (X[..., 0], X[..., 1], X[..., 2])), ValueError, "style: expected an array or a pair (mean, std)"),
+    ("adain empty style", lambda: normcy.adain(X, X[..., :0]), ValueError, "style: expected at least one position to take statistics of"),
+    ("adain alpha", lambda: normcy.adain(X, X, alpha="half"), TypeError, "alpha: expected a number, got str"),
+    ("adain content", lambda: normcy.adain(C6, X), ValueError, "content: expected an array of rank 2 or more"),
+    ("adain out is style", lambda: (lambda s: normcy.adain(X, s, out=s))(X.copy()), ValueError, "out: shares memory with style"),
+    ("CIN ids", lambda: normcy.conditional_instance_norm(X, np.array([0, 1, 2, 3]), C36, C36), ValueError, "style: expected ids from 0 to 2, got 3"),
+    ("CIN negative id", lambda: normcy.conditional_instance_norm(X, np.array([0, 1, -1, 0]), C36, C36), ValueError, "style: expected ids from 0 to 2, got -1"),
+    ("CIN number of ids", lambda: normcy.conditional_instance_norm(X, np.array([0, 1]), C36, C36), ValueError, "style: expected shape (4,), an id for each sample"),
+    ("CIN mixing shape", lambda: normcy.conditional_instance_norm(X, np.ones((4, 2), np.float32), C36, C36), ValueError, "style: expected shape (4, 3), mixing weights of every sample"),
+    ("CIN mixing dtype", lambda: normcy.conditional_instance_norm(X, np.ones((4, 3)), C36, C36), TypeError, "style: expected dtype float32"),
+    ("CIN list", lambda: normcy.conditional_instance_norm(X, [0, 1, 2, 0], C36, C36), TypeError, "style: expected"),
+    ("CIN weight", lambda: normcy.conditional_instance_norm(X, np.array([0] * 4), C6, C36), ValueError, "weight: expected shape (styles, 6), a row for each style, got (6,)"),
+    ("CIN bias", lambda: normcy.conditional_instance_norm(X, np.array([0] * 4), C36, C36[:2]), ValueError, "bias: expected the shape of weight, (3, 6), got (2, 6)"),
+    ("S0 groups", lambda: normcy.evonorm_s0(X, 4, C6, C6, C6), ValueError, "num_groups: expected a positive divisor of the 6 channels, got 4"),
+    ("S0 v", lambda: normcy.evonorm_s0(X, 2, C6, C6, C5), ValueError, "v: expected shape (6,), one value a channel, got (5,)"),
+    ("B0 running_var", lambda: normcy.evonorm_b0(X, C5, C6, C6, C6), ValueError, "running_var: expected shape (6,), one value a channel, got (5,)"),
+    ("B0 one value", lambda: normcy.evonorm_b0(X[:1, :, :1], C6.copy(), C6, C6, C6, True), ValueError, "x: expected more than one value a channel"),
+    ("B0 alias", lambda: (lambda v: normcy.evonorm_b0(X, v, C6, C6, v, True))(C6.copy()), ValueError, "running_var: shares memory with v"),
+    ("B0 read-only", lambda: normcy.evonorm_b0(X, read_only(C6.copy()), C6, C6, C6, True), ValueError, "running_var: expected a writeable array"),
+    ("renorm r_max", lambda: normcy.batch_renorm(X, C6.copy(), C6.copy(), training=True, r_max=0.5), ValueError, "r_max: expected a number >= 1, got 0.5"),
+    ("renorm d_max", lambda: normcy.batch_renorm(X, C6.copy(), C6.copy(), training=True, d_max=-1), ValueError, "d_max: expected a number >= 0, got -1"),
+    ("renorm d_max NaN", lambda: normcy.batch_renorm(X, C6.copy(), C6.copy(), training=True, d_max=float("nan")), ValueError, "d_max: expected a number >= 0, got nan"),
+    ("renorm running_std", lambda: normcy.batch_renorm(X, C6, None), TypeError, "running_std: expected a float32 numpy.ndarray, got NoneType"),
+    ("renorm alias", lambda: (lambda v: normcy.batch_renorm(X, v, v, training=True))(C6.copy()), ValueError, "running_mean: shares memory with running_std"),
+    ("weight norm dim", lambda: normcy.weight_norm(X, C6, 3), ValueError, "dim: expected None or an axis of v, of shape (4, 6, 10), got 3"),
+    ("weight norm g", lambda: normcy.weight_norm(X, C6, 0), ValueError, "g: expected shape (4,) or (4, 1, 1), one value a slice of v, got (6,)"),
+    ("weight norm scalar g", lambda: normcy.weight_norm(X, C6, None), ValueError, "g: expected a scalar, one value a slice of v, got (6,)"),
+    ("weight norm g type", lambda: normcy.weight_norm(X, [1.0] * 4), TypeError, "g: expected a float32 numpy.ndarray, got list"),
+    ("weight norm 0-d", lambda: normcy.weight_norm(np.array(3, np.float32), np.float32(1)), ValueError, "dim: expected None or an axis of v, of shape (), got 0"),
     ("axes", lambda: normcy.moments(X, 3), ValueError, "axes: expected distinct axes of an array of rank 3, got 3"),
     ("axes twice", lambda: normcy.moments(X, (0, -3)), ValueError, "axes: expected distinct axes"),
     ("axes type", lambda: normcy.moments(X, 1.5), TypeError, "axes: expected an int, a sequence of ints or None, got 1.5"),
@@ -246,11 +283,6 @@ def test_errors(call, kind, message):
     with pytest.raises(kind) as caught:
         call()
     assert message in str(caught.value)
-
-
-def read_only(a):
-    a.flags.writeable = False
-    return a
 
 
 def test_errors_write_nothing():
