@@ -1,6 +1,7 @@
 """recalibrate: running statistics from data, and layers left as they were when anything goes wrong."""
 
 import builtins
+import threading
 import warnings
 
 import numpy as np
@@ -370,6 +371,15 @@ def test_progress(as_generator, capsys):
     assert shown.out == ""
     assert "recalibrate" in shown.err
     assert layer.num_batches_tracked == len(SIZES)
+
+
+def test_the_bar_ends_with_an_exception():
+    """Also while somebody holds on to the traceback: the bar's threads are gone."""
+    layer, threads = normcy.BatchNorm(3), threading.active_count()
+    with pytest.raises(RuntimeError) as caught:
+        normcy.recalibrate([layer], failing_forward([layer], RuntimeError()), data(), progress=True)
+    assert caught.value.__traceback__ is not None
+    assert threading.active_count() == threads
 
 
 def test_progress_without_rich(monkeypatch):
