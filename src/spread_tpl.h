@@ -3,6 +3,7 @@
 #ifndef NORMCY_SPREAD_TPL_H
 #define NORMCY_SPREAD_TPL_H
 
+#include <float.h>
 #include <math.h>
 
 #include "vec.h"
@@ -40,6 +41,12 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
     return abnormal;
 }
 
+/* A finite gain stays finite: in a constant slot with a tiny eps it multiplies an exact 0. */
+INLINE float gain_to_float(double gain) {
+    double limited = gain > FLT_MAX ? FLT_MAX : gain < -FLT_MAX ? -FLT_MAX : gain;
+    return (float)(fabs(gain) < INFINITY ? limited : gain);
+}
+
 INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
                              const double *restrict lift, const float *restrict weight, double offset,
                              const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
@@ -48,7 +55,7 @@ INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const
         double shift = (bias ? bias[k] : 0) + (lift ? lift[k] * w : 0);
         float h = mean ? (float)mean[k] : 0;
         hi[k] = h;
-        a[k] = (float)gain;
+        a[k] = gain_to_float(gain);
         b[k] = (float)(mean ? shift - (mean[k] - h) * gain : shift);
     }
 }
@@ -66,7 +73,7 @@ static void coefficients(ptrdiff_t count, const double *mean, const double *rstd
     for (ptrdiff_t k = 0; k < count; k++) {
         double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1);
         hi[k] *= scale[k];
-        a[k] = (float)(gain / scale[k]);
+        a[k] = gain_to_float(gain / scale[k]);
     }
 }
 

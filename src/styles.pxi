@@ -22,18 +22,19 @@ cdef class Style:
         self.mean, self.std = [v.astype(np.float64).reshape(-1) for v in arrays]
         return 0
 
-    cdef int of_array(self, style, layout, ptrdiff_t n, ptrdiff_t c, double correction, double eps) except -1:
+    cdef int of_array(self, style, layout, Dims content, double correction, double eps) except -1:
         cdef Layout at
         cdef cnp.ndarray x = as_image(style, layout, &at, "style")
         cdef double dof = max(at.d.s - correction, 0.0)
         cdef ptrdiff_t k
-        if at.d.n != n or at.d.c != c:
-            raise ValueError(f"style: expected {n} samples of {c} channels, as content has, got shape {style.shape}")
-        if at.d.s == 0 and n * c:
+        if at.d.n != content.n or at.d.c != content.c:
+            raise ValueError(f"style: expected {content.n} samples of {content.c} channels, as content has, got shape "
+                             f"{style.shape}")
+        if at.d.s == 0 and content.n * content.c * content.s:
             raise ValueError(f"style: expected at least one position to take statistics of, got shape {style.shape}")
         stats = measured(INSTANCE, x, at.d)
-        self.mean, self.std = stats.mean, np.empty(n * c)
-        for k in range(n * c):
+        self.mean, self.std = stats.mean, np.empty(at.d.n * at.d.c)
+        for k in range(at.d.n * at.d.c if at.d.s else 0):
             self.std[k] = sqrt(stats.m2[k] / dof + eps)
         return 0
 
@@ -49,7 +50,7 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     if isinstance(style, tuple):
         towards.of_pair(style, at.d.n, at.d.c)
     else:
-        towards.of_array(style, layout, at.d.n, at.d.c, job.how.correction,
+        towards.of_array(style, layout, at.d, job.how.correction,
                          job.how.eps if style_eps is None else number(style_eps, "style_eps"))
     if towards.mean.shape[0]:
         job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]

@@ -18,40 +18,197 @@ class Method:
 
     name: str
     call: object
-    weights: str = "channel"  # what weight and bias go with: "channel", or the "trailing" axes
+    weights: str = "channel"  # what weight and bias go with: "channel", the "trailing" axes, or "none" to be given
     has_bias: bool = True
-    units: int = 4  # the error bound; 5 where weights vary within a slot, which takes two roundings more
+    units: int = 4  # the error bound, in units of 2**-24 * scale; 5 where weights vary within a slot
     min_rank: int = 2
     per_sample: bool = True  # a sample's result does not depend on the rest of the batch
+    slots: str = ""  # the method whose slots it shares, where that is not its own name
+    scale: object = None  # scale(x, layout, weight, bias), what errors are measured by, where it is not the affine one
+    residual: bool = False  # residual(x) is added to the result before the activation
+    activation: str | None = None
+    least_values: int = 1  # positions that a slot needs
+
+    def limit(self, x, layout, units=None, **kw):
+        """The largest error allowed, element by element.
+
+        A residual after the norm is one rounding more. An activation passes its input's error on, by a slope of at most
+        1.13, and adds 3 * 2**-24 of its input.
+        """
+        scale = (self.scale or partial(affine_scale, self))(x, layout, **kw)
+        units = units or self.units
+        if self.residual:
+            units, scale = units + 1, scale + np.abs(residual(x))
+        return 2.0**-24 * scale * (units if self.activation in (None, "relu") else 1.13 * units + 3)
+
+
+def affine_scale(method, x, layout, weight=None, bias=None, **kw):
+    """|w| * max(1, |xhat|) + |b|."""
+    where = layout if method.weights == "channel" else "trailing"
+    if method.residual or method.activation:
+        method = next(m for m in METHODS if m.name == method.slots)
+    xhat = method.call(normcy.reference, x, layout, **kw)
+    w = 1.0 if weight is None else np.abs(against(x, weight, where))
+    b = 0.0 if bias is None else np.abs(against(x, bias, where))
+    return w * np.maximum(1, np.abs(xhat)) + b
+
+
+def channels(x, layout):
+    return x.shape[1 if layout == "NCHW" else -1]
+
+
+def fixed(c, seed, low=-1.5, high=1.5):
+    """One value a channel, the same for every array of that many."""
+    return np.random.default_rng(seed).uniform(low, high, c).astype(np.float32)
+
+
+def residual(x):
+    """An array to add, that a transposed x, or a part of the batch, has alike."""
+    with np.errstate(all="ignore"):
+        return x * np.float32(0.25) - 1
+
+
+def centre(x):
+    """About where the values of x lie, whatever their order in memory, and with a few of them not finite."""
+    with np.errstate(all="ignore"):
+        return round(float(np.nanmedian(x.astype(np.float64)))) if x.size else 0
+
+
+def running(x, layout):
+    c = channels(x, layout)
+    return fixed(c, c) + np.float32(centre(x)), fixed(c, c + 1, 0.5, 1.5)
 
 
 def _batch_eval(m, x, layout, **kw):
-    c = x.shape[1 if layout == "NCHW" else -1]
-    g = np.random.default_rng(c)
-    centre = round(float(x.mean(dtype=np.float64)), 1) if x.size else 0.0  # the same for every memory order
-    mean = (g.standard_normal(c) + centre).astype(np.float32)
-    return m.batch_norm(x, mean, g.random(c, np.float32) + 0.5, layout=layout, **kw)
+    return m.batch_norm(x, *running(x, layout), layout=layout, **kw)
 
 
 def _group(m, x, layout, groups, **kw):
-    return m.group_norm(x, groups(x.shape[1 if layout == "NCHW" else -1]), layout=layout, **kw)
+    return m.group_norm(x, groups(channels(x, layout)), layout=layout, **kw)
 
 
 def _largest_divisor(c):
     return next(g for g in range(max(c // 2, 1), 0, -1) if c % g == 0)
 
 
+def _fused_batch(m, x, layout, **kw):
+    return _batch_eval(m, x, layout, post_add=residual(x), activation="relu", **kw)
+
+
+def _residual_layer(m, x, layout, **kw):
+    return m.layer_norm(x, x.shape[-1], pre_add=residual(x), **kw)
+
+
+def _residual_layer_scale(x, layout, **kw):
+    with np.errstate(all="ignore"):
+        return affine_scale(next(m for m in METHODS if m.name == "layer_last"), x + residual(x), layout, **kw)
+
+
+def _style(x, layout):
+    """A style of x's own samples and channels, of another spatial size."""
+    axis = 2 if layout == "NCHW" else 1
+    with np.errstate(all="ignore"):
+        return np.take(x, range(x.shape[axis] // 2 + 1 if x.shape[axis] else 0), axis) * np.float32(0.5) + 3
+
+
+def _adain(m, x, layout, **kw):
+    return m.adain(x, _style(x, layout), layout=layout, **kw)
+
+
+def _adain_scale(x, layout, eps=1e-5):
+    axes = tuple(range(2, x.ndim)) if layout == "NCHW" else tuple(range(1, x.ndim - 1))
+    mean, var = normcy.reference.moments(_style(x, layout), axes, keepdims=True)
+    xhat = normcy.reference.instance_norm(x, layout=layout, eps=eps)
+    return np.sqrt(var + eps) * np.maximum(1, np.abs(xhat)) + np.abs(mean)
+
+
+def _conditional(m, x, layout, **kw):
+    c = channels(x, layout)
+    tables = fixed((3, c), c), fixed((3, c), c + 1)
+    return m.conditional_instance_norm(x, np.full(x.shape[0], 2, np.uint8), *tables, layout=layout, **kw)
+
+
+def _conditional_scale(x, layout, **kw):
+    c = channels(x, layout)
+    weight, bias = fixed((3, c), c)[2], fixed((3, c), c + 1)[2]
+    return affine_scale(next(m for m in METHODS if m.name == "instance"), x, layout, weight, bias, **kw)
+
+
+def _evonorm_s0(m, x, layout, weight=None, bias=None, **kw):
+    c = channels(x, layout)
+    return m.evonorm_s0(x, _largest_divisor(c), weight, bias, fixed(c, c), layout=layout, **kw)
+
+
+def _evonorm_s0_scale(x, layout, weight=None, bias=None, eps=1e-5):
+    """|w x| / std + |b|: the sigmoid's error counts in full where it is next to 0."""
+    c = channels(x, layout)
+    _, _, rstd = normcy.reference.group_norm(x, _largest_divisor(c), eps=eps, layout=layout, return_stats=True)
+    rstd = against(x, np.repeat(rstd, c // _largest_divisor(c), axis=1), layout)
+    w, b = (
+        np.abs(against(x, v, layout))
+        for v in (np.ones(c) if weight is None else weight, np.zeros(c) if bias is None else bias)
+    )
+    return w * np.abs(x.astype(np.float64)) * rstd + b
+
+
+def _evonorm_b0(m, x, layout, weight=None, bias=None, training=False, **kw):
+    c = channels(x, layout)
+    return m.evonorm_b0(x, fixed(c, c + 1, 0.5, 1.5), weight, bias, fixed(c, c), training, layout=layout, **kw)
+
+
+def _evonorm_b0_scale(x, layout, weight=None, bias=None, eps=1e-3, training=False):
+    """|w x| / den * (1 + (|v x| + own) / den) + |b|: what v x and the instance's own std cancel is magnified."""
+    c = channels(x, layout)
+    z = x.astype(np.float64)
+    spatial = tuple(range(2, x.ndim)) if layout == "NCHW" else tuple(range(1, x.ndim - 1))
+    own = np.sqrt(normcy.reference.moments(x, spatial, keepdims=True)[1] + eps)
+    batch = against(x, fixed(c, c + 1, 0.5, 1.5), layout)
+    if training:
+        batch = normcy.reference.moments(x, (0, *spatial), keepdims=True)[1]
+    right = against(x, fixed(c, c), layout) * z
+    den = np.maximum(np.sqrt(batch + eps), right + own)
+    w, b = (
+        np.abs(against(x, v, layout))
+        for v in (np.ones(c) if weight is None else weight, np.zeros(c) if bias is None else bias)
+    )
+    return w * np.abs(z) / den * (1 + (np.abs(right) + own) / den) + b
+
+
+def _renorm(m, x, layout, training=False, **kw):
+    mean, std = running(x, layout)
+    return m.batch_renorm(x, mean, std, training=training, r_max=1.5, d_max=0.5, layout=layout, **kw)
+
+
+def _renorm_scale(x, layout, weight=None, bias=None, training=False, **kw):
+    """|w| * (max(1, |xhat|) + |d|) + |b|, with r, up to 1.5, in units and d at its clip."""
+    xhat = _renorm(normcy.reference, x, layout, training, **kw)
+    w, b = (0.0 if v is None else np.abs(against(x, v, layout)) for v in (weight, bias))
+    return (1.0 if weight is None else w) * (np.maximum(1.5, np.abs(xhat)) + 0.5) + b
+
+
 METHODS = [
     Method("batch_train", lambda m, x, layout, **kw: m.batch_norm(x, None, None, training=True, layout=layout, **kw), per_sample=False),
     Method("batch_eval", _batch_eval),
-    Method("instance", lambda m, x, layout, **kw: m.instance_norm(x, layout=layout, **kw), min_rank=3),
+    Method("instance", lambda m, x, layout, **kw: m.instance_norm(x, layout=layout, **kw), min_rank=3, least_values=2),
     Method("group_1", partial(_group, groups=lambda c: 1)),
     Method("group_some", partial(_group, groups=_largest_divisor)),
-    Method("group_all", partial(_group, groups=lambda c: c), min_rank=3),
+    Method("group_all", partial(_group, groups=lambda c: c), min_rank=3, least_values=2),
     Method("layer2d", lambda m, x, layout, **kw: m.layer_norm2d(x, layout=layout, **kw), units=5),
     Method("layer_last", lambda m, x, layout, **kw: m.layer_norm(x, x.shape[-1], **kw), weights="trailing", units=5),
     Method("layer_chw", lambda m, x, layout, **kw: m.layer_norm(x, x.shape[1:], **kw), weights="trailing", units=5),
     Method("rms_last", lambda m, x, layout, **kw: m.rms_norm(x, x.shape[-1], **kw), weights="trailing", units=5, has_bias=False),
+    Method("batch_add_relu", _fused_batch, slots="batch_eval", residual=True, activation="relu"),
+    Method("instance_silu", lambda m, x, layout, **kw: m.instance_norm(x, layout=layout, activation="silu", **kw), min_rank=3, least_values=2, slots="instance", activation="silu"),
+    Method("group_gelu", partial(_group, groups=_largest_divisor, activation="gelu"), slots="group_some", activation="gelu"),
+    Method("layer2d_gelu_tanh", lambda m, x, layout, **kw: m.layer_norm2d(x, layout=layout, activation="gelu_tanh", **kw), units=5, slots="layer2d", activation="gelu_tanh"),
+    Method("add_layer", _residual_layer, weights="trailing", units=5, slots="layer_last", scale=_residual_layer_scale),
+    Method("adain", _adain, weights="none", units=5, min_rank=3, slots="instance", scale=_adain_scale),
+    Method("conditional", _conditional, weights="none", min_rank=3, slots="instance", scale=_conditional_scale),
+    Method("evonorm_s0", _evonorm_s0, units=6, slots="group_some", scale=_evonorm_s0_scale),
+    Method("evonorm_b0", _evonorm_b0, units=5, min_rank=3, slots="instance", scale=_evonorm_b0_scale),
+    Method("evonorm_b0_train", partial(_evonorm_b0, training=True), units=5, min_rank=3, per_sample=False, slots="batch_train", scale=partial(_evonorm_b0_scale, training=True)),
+    Method("renorm", _renorm, slots="batch_eval", scale=_renorm_scale),
+    Method("renorm_train", partial(_renorm, training=True), per_sample=False, slots="batch_train", scale=partial(_renorm_scale, training=True)),
 ]  # fmt: skip
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
@@ -65,12 +222,14 @@ def sample(shape, mean=0.0, seed=0):
 
 def parameter_shape(method, x, layout):
     if method.weights == "channel":
-        return (x.shape[1 if layout == "NCHW" else -1],)
+        return (channels(x, layout),)
     return x.shape[1:] if method.name.endswith("chw") else x.shape[-1:]
 
 
 def parameters(method, x, layout, seed=1):
     """Random weight and bias, as keywords."""
+    if method.weights == "none":
+        return {}
     g = np.random.default_rng(seed)
     shape = parameter_shape(method, x, layout)
     found = {"weight": g.standard_normal(shape, np.float32), "bias": g.standard_normal(shape, np.float32)}
@@ -78,26 +237,27 @@ def parameters(method, x, layout, seed=1):
 
 
 def against(x, v, layout):
-    """A parameter broadcast against x, in float64."""
+    """A parameter, (C,) or (N, C), broadcast against x, in float64."""
     v = np.asarray(v, np.float64)
+    if v.ndim == 2 and x.ndim > 2 and layout != "trailing":
+        v = v.reshape(v.shape + (1,) * (x.ndim - 2))
+        return v if layout == "NCHW" else np.moveaxis(v, 1, -1)
     if v.ndim == 1 and layout == "NCHW":
         return v.reshape((1, -1) + (1,) * (x.ndim - 2))
     return v
 
 
 def bound(method, x, layout, weight=None, bias=None, units=None, **kw):
-    """units * 2**-24 * (|w| * max(1, |xhat|) + |b|), element by element."""
-    xhat = method.call(normcy.reference, x, layout, **kw)
-    where = layout if method.weights == "channel" else "trailing"
-    w = 1.0 if weight is None else np.abs(against(x, weight, where))
-    b = 0.0 if bias is None else np.abs(against(x, bias, where))
-    return (units or method.units) * 2.0**-24 * (w * np.maximum(1, np.abs(xhat)) + b)
+    with np.errstate(all="ignore"):
+        given = {k: v for k, v in (("weight", weight), ("bias", bias)) if v is not None}
+        return method.limit(x, layout, units=units, **given, **kw)
 
 
 def assert_close(y, expected, limit):
     error = np.abs(y.astype(np.float64) - expected)
     assert error.shape == expected.shape
-    worst = np.max(error / limit, initial=0)
+    with np.errstate(invalid="ignore"):
+        worst = np.max(error / limit, initial=0)
     assert np.all(error <= limit), f"error is {worst:.3g} times the bound"
 
 

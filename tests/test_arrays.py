@@ -95,21 +95,14 @@ def test_batch_invariance(method, layout):
     for shape in (SHAPE, (40, 6, 70, 30)):
         x = sample(shape)
         kw = parameters(method, x, layout)
-        if method.name == "batch_eval":
-            x -= x.mean(dtype=np.float64).astype(np.float32)
-            c = x.shape[1 if layout == "NCHW" else -1]
-            stats = np.linspace(-1, 1, c, dtype=np.float32), np.linspace(1, 2, c, dtype=np.float32)
-            whole = normcy.batch_norm(x, *stats, layout=layout, **kw)
-            parts = [normcy.batch_norm(x[i : i + 1], *stats, layout=layout, **kw) for i in range(len(x))]
-        elif method.per_sample:
-            whole = method.call(normcy, x, layout, **kw)
-            parts = [method.call(normcy, x[i : i + 1], layout, **kw) for i in range(len(x))]
-        else:
+        if not method.per_sample:
             continue
+        whole = method.call(normcy, x, layout, **kw)
+        parts = [method.call(normcy, x[i : i + 1], layout, **kw) for i in range(len(x))]
         assert same_bits(np.concatenate(parts), whole)
 
 
-@pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", [m for m in CHANNEL_METHODS if not m.slots], ids=lambda m: m.name)
 @every_layout
 @pytest.mark.parametrize("kinds", [("c", None), (None, "c"), ("nc", "nc"), ("full", "full"), ("c", "nc"), ("c", "full"),
                                    ("full", "c"), ("nc", "full"), ("full", None), (None, "full"), ("full", "nc")], ids=str)  # fmt: skip
@@ -133,6 +126,21 @@ def test_parameter_shapes(method, layout, kinds, offset):
         assert_close(y, r, (5 + extra) * 2.0**-24 * (w * np.maximum(1, np.abs(xhat)) + b))
         strided = {k: np.repeat(v, 2, axis=-1)[..., ::2] for k, v in kw.items()}
         assert same_bits(method.call(normcy, x, layout, weight_offset=offset, **strided), y)
+
+
+@pytest.mark.parametrize("method", [m for m in CHANNEL_METHODS if m.slots], ids=lambda m: m.name)
+@every_layout
+@pytest.mark.parametrize("kinds", [("c", "nc"), ("nc", "c"), ("full", "full"), ("nc", "full"), ("full", "c")], ids=str)
+def test_parameter_shapes_of_variants(method, layout, kinds):
+    """The same with residuals, activations, EvoNorm and batch renorm."""
+    for shape in (SHAPE, (70, 4, 30, 20)):
+        x = sample(shape, mean=1)
+        c = x.shape[1 if layout == "NCHW" else -1]
+        g = np.random.default_rng(5)
+        shapes = {"c": (c,), "nc": (shape[0], c), "full": shape}
+        kw = {k: g.standard_normal(shapes[v], np.float32) for k, v in zip(("weight", "bias"), kinds, strict=True)}
+        y, r = (method.call(m, x, layout, **kw) for m in (normcy, normcy.reference))
+        assert_close(y, r, bound(method, x, layout, units=max(method.units, 5) + 1, **kw))
 
 
 def expand(v, x, layout):

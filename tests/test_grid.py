@@ -1,5 +1,6 @@
 """Every method x layout x shape x level x thread count against the float64 reference, and equal to the bit."""
 
+import numpy as np
 import pytest
 from methods import LEVELS, METHODS, Method, check, every_layout, every_method, parameters, same_bits, sample
 
@@ -27,9 +28,8 @@ def shape_in(layout, shape):
 
 
 def legal(method, shape):
-    """Whether a slot of the method has more than one value, as its statistics need."""
-    one_pixel = all(n == 1 for n in shape[2:])
-    return len(shape) >= method.min_rank and not (one_pixel and method.name in ("instance", "group_all"))
+    """Whether a slot of the method has the values that its statistics need."""
+    return len(shape) >= method.min_rank and np.prod(shape[2:]) >= method.least_values
 
 
 @every_layout
@@ -66,13 +66,26 @@ def test_large_enough_for_threads(method, layout, shape, use_level):
 
 
 @every_layout
-@pytest.mark.parametrize("name", ["batch_train", "instance", "layer_last", "layer2d", "rms_last"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batch_train",
+        "instance",
+        "layer_last",
+        "layer2d",
+        "rms_last",
+        "evonorm_s0",
+        "evonorm_b0",
+        "batch_add_relu",
+        "instance_silu",
+    ],
+)
 def test_lengths(name, layout, use_level):
     """Row and column lengths 0 to 600 and every remainder, of the vectors and of the blocks."""
     method = next(m for m in METHODS if m.name == name)
     for length in [*range(130), *range(130, 600, 7), 255, 256, 257, 511, 512, 513, 599, 600]:
         for shape in [(2, 3, length), (2, length, 3)]:
-            if name == "instance" and shape[2 if layout == "NCHW" else 1] == 1:
+            if 0 < shape[2 if layout == "NCHW" else 1] < method.least_values or (name == "evonorm_s0" and 0 in shape):
                 continue
             x = sample(shape, mean=1, seed=length)
             results = []

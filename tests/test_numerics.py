@@ -6,7 +6,7 @@ from methods import LAYOUTS, METHODS, against, check, every_layout, every_method
 
 import normcy
 
-OWN_STATISTICS = [m for m in METHODS if m.name != "batch_eval"]
+OWN_STATISTICS = [m for m in METHODS if "batch_eval" not in (m.name, m.slots)]
 own_statistics = pytest.mark.parametrize("method", OWN_STATISTICS, ids=lambda m: m.name)
 SHAPES = {"NCHW": (3, 8, 13, 11), "NHWC": (3, 13, 11, 8)}
 
@@ -53,10 +53,14 @@ def test_huge(method, layout, scale):
     check(method, sample(SHAPES[layout], mean=4) * np.float32(scale), layout)
 
 
-@own_statistics
+@pytest.mark.parametrize(
+    "method",  # evonorm_b0 divides by the std of another batch here: its result itself is beyond float32
+    [m for m in OWN_STATISTICS if m.name != "evonorm_b0"],
+    ids=lambda m: m.name,
+)
 @every_layout
 def test_largest_of_both_signs(method, layout):
-    x = np.where(sample(SHAPES[layout]) > 0, np.float32(3e38), np.float32(-3e38))
+    x = np.where(sample(SHAPES[layout]) > 0, np.float32(2.7e38), np.float32(-2.7e38))
     check(method, x, layout)
 
 
@@ -68,7 +72,9 @@ def test_tiny(layout, scale, eps):
     for mean in (0, 3):
         x = (sample(SHAPES[layout], mean=mean) * scale).astype(np.float32)
         for method in OWN_STATISTICS:
-            if method.name != "batch_train" or eps > 0:
+            if method.name == "add_layer":  # whose residual is not tiny
+                continue
+            if (method.slots != "batch_train" and method.name != "batch_train") or eps > 0:
                 check(method, x, layout, eps=eps)
 
 
@@ -110,7 +116,7 @@ def slots_of(method, x, layout):
         "layer_last": np.arange(x.size).reshape(x.shape) // x.shape[-1],
         "layer_chw": n,
         "rms_last": np.arange(x.size).reshape(x.shape) // x.shape[-1],
-    }[method.name]
+    }[method.slots or method.name]
 
 
 @every_method
@@ -122,13 +128,7 @@ def test_not_finite_stays_in_its_slot(method, layout, bad):
     clean = method.call(normcy, x, layout)
     x2 = x.copy()
     x2[1, 2, 3, 4] = bad
-    with np.errstate(all="ignore"):
-        if method.name == "batch_eval":  # whose random statistics follow the input's mean
-            y = normcy.batch_norm(x2, np.zeros(8, np.float32), np.ones(8, np.float32), layout=layout)
-            clean = normcy.batch_norm(x, np.zeros(8, np.float32), np.ones(8, np.float32), layout=layout)
-            expected = normcy.reference.batch_norm(x2, np.zeros(8, np.float32), np.ones(8, np.float32), layout=layout)
-        else:
-            y, expected = method.call(normcy, x2, layout), method.call(normcy.reference, x2, layout)
+    y, expected = method.call(normcy, x2, layout), method.call(normcy.reference, x2, layout)
     slots = slots_of(method, x, layout)
     elsewhere = slots != slots[1, 2, 3, 4]
     assert same_bits(y[elsewhere], clean[elsewhere])
@@ -140,15 +140,21 @@ def test_not_finite_stays_in_its_slot(method, layout, bad):
 @every_layout
 @pytest.mark.parametrize("value", [0.0, 5.0, -3.3333333, 1e10, 1e-20])
 def test_constant(method, layout, value):
-    """A constant slot has variance exactly 0: the result is the bias, to the bit."""
+    """A constant slot has variance exactly 0: what is centred about the mean gives the bias, to the bit."""
     x = np.full({"NCHW": (2, 8, 17, 19), "NHWC": (2, 17, 19, 8)}[layout], value, np.float32)
-    kw = parameters(method, x, layout)
-    if not method.has_bias:
-        check(method, x, layout)
-        return
-    where = layout if method.weights == "channel" else "trailing"
-    expected = np.broadcast_to(against(x, kw["bias"], where), x.shape).astype(np.float32)
-    assert same_bits(method.call(normcy, x, layout, **kw), expected)
+    y = check(method, x, layout)
+    if not method.slots and method.has_bias:
+        where = layout if method.weights == "channel" else "trailing"
+        bias = against(x, parameters(method, x, layout)["bias"], where)
+        assert same_bits(y, np.broadcast_to(bias, x.shape).astype(np.float32))
+
+
+@every_layout
+def test_constant_without_eps(layout):
+    """1 / std is beyond float32, what it multiplies is exactly 0."""
+    x = np.full(SHAPES[layout], -1, np.float32)
+    assert not normcy.layer_norm2d(x, eps=1e-80, layout=layout).any()
+    assert not normcy.group_norm(x, 2, eps=1e-80, layout=layout).any()
 
 
 @every_method
@@ -156,7 +162,7 @@ def test_constant(method, layout, value):
 @pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 0, 5), (2, 4, 5, 0), (0, 0, 2), (2, 0)], ids=str)
 def test_empty(method, layout, shape):
     """Pitfall 10: an empty array comes back empty."""
-    if method.name.startswith("group") and 0 in shape[1:2] + shape[-1:]:
+    if "group" in method.name + method.slots and 0 in shape[1:2] + shape[-1:]:
         shape = (0, 4, 3)
     x = np.empty(shape, np.float32)
     if len(shape) >= method.min_rank:
