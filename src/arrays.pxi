@@ -97,7 +97,8 @@ cdef bint says_channels_last(layout) except -1:
 cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None):
     """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory.
 
-    `beside`: arrays or None that go with it; a slice of a larger array is served in place where they have its strides.
+    A slice of a larger array is served in place where it is only read (beside: ()), or where the output, the first of
+    `beside`, and the other arrays there that are not None have its strides.
     """
     cdef cnp.ndarray x = floats(obj, name)
     cdef bint last = says_channels_last(layout)
@@ -130,7 +131,7 @@ cdef bint in_even_steps(cnp.ndarray x, bint last, Layout *found, tuple beside):
         if not normcy_even(x, channels, 1 if last else rank - 1, memory_last, &d.sample, &d.pitch):
             return False
     if d.sample != d.c * d.s:
-        if beside is None or (memory_last and fold_of(d.c) > 1):
+        if beside is None or (beside and beside[0] is None) or (memory_last and fold_of(d.c) > 1):
             return False
         for other in beside:
             if other is not None and not (isinstance(other, np.ndarray) and other.strides == (<object>x).strides):

@@ -24,7 +24,7 @@ cdef class Style:
 
     cdef int of_array(self, style, layout, Dims content, double correction, double eps) except -1:
         cdef Layout at
-        cdef cnp.ndarray x = as_image(style, layout, &at, "style")
+        cdef cnp.ndarray x = as_image(style, layout, &at, "style", ())
         cdef double dof = max(at.d.s - correction, 0.0)
         cdef ptrdiff_t k
         if at.d.n != content.n or at.d.c != content.c:
