@@ -304,6 +304,10 @@ def test_mode_and_statistics_that_forward_changes():
     assert snapshot(layer) == before
     normcy.recalibrate([layer], lambda x: layer.eval()(x), data())
     assert layer.training is True
+    frozen = normcy.IBN(3)
+    frozen.BN.eval()
+    normcy.recalibrate([frozen], lambda x: frozen.train(False).train()(x) + frozen.eval()(x), data())
+    assert (frozen.training, frozen.BN.training) == (True, False)
 
 
 def test_a_call_that_fails_counts_nothing():
