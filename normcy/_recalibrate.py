@@ -73,11 +73,13 @@ def recalibrate(
     (array([3.], dtype=float32), array([2.5], dtype=float32), 2)
     """
     _checks.choice(method, "method", ("population", "average"))
-    targets = _targets(layers)
+    listed = _listed(layers)
+    targets = _targets(listed)
     if not callable(forward):
         raise TypeError(f"forward: expected a callable, got {type(forward).__name__}")
     steps = _iterated(batches, _checks.flag(progress, "progress"))
-    before = [(target, target.training, {k: a.copy() for k, a in target._arrays().items()}) for target in targets]
+    modes = [(layer, layer.training) for layer in (*listed, *targets)]
+    before = [(target, {key: array.copy() for key, array in target._arrays().items()}) for target in targets]
     records = [_Record(target, method) for target in targets]
     try:
         for target, record in zip(targets, records, strict=True):
@@ -87,15 +89,17 @@ def recalibrate(
         for target, result in zip(targets, results, strict=True):
             _write(target, result, count)
     except BaseException:
-        for target, _, arrays in before:
+        for target, arrays in before:
             for key, array in arrays.items():
                 getattr(target, key)[...] = array
         raise
     finally:
         if progress:
             steps.close()  # or an exception leaves the bar on the screen
-        for target, training, _ in before:
-            target._observer, target.training = None, training
+        for target in targets:
+            target._observer = None
+        for layer, training in modes:
+            layer.training = training
 
 
 class _Record:
@@ -128,24 +132,29 @@ class _Record:
         return {key: total / self.calls for key, total in self.totals.items()}
 
 
-def _targets(layers) -> list:
-    """The layers whose statistics are replaced, each once."""
+def _listed(layers) -> list[_Layer]:
     if isinstance(layers, _Layer):
         raise TypeError(f"layers: expected a sequence of layers, got one {type(layers).__name__}; put it in a list")
     try:
         listed = list(layers)
     except TypeError:
         raise TypeError(f"layers: expected a sequence of layers, got {type(layers).__name__}") from None
-    targets = []
     for i, layer in enumerate(listed):
         if not isinstance(layer, _Layer):
             raise TypeError(f"layers: expected layers of normcy, got {type(layer).__name__} at index {i}")
+    if not listed:
+        raise ValueError("layers: expected one layer or more, got none")
+    return listed
+
+
+def _targets(listed: list[_Layer]) -> list[_Layer]:
+    """The layers whose statistics are replaced, each once."""
+    targets: list[_Layer] = []
+    for i, layer in enumerate(listed):
         found = layer._calibrated()
         if not found:
             raise ValueError(f"layers: layer {i}, {layer!r}, keeps no statistics of batches")
         targets += [target for target in found if not any(target is other for other in targets)]
-    if not targets:
-        raise ValueError("layers: expected one layer or more, got none")
     if any(target._observer is not None for target in targets):
         raise ValueError("layers: a layer is being recalibrated already")
     return targets

@@ -434,6 +434,11 @@ def test_ibn_refuses_what_its_parts_cannot_see():
     x, shifted = buffer[15:75].reshape(2, 6, 5), buffer[:60].reshape(2, 6, 5)
     with pytest.raises(ValueError, match="out: overlaps x in memory without being exactly x"):
         layer(x, shifted)
+    channels = np.zeros((1, 9, 5), np.float32)  # one part's result on the other's input, and no overlap within a part
+    with pytest.raises(ValueError, match="out: overlaps x in memory without being exactly x"):
+        layer(channels[:, :6], channels[:, 3:])
+    with pytest.raises(ValueError, match="sum_out: overlaps pre_add in memory without being exactly pre_add"):
+        layer(np.ones((1, 6, 5), np.float32), None, channels[:, :6], sum_out=channels[:, 3:])
     with pytest.raises(ValueError, match=r"out: expected the shape of x, \(2, 6, 5\), got \(2, 7, 5\)"):
         layer(x, np.zeros((2, 7, 5), np.float32))
     with pytest.raises(ValueError, match=r"post_add: expected the shape of x, \(2, 6, 5\), got \(2, 7, 5\)"):

@@ -1,6 +1,7 @@
 """recalibrate: running statistics from data, and layers left as they were when anything goes wrong."""
 
 import builtins
+import threading
 import warnings
 
 import numpy as np
@@ -303,6 +304,10 @@ def test_mode_and_statistics_that_forward_changes():
     assert snapshot(layer) == before
     normcy.recalibrate([layer], lambda x: layer.eval()(x), data())
     assert layer.training is True
+    frozen = normcy.IBN(3)
+    frozen.BN.eval()
+    normcy.recalibrate([frozen], lambda x: frozen.train(False).train()(x) + frozen.eval()(x), data())
+    assert (frozen.training, frozen.BN.training) == (True, False)
 
 
 def test_a_call_that_fails_counts_nothing():
@@ -370,6 +375,15 @@ def test_progress(as_generator, capsys):
     assert shown.out == ""
     assert "recalibrate" in shown.err
     assert layer.num_batches_tracked == len(SIZES)
+
+
+def test_the_bar_ends_with_an_exception():
+    """Also while somebody holds on to the traceback: the bar's threads are gone."""
+    layer, threads = normcy.BatchNorm(3), threading.active_count()
+    with pytest.raises(RuntimeError) as caught:
+        normcy.recalibrate([layer], failing_forward([layer], RuntimeError()), data(), progress=True)
+    assert caught.value.__traceback__ is not None
+    assert threading.active_count() == threads
 
 
 def test_progress_without_rich(monkeypatch):
