@@ -131,7 +131,7 @@ cdef bint in_even_steps(cnp.ndarray x, bint last, Layout *found, tuple beside):
         if not normcy_even(x, channels, 1 if last else rank - 1, memory_last, &d.sample, &d.pitch):
             return False
     if d.sample != d.c * d.s:
-        if beside is None or (beside and beside[0] is None) or (memory_last and fold_of(d.c) > 1):
+        if beside is None or (beside and beside[0] is None) or ((memory_last or d.s == 1) and fold_of(d.c) > 1):
             return False
         for other in beside:
             if other is not None and not (isinstance(other, np.ndarray) and other.strides == (<object>x).strides):

@@ -180,10 +180,15 @@ def _renorm(m, x, layout, training=False, **kw):
 
 
 def _renorm_scale(x, layout, weight=None, bias=None, training=False, **kw):
-    """|w| * (max(1, |xhat|) + |d|) + |b|, with r, up to 1.5, in units and d at its clip."""
+    """|w| * (max(1, |xhat|) + |d| + std_B / std) + |b|: d takes the batch mean's error in the running std's measure."""
     xhat = _renorm(normcy.reference, x, layout, training, **kw)
+    ratio = 0.0
+    if training:
+        axes = (0, *range(2, x.ndim)) if layout == "NCHW" else tuple(range(x.ndim - 1))
+        var = normcy.reference.moments(x, axes, keepdims=True)[1]
+        ratio = np.sqrt(var) / against(x, running(x, layout)[1], layout)
     w, b = (0.0 if v is None else np.abs(against(x, v, layout)) for v in (weight, bias))
-    return (1.0 if weight is None else w) * (np.maximum(1.5, np.abs(xhat)) + 0.5) + b
+    return (1.0 if weight is None else w) * (np.maximum(1, np.abs(xhat)) + 0.5 + ratio) + b
 
 
 METHODS = [
@@ -203,7 +208,7 @@ METHODS = [
     Method("layer2d_gelu_tanh", lambda m, x, layout, **kw: m.layer_norm2d(x, layout=layout, activation="gelu_tanh", **kw), units=5, slots="layer2d", activation="gelu_tanh"),
     Method("add_layer", _residual_layer, weights="trailing", units=5, slots="layer_last", scale=_residual_layer_scale),
     Method("adain", _adain, weights="none", units=5, min_rank=3, slots="instance", scale=_adain_scale),
-    Method("conditional", _conditional, weights="none", min_rank=3, slots="instance", scale=_conditional_scale),
+    Method("conditional", _conditional, weights="none", units=5, min_rank=3, slots="instance", scale=_conditional_scale),
     Method("evonorm_s0", _evonorm_s0, units=6, slots="group_some", scale=_evonorm_s0_scale),
     Method("evonorm_b0", _evonorm_b0, units=5, min_rank=3, slots="instance", scale=_evonorm_b0_scale),
     Method("evonorm_b0_train", partial(_evonorm_b0, training=True), units=5, min_rank=3, per_sample=False, slots="batch_train", scale=partial(_evonorm_b0_scale, training=True)),

@@ -162,11 +162,13 @@ SLICES = {"NCHW": lambda a, c: a[:, c], "NHWC": lambda a, c: a[..., c]}
 
 @every_call
 @every_layout
-@pytest.mark.parametrize("channels", [(64, 0, 32), (64, 16, 64), (80, 3, 67), (128, 64, 128)], ids=str)
+@pytest.mark.parametrize("channels", [(64, 0, 32), (64, 16, 64), (80, 3, 67), (9, 3, 8)], ids=str)
 def test_slices_of_channels(call, layout, channels):
     """Part of the channels, in place in a larger array: the bits of a copy, and nothing else is written."""
     c, begin, end = channels
-    for n, h, w in ((3, 5, 7), (1, 1, 9), (2, 60, 61)):
+    for n, h, w in ((3, 5, 7), (1, 1, 9), (2, 60, 61), (40, 1, 1)):
+        if h * w == 1 and call is CALLS["instance"]:
+            continue
         whole = sample((n, c, h, w) if layout == "NCHW" else (n, h, w, c), mean=2)
         part = SLICES[layout](whole, slice(begin, end))
         before, after = sample(whole.shape, seed=4), sample(whole.shape, seed=5)
