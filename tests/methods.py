@@ -191,6 +191,38 @@ def _renorm_scale(x, layout, weight=None, bias=None, training=False, **kw):
     return (1.0 if weight is None else w) * (np.maximum(1, np.abs(xhat)) + 0.5 + ratio) + b
 
 
+def _weight_norm(m, x, layout, eps=None, **kw):
+    return m.weight_norm(x, fixed(channels(x, layout), 3, 0.5, 2), 1 if layout == "NCHW" else -1, **kw)
+
+
+def _weight_norm_scale(x, layout, **kw):
+    return np.abs(_weight_norm(normcy.reference, x, layout))
+
+
+def _ibn(m, x, layout, weight, bias, out=None, eps=1e-5):
+    """The layer in training; its twin is put together from two norms."""
+    c = channels(x, layout)
+    first = c // 2
+    if m is normcy:
+        layer = normcy.IBN(c, eps=eps, layout=layout)
+        layer.IN.weight, layer.IN.bias = weight[:first], bias[:first]
+        layer.BN.weight, layer.BN.bias = weight[first:], bias[first:]
+        return layer(x, out)
+    axis = 1 if layout == "NCHW" else -1
+    parts = np.split(x, [first], axis)
+    return np.concatenate([
+        m.instance_norm(parts[0], None, None, weight[:first], bias[:first], eps=eps, layout=layout),
+        m.batch_norm(parts[1], None, None, weight[first:], bias[first:], True, eps=eps, layout=layout),
+    ], axis)  # fmt: skip
+
+
+def _ibn_scale(x, layout, weight, bias, **kw):
+    """|w xhat| is |y - b|."""
+    w, b = (np.abs(against(x, v, layout)) for v in (weight, bias))
+    y = _ibn(normcy.reference, x, layout, weight, bias, **kw)
+    return np.maximum(w, np.abs(y - against(x, bias, layout))) + b
+
+
 METHODS = [
     Method("batch_train", lambda m, x, layout, **kw: m.batch_norm(x, None, None, training=True, layout=layout, **kw), per_sample=False),
     Method("batch_eval", _batch_eval),
@@ -214,6 +246,8 @@ METHODS = [
     Method("evonorm_b0_train", partial(_evonorm_b0, training=True), units=5, min_rank=3, per_sample=False, slots="batch_train", scale=partial(_evonorm_b0_scale, training=True)),
     Method("renorm", _renorm, slots="batch_eval", scale=_renorm_scale),
     Method("renorm_train", partial(_renorm, training=True), per_sample=False, slots="batch_train", scale=partial(_renorm_scale, training=True)),
+    Method("weight_norm", _weight_norm, weights="none", units=3, per_sample=False, slots="batch_train", scale=_weight_norm_scale),
+    Method("ibn", _ibn, min_rank=3, per_sample=False, slots="ibn", scale=_ibn_scale, least_values=2),
 ]  # fmt: skip
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
@@ -259,9 +293,10 @@ def bound(method, x, layout, weight=None, bias=None, units=None, **kw):
 
 
 def assert_close(y, expected, limit):
+    assert y.shape == expected.shape
     error = np.abs(y.astype(np.float64) - expected)
-    assert error.shape == expected.shape
-    with np.errstate(invalid="ignore"):
+    error[np.isnan(y) & np.isnan(expected)] = 0
+    with np.errstate(all="ignore"):
         worst = np.max(error / limit, initial=0)
     assert np.all(error <= limit), f"error is {worst:.3g} times the bound"
 

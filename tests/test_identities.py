@@ -44,6 +44,29 @@ def test_layer_norm2d_is_layer_norm_of_channels_last():
     assert_close(y, expected.astype(np.float64), 10 * 2.0**-24 * np.maximum(1, np.abs(expected)))
 
 
+def test_slots_and_weights():
+    """Pitfall 11: statistics of C slots (batch), N (layer), N x C (instance), N x G (group); weights by channel or element."""
+    x = sample((4, 6, 9, 11), mean=5) * np.arange(1, 7, dtype=np.float32)[:, None, None]
+    z = x.astype(np.float64)
+    calls = {
+        (6,): (lambda **kw: normcy.batch_norm(x, None, None, training=True, **kw), (0, 2, 3), (6,)),
+        (4, 1, 1, 1): (lambda **kw: normcy.layer_norm(x, (6, 9, 11), **kw), (1, 2, 3), (6, 9, 11)),
+        (4, 6): (lambda **kw: normcy.instance_norm(x, **kw), (2, 3), (6,)),
+        (4, 3): (lambda **kw: normcy.group_norm(x, 3, **kw), (2, 3, 4), (6,)),
+        (4, 1, 9, 11): (lambda **kw: normcy.layer_norm2d(x, **kw), (1,), (6,)),
+    }
+    for shape, (call, axes, weights) in calls.items():
+        y, mean, rstd = call(return_stats=True)
+        slots = z.reshape(4, 3, 2, 9, 11) if shape == (4, 3) else z
+        assert mean.shape == rstd.shape == shape
+        np.testing.assert_allclose(mean, slots.mean(axes).reshape(shape), rtol=1e-6)
+        w = sample(weights, seed=1)
+        broadcast = w[:, None, None] if weights == (6,) else w
+        np.testing.assert_allclose(call(weight=w, bias=w), y * broadcast + broadcast, atol=2e-5)
+        with pytest.raises(ValueError, match="weight: expected shape"):
+            call(weight=np.ones(9 if weights == (6,) else 6, np.float32))
+
+
 def test_annotated_transformer():
     """Pitfall 5: a * (x - mean) / (std + eps) + b, std unbiased."""
     x, a, b = sample((5, 32)), sample(32, seed=1), sample(32, seed=2)

@@ -107,6 +107,7 @@ def slots_of(method, x, layout):
     position = np.broadcast_to(position, x.shape)
     return {
         "batch_train": c,
+        "ibn": np.where(c < channels // 2, n * channels + c, c - x.size),
         "batch_eval": np.arange(x.size).reshape(x.shape),
         "instance": n * channels + c,
         "group_1": n,
@@ -140,7 +141,7 @@ def test_not_finite_stays_in_its_slot(method, layout, bad):
 @every_layout
 @pytest.mark.parametrize("value", [0.0, 5.0, -3.3333333, 1e10, 1e-20])
 def test_constant(method, layout, value):
-    """A constant slot has variance exactly 0: what is centred about the mean gives the bias, to the bit."""
+    """Pitfall 10: a constant slot has variance exactly 0; what is centred about the mean gives the bias, to the bit."""
     x = np.full({"NCHW": (2, 8, 17, 19), "NHWC": (2, 17, 19, 8)}[layout], value, np.float32)
     y = check(method, x, layout)
     if not method.slots and method.has_bias:
