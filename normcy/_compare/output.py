@@ -8,8 +8,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from normcy._compare.cases import METHODS, Case, nbytes
+from normcy._compare.cases import Case, nbytes
 from normcy._compare.inputs import InputError
+from normcy._compare.methods import METHODS
 from normcy._compare.timing import Result, Row
 
 

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from normcy._compare.cases import METHODS
 from normcy._compare.inputs import InputError
+from normcy._compare.methods import METHODS
 from normcy._compare.report import shape_text
 from normcy._compare.timing import Row
 

@@ -13,7 +13,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from normcy._compare.cases import METHODS, Case, nbytes
+from normcy._compare.cases import Case, nbytes
+from normcy._compare.methods import METHODS
 from normcy._compare.timing import Row
 
 SPACIOUS = 112  # columns from which the table's own get more room between them

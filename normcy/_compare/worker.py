@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from timeit import Timer
 from typing import Any, NamedTuple
 
-from normcy._compare.cases import Array, Case
+from normcy._compare.cases import Case
+from normcy._compare.methods import Array
 from normcy._compare.peers import ADAPTERS
 
 
