@@ -100,12 +100,11 @@ def _evonorm_b0(case: Case, data: dict[str, Array], y: Scale, training: bool = F
 
 
 def _renorm_train(case: Case, data: dict[str, Array], y: Scale) -> Scale:
-    """|weight| * (max(1, |xhat|) + |d|) + |bias|: the shift d is added after the correction by r."""
-    weight, bias = _float64(case, data["weight"]), _float64(case, data["bias"])
-    mean = normcy.reference.moments(data["x"], axes(case))[0]
-    d = np.clip((mean - data["running_mean"]) / data["running_std"], -D_MAX, D_MAX)
-    shift = weight * case.broadcast(d)
-    return np.maximum(np.abs(weight), np.abs(y - bias - shift)) + np.abs(shift) + np.abs(bias)
+    """|weight| * (max(1, |xhat|) + |d| + std_batch / std) + |bias|: d has the batch mean's error, measured by std."""
+    weight, bias, std = (_float64(case, data[name]) for name in ("weight", "bias", "running_std"))
+    mean, var = normcy.reference.moments(data["x"], axes(case), keepdims=True)
+    d = np.clip((mean - _float64(case, data["running_mean"])) / std, -D_MAX, D_MAX)
+    return _scaled(weight, bias, y) + np.abs(weight) * (np.abs(d) + np.sqrt(var) / std)
 
 
 def _weight(case: Case, data: dict[str, Array], y: Scale) -> Scale:

@@ -158,6 +158,7 @@ METHODS = {
         "conditional",
         "conditional_instance_norm",
         ("style", *_AFFINE),
+        units=5,
         own_arrays={"style": _style_ids, "weight": _table, "bias": _table},
     ),
     "ibn": Method("ibn", "IBN", _IBN, build=_ibn),

@@ -26,7 +26,7 @@ def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
     - ``preemptions``: mean number a second; more than 150 of normcy's tell that other programs were in the way,
     - ``error``: the largest |y - y64|,
     - ``error_units``: the largest |y - y64| / (2**-24 * (|weight| * max(1, |xhat|) + |bias|)). AdaIN's weight and bias
-      are the style's deviation and mean; batch renorm's shift adds to max(1, |xhat|), a residual after the norm to all;
+      are the style's deviation and mean; batch renorm's corrections add to max(1, |xhat|), a residual to all;
       EvoNorm has |weight * x| over its denominator, more where that cancels; weight norm has |y|,
     - ``note``: what went wrong.
 
