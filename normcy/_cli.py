@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import normcy
-from normcy._compare.cases import LAYOUTS, METHODS
+from normcy._compare.cases import LAYOUTS
 from normcy._compare.inputs import InputError
+from normcy._compare.methods import METHODS
 from normcy._compare.peers import PEERS
 
 COMPARE = """\

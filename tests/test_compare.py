@@ -8,6 +8,11 @@ from methods import sample
 
 import normcy
 from normcy._cli import main
+from normcy._compare.accuracy import Reference
+from normcy._compare.cases import LAYOUTS, Case, Job, arrays, model_jobs
+from normcy._compare.methods import METHODS
+from normcy._compare.peers import PEERS
+from normcy._compare.worker import workers
 
 pytest.importorskip("rich", reason="needs normcy[compare]")
 pytest.importorskip("matplotlib", reason="needs normcy[compare]")
@@ -31,23 +36,84 @@ def test_own_array(array, tmp_path, capsys, layout):
     assert found["config"]["num_threads"] == 2
     assert found["config"]["version"] == normcy.__version__
     layouts = 2 if layout == "both" else 1
-    assert len(found["rows"]) == 3 * layouts + 1  # batch in training and not, instance; layer norm has no layout
+    # Batch norm in training and not, and fused in two ways; instance norm; layer norm, which has no layout, and fused
+    assert len(found["rows"]) == 5 * layouts + 2
     for row in found["rows"]:
-        assert row["method"].split()[0] in printed
+        assert row["method"] in printed
         results = row["results"]["normcy"]
-        assert 0 < results["error_units"] <= 5, row
+        assert 0 < results["error_units"] <= row["bound"], row
         assert results["seconds"] > 0
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
-def test_picture(tmp_path, capsys):
-    """A photograph, with its channels last."""
+@pytest.fixture(scope="module", params=["normcy", "numpy", *PEERS])
+def library(request):
+    """The process of a library."""
+    for package in PEERS[request.param].packages if request.param in PEERS else ():
+        pytest.importorskip(package, reason=f"needs lib {package}")
+    with workers([request.param], 1) as team:
+        yield team[0]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method(library, method, layout):
+    """Libraries compute what the reference does, normcy within its bound, residuals and activations included.
+
+    Others add up n values one after the other, which is off by up to n units, in the mean and in the variance.
+    """
+    shape = (3, 8, 5, 6) if layout == "NCHW" else (3, 5, 6, 8)
+    job = Job(Case("small", method, shape, layout if METHODS[method].has_layout else "-"), None)
+    data = arrays(job)
+    reference = Reference(job.case, data)
+    answer = library.ask((job.case, data, 1e-4))
+    assert answer.note is None
+    if answer.value is None:
+        assert library.name in ("onnxruntime", "openvino")  # these have some of the operators
+        return
+    bound = METHODS[method].bound
+    count = np.prod(shape) / 8 if METHODS[method].has_layout else np.prod(shape[1:])
+    assert reference.errors(answer.value).units <= (bound if library.name == "normcy" else bound + 2 * count)
+
+
+def test_reference_leaves_arrays_alone():
+    """Libraries start from the running statistics that the reference started from."""
+    data = arrays(Job(Case("small", "renorm train", (3, 8, 5, 6), "NCHW"), None))
+    before = {name: value.copy() for name, value in data.items()}
+    Reference(Case("small", "renorm train", (3, 8, 5, 6), "NCHW"), data)
+    for name, value in data.items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_models_cover_every_method():
+    """Every function that normalizes has a row, and every row a model's shape."""
+    jobs = model_jobs([method.option for method in METHODS.values()], LAYOUTS)
+    assert {job.case.method for job in jobs} == set(METHODS)
+    tools = {"moments", "fold_batch_norm", "checkpoint_momentum"}
+    assert {method.function for method in METHODS.values()} == {*normcy.reference.__all__, "IBN"} - tools
+
+
+@pytest.fixture
+def picture(tmp_path):
     from matplotlib.image import imsave
 
     path = tmp_path / "p.png"
     imsave(path, np.random.default_rng(0).random((40, 50, 3)))
-    assert main(["compare", str(path), "--quick", "--methods", "batch"]) == 0
-    assert "NHWC" in capsys.readouterr().out
+    return path
+
+
+def test_picture(picture, capsys):
+    """A photograph, with its channels last, without the residuals that it does not have."""
+    assert main(["compare", str(picture), "--quick", "--methods", "batch,weight"]) == 0
+    printed = capsys.readouterr().out
+    assert "NHWC" in printed
+    assert "add" not in printed
+    assert "weight" not in printed
+
+
+def test_a_picture_is_no_weight(picture, capsys):
+    assert main(["compare", str(picture), "--methods", "weight"]) == 2
+    assert "none of weight fits" in capsys.readouterr().err
 
 
 def test_not_a_number_in_the_users_file(tmp_path, capsys):

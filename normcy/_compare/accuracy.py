@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import normcy
-from normcy._compare.cases import METHODS, Array, Case, arguments
+from normcy._compare.cases import Case, call
+from normcy._compare.formulas import axes
+from normcy._compare.methods import D_MAX, EPS, METHODS, Array
 
 UNIT = 2.0**-24  # half a unit in the last place of float32 values from 1 to 2
+Scale = NDArray[np.float64]  # what float32 arithmetic allows for, in UNITs, element by element
 
 
 class Errors(NamedTuple):
     largest: float  # of |y - y64|; infinite where only one of them is NaN
-    units: (
-        float  # the same over UNIT * (|weight| * max(1, |xhat|) + |bias|), which is what float32 arithmetic allows for
-    )
+    units: float  # the same over UNIT * scale
 
 
 class Reference:
@@ -25,12 +27,12 @@ class Reference:
 
     def __init__(self, case: Case, data: dict[str, Array]) -> None:
         method = METHODS[case.method]
-        weight = case.broadcast(data["weight"]).astype(np.float64)
-        bias = case.broadcast(data["bias"]).astype(np.float64) if "bias" in method.parameters else np.float64(0)
         with np.errstate(all="ignore"):
-            self.y = getattr(normcy.reference, method.function)(**arguments(case, data))
-            # |weight * xhat| is |y - bias|
-            self.scale: NDArray[np.float64] = np.maximum(np.abs(weight), np.abs(self.y - bias)) + np.abs(bias)
+            self.y = call(normcy.reference, case, _spared(data))()
+            bare = call(normcy.reference, case, _spared(data), bare=True)() if _continues(case) else self.y
+            self.scale: Scale = _SCALES.get(method.norm, _affine)(case, data, bare)
+            if "post_add" in data:
+                self.scale = self.scale + np.abs(data["post_add"])
 
     def errors(self, y: Array) -> Errors:
         with np.errstate(all="ignore"):
@@ -40,3 +42,82 @@ class Reference:
                 same = (y == self.y) | (np.isnan(y) & np.isnan(self.y))
                 difference, units = (np.where(same, 0, np.nan_to_num(e, nan=np.inf)) for e in (difference, units))
         return Errors(float(difference.max()), float(units.max()) / UNIT)
+
+
+def _spared(data: dict[str, Array]) -> dict[str, Array]:
+    """The same with running statistics to be written to: the libraries start from those that came."""
+    return {name: value.copy() if name.startswith("running") else value for name, value in data.items()}
+
+
+def _continues(case: Case) -> bool:
+    """Whether more follows the affine step."""
+    return not {"post_add", "activation"}.isdisjoint(METHODS[case.method].parameters)
+
+
+def _float64(case: Case, parameter: Array) -> Scale:
+    return case.broadcast(parameter).astype(np.float64)
+
+
+def _scaled(weight: Scale, bias: Scale, y: Scale) -> Scale:
+    """|weight| * max(1, |xhat|) + |bias|, where |weight * xhat| is |y - bias|."""
+    return np.maximum(np.abs(weight), np.abs(y - bias)) + np.abs(bias)
+
+
+def _affine(case: Case, data: dict[str, Array], y: Scale) -> Scale:
+    bias = _float64(case, data["bias"]) if "bias" in data else np.zeros(1)
+    return _scaled(_float64(case, data["weight"]), bias, y)
+
+
+def _adain(case: Case, data: dict[str, Array], y: Scale) -> Scale:
+    """The style's deviation is the weight, its mean the bias."""
+    mean, var = normcy.reference.moments(data["style"], axes(case), keepdims=True)
+    return _scaled(np.sqrt(var + EPS), mean, y)
+
+
+def _conditional(case: Case, data: dict[str, Array], y: Scale) -> Scale:
+    weight, bias = (_float64(case, data[name][data["style"]]) for name in ("weight", "bias"))
+    return _scaled(weight, bias, y)
+
+
+def _evonorm_s0(case: Case, data: dict[str, Array], y: Scale) -> Scale:
+    """|weight * x| / std + |bias|: the sigmoid's error counts in full where it is next to 0."""
+    x, groups = data["x"], case.num_groups
+    _, _, rstd = normcy.reference.group_norm(x, groups, eps=EPS, layout=case.layout, return_stats=True)
+    rstd = case.broadcast(np.repeat(rstd, x.shape[case.channel_axis] // groups, axis=1))
+    return np.abs(_float64(case, data["weight"]) * x) * rstd + np.abs(_float64(case, data["bias"]))
+
+
+def _evonorm_b0(case: Case, data: dict[str, Array], y: Scale, training: bool = False) -> Scale:
+    """|weight * x| / d * (1 + (|v * x| + std) / d) + |bias|, d the denominator: what cancels in it is magnified."""
+    x, bias = data["x"].astype(np.float64), _float64(case, data["bias"])
+    std = np.sqrt(normcy.reference.moments(x, case.positions, keepdims=True)[1] + EPS)
+    var = _float64(case, data["running_var"])
+    if training:
+        var = normcy.reference.moments(x, (0, *case.positions), keepdims=True)[1]
+    right = _float64(case, data["v"]) * x
+    denominator = np.maximum(np.sqrt(var + EPS), right + std)
+    return np.abs(y - bias) * (1 + (np.abs(right) + std) / denominator) + np.abs(bias)
+
+
+def _renorm_train(case: Case, data: dict[str, Array], y: Scale) -> Scale:
+    """|weight| * (max(1, |xhat|) + |d| + std_batch / std) + |bias|: d has the batch mean's error, measured by std."""
+    weight, bias, std = (_float64(case, data[name]) for name in ("weight", "bias", "running_std"))
+    mean, var = normcy.reference.moments(data["x"], axes(case), keepdims=True)
+    d = np.clip((mean - _float64(case, data["running_mean"])) / std, -D_MAX, D_MAX)
+    return _scaled(weight, bias, y) + np.abs(weight) * (np.abs(d) + np.sqrt(var) / std)
+
+
+def _weight(case: Case, data: dict[str, Array], y: Scale) -> Scale:
+    """|y|, down to where float32 loses digits."""
+    return np.maximum(np.abs(y), np.finfo(np.float32).tiny)
+
+
+_SCALES = {  # by `Method.norm`; the others' is the affine step's
+    "adain": _adain,
+    "conditional": _conditional,
+    "evonorm_s0": _evonorm_s0,
+    "evonorm_b0": _evonorm_b0,
+    "evonorm_b0 train": partial(_evonorm_b0, training=True),
+    "renorm train": _renorm_train,
+    "weight": _weight,
+}

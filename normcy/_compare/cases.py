@@ -1,51 +1,35 @@
-"""What is run: the table of methods, the table of models' shapes, and the arrays of a case."""
+"""What is run: the table of models' shapes, and the arrays of a case."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import prod
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-EPS = 1e-5
+from normcy._compare.methods import ARRAYS, METHODS, Array
+
 LAYOUTS = ("NCHW", "NHWC")
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a method is asked for, which function it is, and with which of `arguments` that is called."""
-
-    option: str
-    function: str
-    parameters: tuple[str, ...]
-    least_rank: int = 3
-    has_layout: bool = True
-    training: bool = False
-    bound: int = 4  # the largest error that normcy allows itself, in the units of `accuracy`
-
-
-_RUNNING = ("running_mean", "running_var", "weight", "bias", "training", "layout")
-METHODS = {
-    "batch": Method("batch", "batch_norm", _RUNNING, least_rank=2),
-    "batch train": Method("batch", "batch_norm", _RUNNING, least_rank=2, training=True),
-    "layer": Method("layer", "layer_norm", ("normalized_shape", "weight", "bias"), 2, has_layout=False, bound=5),
-    "rms": Method("rms", "rms_norm", ("normalized_shape", "weight"), 2, has_layout=False, bound=5),
-    "layer2d": Method("layer2d", "layer_norm2d", ("weight", "bias", "layout"), bound=5),
-    "instance": Method("instance", "instance_norm", ("weight", "bias", "layout")),
-    "group": Method("group", "group_norm", ("num_groups", "weight", "bias", "layout")),
-}
 
 # Shapes with the channels first; where the method has a layout, each is run with the channels last too.
 MODELS = (
     ("ResNet-50", "batch", (8, 256, 56, 56)),
     ("ResNet-50", "batch", (8, 2048, 7, 7)),
+    ("ResNet-50", "batch+relu", (8, 256, 56, 56)),
+    ("ResNet-50", "batch+add+relu", (8, 256, 56, 56)),
     ("ResNet-50", "batch train", (8, 256, 56, 56)),
     ("ResNet-50", "batch train", (32, 256, 14, 14)),
+    ("ResNet-50", "renorm", (32, 64, 56, 56)),
+    ("ResNet-50", "renorm train", (32, 64, 56, 56)),
+    ("IBN-ResNet", "ibn", (8, 256, 56, 56)),
+    ("EvoNorm-R50", "evonorm_b0", (8, 256, 56, 56)),
+    ("EvoNorm-R50", "evonorm_b0 train", (8, 256, 56, 56)),
+    ("EvoNorm-R50", "evonorm_s0", (8, 256, 56, 56)),
     ("BERT-base", "layer", (8, 128, 768)),
+    ("BERT-base", "add+layer", (8, 128, 768)),
     ("ViT-B/16", "layer", (32, 197, 768)),
     ("LLM prefill", "layer", (2048, 4096)),
     ("LLM prefill", "rms", (2048, 4096)),
@@ -53,7 +37,12 @@ MODELS = (
     ("LLM decode", "rms", (1, 4096)),
     ("ConvNeXt", "layer2d", (8, 96, 56, 56)),
     ("style net", "instance", (1, 128, 256, 256)),
+    ("style net", "adain", (1, 512, 64, 64)),
+    ("style net", "conditional", (4, 128, 128, 128)),
     ("SD UNet", "group", (2, 320, 64, 64)),
+    ("SD UNet", "group+silu", (2, 320, 64, 64)),
+    ("3x3 conv", "weight", (512, 512, 3, 3)),
+    ("WaveNet", "weight", (512, 256, 3)),
 )
 
 
@@ -71,6 +60,24 @@ class Case:
         return 1 if self.layout == "NCHW" else len(self.shape) - 1
 
     @property
+    def positions(self) -> tuple[int, ...]:
+        """The axes along a channel of a sample: height and width."""
+        return tuple(axis for axis in range(1, len(self.shape)) if axis != self.channel_axis)
+
+    @property
+    def style_shape(self) -> tuple[int, ...]:
+        """Of AdaIN: another spatial size, 48 by 80 beside a content of 64 by 64."""
+        shape = list(self.shape)
+        shape[self.positions[0]] = -(-shape[self.positions[0]] * 3 // 4)
+        shape[self.positions[-1]] = -(-shape[self.positions[-1]] * 5 // 4)
+        return tuple(shape)
+
+    @property
+    def instance_channels(self) -> int:
+        """Of IBN: the channels that are instance normalized, the first half."""
+        return self.shape[self.channel_axis] // 2
+
+    @property
     def normalized_shape(self) -> tuple[int, ...]:
         """Of layer and RMS norm: the features of a token; of pictures and volumes, all but the samples."""
         return self.shape[1:] if len(self.shape) > 3 else self.shape[-1:]
@@ -86,8 +93,10 @@ class Case:
         return max((n for n in range(1, min(32, channels // 2) + 1) if channels % n == 0), default=1)
 
     def broadcast(self, parameter: Array) -> Array:
-        """A parameter in a shape that NumPy broadcasts against x."""
-        return parameter.reshape(-1, *[1] * (len(self.shape) - 2)) if self.layout == "NCHW" else parameter
+        """A parameter, of a value a channel or a sample and channel, in a shape that NumPy broadcasts against x."""
+        ones = (1,) * (len(self.shape) - 2)
+        shapes = {"NCHW": parameter.shape + ones, "NHWC": parameter.shape[:-1] + ones + parameter.shape[-1:]}
+        return parameter.reshape(shapes.get(self.layout, parameter.shape))
 
 
 class Job(NamedTuple):
@@ -106,12 +115,12 @@ def model_jobs(methods: Collection[str], layouts: Collection[str]) -> list[Job]:
     return jobs
 
 
-def array_jobs(name: str, by_layout: dict[str, Array], methods: Collection[str]) -> list[Job]:
+def array_jobs(name: str, by_layout: dict[str, Array], methods: Collection[str], picture: bool) -> list[Job]:
     """Cases of the methods that fit an array, given in each layout to run."""
     jobs = []
     first = next(iter(by_layout.values()))
     for key, method in METHODS.items():
-        if method.option in methods and first.ndim >= method.least_rank:
+        if method.option in methods and method.fits(first.ndim, picture):
             arrays = by_layout if method.has_layout and first.ndim > 2 else {"-": first}
             jobs += [Job(Case(name, key, x.shape, layout), x) for layout, x in arrays.items()]
     return jobs
@@ -119,26 +128,22 @@ def array_jobs(name: str, by_layout: dict[str, Array], methods: Collection[str])
 
 def arrays(job: Job) -> dict[str, Array]:
     """x and its parameters, random but the same in every run."""
-    case, generator = job.case, np.random.default_rng(7)
-    x = generator.standard_normal(case.shape, np.float32) * np.float32(1.7) if job.x is None else job.x
-    names = ("weight", "bias", "running_mean")
-    parameters = {name: generator.standard_normal(case.parameter_shape, np.float32) for name in names}
-    return {"x": x, **parameters, "running_var": generator.random(case.parameter_shape, np.float32) + np.float32(0.5)}
-
-
-def arguments(case: Case, data: dict[str, Array]) -> dict[str, Any]:
-    """Arguments of the method's function, which is the same in `normcy` and in `normcy.reference`."""
+    case, random = job.case, np.random.default_rng(7)
     method = METHODS[case.method]
-    options = {
-        "normalized_shape": case.normalized_shape,
-        "num_groups": case.num_groups,
-        "training": method.training,
-        "layout": "NCHW" if case.layout == "-" else case.layout,
-    }
-    known = data | options
-    return {"x": data["x"], "eps": EPS} | {name: known[name] for name in method.parameters}
+    x = random.standard_normal(case.shape, np.float32) * np.float32(1.7) if job.x is None else job.x
+    makers = {**ARRAYS, **method.own_arrays}
+    return {"x": x, **{name: make(case, random) for name, make in makers.items() if name in method.parameters}}
+
+
+def call(module: ModuleType, case: Case, data: dict[str, Array], bare: bool = False) -> Callable[..., Any]:
+    """What computes the case in `normcy` or `normcy.reference`; if ``bare``, up to the affine step and no further."""
+    method = METHODS[case.method]
+    left_out = ("post_add", "activation") if bare else ()
+    return method.build(module, case, data, [name for name in method.parameters if name not in left_out])
 
 
 def nbytes(case: Case) -> int:
-    """Bytes that no implementation can avoid: x is read once, y is written once."""
-    return 2 * prod(case.shape) * np.dtype(np.float32).itemsize
+    """Bytes that no implementation can avoid: x, a residual and a style's picture are read once, y is written once."""
+    residuals = sum(name in ("pre_add", "post_add") for name in METHODS[case.method].parameters)
+    style = prod(case.style_shape) if case.method == "adain" else 0
+    return ((2 + residuals) * prod(case.shape) + style) * np.dtype(np.float32).itemsize

@@ -10,26 +10,59 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from normcy._compare.cases import EPS, Case
+from normcy._compare.cases import Case
+from normcy._compare.methods import D_MAX, EPS, METHODS, R_MAX
 
 
 def formula(xp: Any, case: Case) -> Callable[..., tuple]:
     """The function of the case's arrays, by name."""
-    return partial(_FORMULAS[case.method], xp, case)
+    return partial(_whole, xp, case)
 
 
 def axes(case: Case) -> tuple[int, ...]:
     """The axes that the statistics of a method without groups span."""
-    rank, channel = len(case.shape), case.channel_axis
-    positions = tuple(axis for axis in range(1, rank) if axis != channel)
-    trailing = tuple(range(rank - len(case.normalized_shape), rank))
-    return {"batch train": (0, *positions), "instance": positions, "layer2d": (channel,)}.get(case.method, trailing)
+    rank = len(case.shape)
+    spans = {
+        "batch": (0, *case.positions),
+        "renorm": (0, *case.positions),
+        "layer": tuple(range(rank - len(case.normalized_shape), rank)),
+        "rms": tuple(range(rank - len(case.normalized_shape), rank)),
+        "layer2d": (case.channel_axis,),
+        "weight": tuple(range(1, rank)),
+    }
+    return spans.get(METHODS[case.method].option, case.positions)
+
+
+def _whole(xp, case, x, pre_add=None, post_add=None, **parameters):
+    """The norm with what comes before and after it."""
+    method = METHODS[case.method]
+    y, *running = _FORMULAS[method.norm](xp, case, x if pre_add is None else x + pre_add, **parameters)
+    if post_add is not None:
+        y += post_add
+    return (_ACTIVATIONS[method.activation](xp, y), *running)
+
+
+def _silu(xp, y):
+    y *= 1 / (1 + xp.exp(-y))
+    return y
+
+
+_ACTIVATIONS = {None: lambda xp, y: y, "relu": lambda xp, y: xp.maximum(y, 0), "silu": _silu}
 
 
 def _centre(xp, x, axes):
     mean = x.mean(axes, keepdims=True)
     y = x - mean
     return y, mean, xp.mean(xp.square(y), axes, keepdims=True)
+
+
+def _moved(old, new, momentum):
+    return (1 - momentum) * old + momentum * new.ravel()
+
+
+def _unbiased(x, var):
+    count = x.size / var.size
+    return var * (count / (count - 1))
 
 
 def _batch(xp, case, x, weight, bias, running_mean, running_var):
@@ -41,21 +74,19 @@ def _batch(xp, case, x, weight, bias, running_mean, running_var):
 
 def _batch_train(xp, case, x, weight, bias, running_mean, running_var):
     y, mean, var = _centre(xp, x, axes(case))
-    count = x.size / mean.size
     y *= case.broadcast(weight) / xp.sqrt(var + EPS)
     y += case.broadcast(bias)
-    unbiased = var * (count / (count - 1))
-    return y, 0.9 * running_mean + 0.1 * mean.ravel(), 0.9 * running_var + 0.1 * unbiased.ravel()
+    return y, _moved(running_mean, mean, 0.1), _moved(running_var, _unbiased(x, var), 0.1)
 
 
-def _instance(xp, case, x, weight, bias, **_):
+def _instance(xp, case, x, weight, bias):
     y, _, var = _centre(xp, x, axes(case))
     y *= case.broadcast(weight) / xp.sqrt(var + EPS)
     y += case.broadcast(bias)
     return (y,)
 
 
-def _layer(xp, case, x, weight, bias, **_):
+def _layer(xp, case, x, weight, bias):
     y, _, var = _centre(xp, x, axes(case))
     y *= 1 / xp.sqrt(var + EPS)
     y *= case.broadcast(weight)
@@ -63,21 +94,92 @@ def _layer(xp, case, x, weight, bias, **_):
     return (y,)
 
 
-def _rms(xp, case, x, weight, **_):
+def _rms(xp, case, x, weight):
     y = x * (1 / xp.sqrt(xp.mean(xp.square(x), axes(case), keepdims=True) + EPS))
     y *= weight
     return (y,)
 
 
-def _group(xp, case, x, weight, bias, **_):
+def _grouped(case, x):
+    """x with an axis of groups before that of their channels, and the axes that a group spans."""
     at = case.channel_axis
     groups = x.reshape(*x.shape[:at], case.num_groups, -1, *x.shape[at + 1 :])
-    y, _, var = _centre(xp, groups, tuple(axis for axis in range(1, groups.ndim) if axis != at))
+    return groups, tuple(axis for axis in range(1, groups.ndim) if axis != at)
+
+
+def _group(xp, case, x, weight, bias):
+    y, _, var = _centre(xp, *_grouped(case, x))
     y *= 1 / xp.sqrt(var + EPS)
     y = y.reshape(x.shape)
     y *= case.broadcast(weight)
     y += case.broadcast(bias)
     return (y,)
+
+
+def _adain(xp, case, x, style):
+    y, _, var = _centre(xp, x, axes(case))
+    y *= xp.sqrt((style.var(axes(case), keepdims=True) + EPS) / (var + EPS))
+    y += style.mean(axes(case), keepdims=True)
+    return (y,)
+
+
+def _conditional(xp, case, x, style, weight, bias):
+    return _instance(xp, case, x, weight[style], bias[style])
+
+
+def _ibn(xp, case, x, weight, bias, running_mean, running_var):
+    half = case.instance_channels
+    first, last = xp.split(x, [half], case.channel_axis)
+    (first,) = _instance(xp, case, first, weight[:half], bias[:half])
+    (last,) = _batch(xp, case, last, weight[half:], bias[half:], running_mean[half:], running_var[half:])
+    return (xp.concatenate((first, last), case.channel_axis),)
+
+
+def _evonorm_s0(xp, case, x, weight, bias, v):
+    groups, along = _grouped(case, x)
+    y = x / (1 + xp.exp(-case.broadcast(v) * x))
+    y = y.reshape(groups.shape)
+    y *= 1 / xp.sqrt(groups.var(along, keepdims=True) + EPS)
+    y = y.reshape(x.shape)
+    y *= case.broadcast(weight)
+    y += case.broadcast(bias)
+    return (y,)
+
+
+def _evonorm_b0(xp, case, x, weight, bias, v, running_var):
+    right = case.broadcast(v) * x
+    right += xp.sqrt(x.var(axes(case), keepdims=True) + EPS)
+    y = x / xp.maximum(xp.sqrt(case.broadcast(running_var) + EPS), right)
+    y *= case.broadcast(weight)
+    y += case.broadcast(bias)
+    return (y,)
+
+
+def _evonorm_b0_train(xp, case, x, weight, bias, v, running_var):
+    var = x.var((0, *axes(case)))
+    (y,) = _evonorm_b0(xp, case, x, weight, bias, v, var)
+    return y, _moved(running_var, _unbiased(x, var), 0.1)
+
+
+def _renorm(xp, case, x, weight, bias, running_mean, running_std):
+    y = x - case.broadcast(running_mean)
+    y *= case.broadcast(weight / running_std)
+    y += case.broadcast(bias)
+    return (y,)
+
+
+def _renorm_train(xp, case, x, weight, bias, running_mean, running_std):
+    y, mean, var = _centre(xp, x, axes(case))
+    mean, std = mean.ravel(), xp.sqrt(var.ravel() + EPS)
+    r = xp.clip(std / running_std, 1 / R_MAX, R_MAX)
+    d = xp.clip((mean - running_mean) / running_std, -D_MAX, D_MAX)
+    y *= case.broadcast(weight * r / std)
+    y += case.broadcast(weight * d + bias)
+    return y, _moved(running_mean, mean, 0.01), _moved(running_std, std, 0.01)
+
+
+def _weight(xp, case, x, g):
+    return (x * (g.reshape(-1, *[1] * (x.ndim - 1)) / xp.sqrt(xp.sum(xp.square(x), axes(case), keepdims=True))),)
 
 
 _FORMULAS = {
@@ -87,5 +189,14 @@ _FORMULAS = {
     "rms": _rms,
     "layer2d": _layer,
     "instance": _instance,
+    "adain": _adain,
+    "conditional": _conditional,
+    "ibn": _ibn,
     "group": _group,
+    "evonorm_s0": _evonorm_s0,
+    "evonorm_b0": _evonorm_b0,
+    "evonorm_b0 train": _evonorm_b0_train,
+    "renorm": _renorm,
+    "renorm train": _renorm_train,
+    "weight": _weight,
 }

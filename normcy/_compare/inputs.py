@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from normcy._compare.cases import LAYOUTS, METHODS, Array, Job, array_jobs, model_jobs
+from normcy._compare.cases import LAYOUTS, Job, array_jobs, model_jobs
+from normcy._compare.methods import METHODS, Array
 
 NPY_MAGIC = b"\x93NUMPY"
 CROP = 384  # pixels, as in a ViT-B/16 at its higher resolution
@@ -22,7 +23,9 @@ def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> lis
     """The cases to run: models and the photograph, or all that fit the user's file."""
     layouts = LAYOUTS if layout in (None, "both") else (layout,)
     if file is None:
-        return model_jobs(methods, layouts) + array_jobs("photo", _by_layout(_photograph(), layouts), methods)
+        return model_jobs(methods, layouts) + array_jobs(
+            "photo", _by_layout(_photograph(), layouts), methods, picture=True
+        )
     try:
         with file.open("rb") as stream:
             is_array = stream.read(len(NPY_MAGIC)) == NPY_MAGIC
@@ -33,12 +36,11 @@ def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> lis
         by_layout = dict.fromkeys(layouts, x)
     else:
         by_layout = _by_layout(_read_picture(file)[np.newaxis], ("NHWC",) if layout is None else layouts)
-    found = array_jobs(_short(file.stem), by_layout, methods)
+    found = array_jobs(_short(file.stem), by_layout, methods, picture=not is_array)
     if not found:
-        fits = [key for key, method in METHODS.items() if next(iter(by_layout.values())).ndim >= method.least_rank]
-        raise InputError(
-            f"argument --methods: none of {', '.join(methods)} fits the rank of {file}, expected {', '.join(fits)}"
-        )
+        rank = next(iter(by_layout.values())).ndim
+        fits = dict.fromkeys(method.option for method in METHODS.values() if method.fits(rank, picture=not is_array))
+        raise InputError(f"argument --methods: none of {', '.join(methods)} fits {file}, expected {', '.join(fits)}")
     return found
 
 

@@ -8,8 +8,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from normcy._compare.cases import METHODS, Case, nbytes
+from normcy._compare.cases import Case, nbytes
 from normcy._compare.inputs import InputError
+from normcy._compare.methods import METHODS
 from normcy._compare.timing import Result, Row
 
 
@@ -17,14 +18,16 @@ def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
     """All numbers, as UTF-8.
 
     ``{"config": normcy.get_config(), "rows": [row, ...]}``. A row has ``case``, ``method``, ``shape``, ``layout``
-    ("-" where the method has none), ``bytes`` (of x and y), ``bound`` (of normcy's error, in units) and ``results``,
-    by library ("copy", "normcy", "numpy", ...), of which each has
+    ("-" where the method has none), ``bytes`` (of x, a residual or style's picture, and y), ``bound`` (of normcy's
+    error, in units) and ``results``, by library ("copy", "normcy", "numpy", ...), of which each has
 
     - ``seconds``: median time of a call,
     - ``gb_per_s``: bytes / seconds / 1e9,
     - ``preemptions``: mean number a second; more than 150 of normcy's tell that other programs were in the way,
     - ``error``: the largest |y - y64|,
-    - ``error_units``: the largest |y - y64| / (2**-24 * (|weight| * max(1, |xhat|) + |bias|)),
+    - ``error_units``: the largest |y - y64| / (2**-24 * (|weight| * max(1, |xhat|) + |bias|)). AdaIN's weight and bias
+      are the style's deviation and mean; batch renorm's corrections add to max(1, |xhat|), a residual to all;
+      EvoNorm has |weight * x| over its denominator, more where that cancels; weight norm has |y|,
     - ``note``: what went wrong.
 
     null is what there is not, or an error that is not finite; a library without such an operator has null throughout.

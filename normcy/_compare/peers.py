@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import normcy
-from normcy._compare.cases import EPS, METHODS, Array, Case, arguments
+from normcy._compare.cases import Case, call
 from normcy._compare.formulas import axes, formula
+from normcy._compare.methods import EPS, METHODS, Array
 
 
 class Runner(NamedTuple):
@@ -34,8 +35,7 @@ def adapt_copy(case: Case, data: Data, threads: int) -> Runner:
 
 def adapt_normcy(case: Case, data: Data, threads: int) -> Runner:
     normcy.set_num_threads(threads)
-    function = getattr(normcy, METHODS[case.method].function)
-    return Runner(partial(function, **arguments(case, data), out=np.empty_like(data["x"])), np.asarray)
+    return Runner(partial(call(normcy, case, data), out=np.empty_like(data["x"])), np.asarray)
 
 
 def adapt_numpy(case: Case, data: Data, threads: int) -> Runner:
@@ -52,28 +52,22 @@ def adapt_jax(case: Case, data: Data, threads: int) -> Runner:
 
 def adapt_torch(case: Case, data: Data, threads: int) -> Runner:
     import torch
-    import torch.nn.functional as F
+
+    from normcy._compare import in_torch
 
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
-    tensors = {name: torch.from_numpy(value) for name, value in data.items()}
     # PyTorch wants channels at axis 1, or last for a layer norm over them: a view, the memory stays as it is
     here = case.channel_axis
     there = here if case.layout == "-" else len(case.shape) - 1 if case.method == "layer2d" else 1
-    x = tensors["x"].movedim(here, there)
-    w, b, mean, var = (tensors[name] for name in ("weight", "bias", "running_mean", "running_var"))
-    run = {
-        "batch": lambda: F.batch_norm(x, mean, var, w, b, False, 0.1, EPS),
-        "batch train": lambda: F.batch_norm(x, mean, var, w, b, True, 0.1, EPS),
-        "layer": lambda: F.layer_norm(x, case.normalized_shape, w, b, EPS),
-        "rms": lambda: F.rms_norm(x, case.normalized_shape, w, EPS),
-        "layer2d": lambda: F.layer_norm(x, w.shape, w, b, EPS),
-        "instance": lambda: F.instance_norm(x, weight=w, bias=b, eps=EPS),
-        "group": lambda: F.group_norm(x, case.num_groups, w, b, EPS),
-    }
-    return Runner(run[case.method], lambda y: y.movedim(there, here).numpy())
+    tensors = {name: torch.from_numpy(value) for name, value in data.items()}
+    for name, tensor in tensors.items():
+        if tensor.ndim == len(case.shape) and case.layout != "-":
+            tensors[name] = tensor.movedim(here, there)
+    return Runner(in_torch.runner(case, **tensors), lambda y: y.movedim(there, here).numpy())
 
 
+_WHOLE = ("x", "pre_add", "post_add")  # the arrays of x's shape, which a network would compute
 _ONNX = {  # operator and its inputs after x; ONNX has no training outside of training builds, and channels at axis 1
     "batch": ("BatchNormalization", ("weight", "bias", "running_mean", "running_var")),
     "layer": ("LayerNormalization", ("weight", "bias")),
@@ -84,29 +78,50 @@ _ONNX = {  # operator and its inputs after x; ONNX has no training outside of tr
 }
 
 
-def adapt_onnxruntime(case: Case, data: Data, threads: int) -> Runner | None:
-    import onnxruntime as ort
+def _onnx_model(case: Case, data: Data) -> Any:
+    """The norm with what comes before and after it; x and residuals are inputs, parameters are constants."""
     from onnx import TensorProto, helper, numpy_helper
 
-    if case.method not in _ONNX or case.layout == ("NCHW" if case.method == "layer2d" else "NHWC"):
-        return None
-    operator, names = _ONNX[case.method]
-    options: dict[str, Any] = {"axis": -len(data["weight"].shape)} if "Layer" in operator else {}
-    if case.method == "group":
+    method, nodes = METHODS[case.method], []
+    operator, names = _ONNX[method.norm]
+    options: dict[str, Any] = {"epsilon": EPS}
+    if "Layer" in operator:
+        options["axis"] = -len(data["weight"].shape)
+    if operator == "GroupNormalization":
         options["num_groups"] = case.num_groups
-    node = helper.make_node(operator, ["x", *names], ["y"], epsilon=EPS, **options)
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, case.shape) for name in "xy")
+
+    def then(operator: str, *inputs: str, **options: Any) -> str:
+        nodes.append(helper.make_node(operator, inputs, [f"y{len(nodes)}"], **options))
+        return nodes[-1].output[0]
+
+    y = then(operator, then("Add", "x", "pre_add") if "pre_add" in data else "x", *names, **options)
+    y = then("Add", y, "post_add") if "post_add" in data else y
+    if method.activation == "relu":
+        y = then("Relu", y)
+    elif method.activation == "silu":
+        y = then("Mul", y, then("Sigmoid", y))
+    inputs = [name for name in _WHOLE if name in data]
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, case.shape) for name in (*inputs, y)}
     constants = [numpy_helper.from_array(data[name], name) for name in names]
-    graph = helper.make_graph([node], "norm", [x], [y], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    graph = helper.make_graph(nodes, "norm", [values[name] for name in inputs], [values[y]], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def adapt_onnxruntime(case: Case, data: Data, threads: int) -> Runner | None:
+    import onnxruntime as ort
+
+    if METHODS[case.method].norm not in _ONNX or case.layout == ("NCHW" if case.method == "layer2d" else "NHWC"):
+        return None
+    model = _onnx_model(case, data)
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.add_session_config_entry("session.force_spinning_stop", "1")  # leave the cores to the next library
     session = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     out = np.empty_like(data["x"])
     binding = session.io_binding()
-    binding.bind_ortvalue_input("x", ort.OrtValue.ortvalue_from_numpy(data["x"]))
-    binding.bind_ortvalue_output("y", ort.OrtValue.ortvalue_from_numpy(out))
+    for value in session.get_inputs():
+        binding.bind_ortvalue_input(value.name, ort.OrtValue.ortvalue_from_numpy(data[value.name]))
+    binding.bind_ortvalue_output(session.get_outputs()[0].name, ort.OrtValue.ortvalue_from_numpy(out))
     return Runner(partial(session.run_with_iobinding, binding), lambda _: binding.copy_outputs_to_cpu()[0])
 
 
@@ -114,21 +129,27 @@ def adapt_openvino(case: Case, data: Data, threads: int) -> Runner | None:
     import openvino as ov
     from openvino import opset13 as ops
 
-    x = ops.parameter(list(case.shape), np.float32)
-    w, b, mean, var = (data[name] for name in ("weight", "bias", "running_mean", "running_var"))
-    if case.method in ("layer", "layer2d", "instance"):
+    method = METHODS[case.method]
+    inputs = {name: ops.parameter(list(case.shape), np.float32) for name in _WHOLE if name in data}
+    x = ops.add(inputs["x"], inputs["pre_add"]) if "pre_add" in data else inputs["x"]
+    if method.norm in ("layer", "layer2d", "instance"):
+        w, b = (ops.constant(case.broadcast(data[name])) for name in ("weight", "bias"))
         normalized = ops.mvn(x, ops.constant(np.array(axes(case))), True, EPS, "inside_sqrt")
-        y = ops.add(ops.multiply(normalized, ops.constant(case.broadcast(w))), ops.constant(case.broadcast(b)))
-    elif case.method == "batch" and case.layout != "NHWC":
-        y = ops.batch_norm_inference(x, w, b, mean, var, EPS)
-    elif case.method == "group" and case.layout != "NHWC":
-        y = ops.group_normalization(x, w, b, case.num_groups, EPS)
+        y = ops.add(ops.multiply(normalized, w), b)
+    elif method.norm == "batch" and case.layout != "NHWC":
+        y = ops.batch_norm_inference(x, *(data[n] for n in ("weight", "bias", "running_mean", "running_var")), EPS)
+    elif method.norm == "group" and case.layout != "NHWC":
+        y = ops.group_normalization(x, data["weight"], data["bias"], case.num_groups, EPS)
     else:
         return None
+    y = ops.add(y, inputs["post_add"]) if "post_add" in data else y
+    y = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish}[method.activation](y)
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(ov.Model([y], [x], "norm"), "CPU", settings).create_infer_request()
+    model = ov.Model([y], list(inputs.values()), "norm")
+    request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
     out = np.empty_like(data["x"])
-    request.set_input_tensor(ov.Tensor(data["x"], shared_memory=True))
+    for index, name in enumerate(inputs):
+        request.set_input_tensor(index, ov.Tensor(data[name], shared_memory=True))
     request.set_output_tensor(ov.Tensor(out, shared_memory=True))
     return Runner(request.infer, lambda _: out)
 

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from normcy._compare.cases import METHODS
 from normcy._compare.inputs import InputError
+from normcy._compare.methods import METHODS
 from normcy._compare.report import shape_text
 from normcy._compare.timing import Row
 
@@ -47,9 +47,7 @@ def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: st
     bounds = [METHODS[row.case.method].bound for row in rows]
     errors.scatter(bounds, range(len(rows)), s=60, color="0.25", marker="|", zorder=2, label="normcy's bound")
     times.set_title("Time, as a multiple of a copy of x into y (left is better)", size=10, loc="left")
-    errors.set_title(
-        r"Largest error, in $2^{-24}\,(|w|\,\max(1, |\hat{x}|) + |b|)$ (left is better)", size=10, loc="left"
-    )
+    errors.set_title(r"Largest error, in $2^{-24}\,(|w|\,\max(1, |\hat{x}|) + |b|)$ or alike", size=10, loc="left")
     times.set_yticks(range(len(rows)), [_label(row) for row in rows], family="monospace", size=8)
     times.set_ylim(len(rows) - 0.5, -0.5)
     fig.suptitle(_title(config), x=0.006, ha="left", size=13, weight="bold")
@@ -99,7 +97,7 @@ def _error(row: Row, name: str) -> float:
 
 def _label(row: Row) -> str:
     case = row.case
-    return f"{case.name:<12} {case.method:<11} {shape_text(case):>13} {case.layout.strip('-'):>5}"
+    return f"{case.name:<12} {case.method:<16} {shape_text(case):>13} {case.layout.strip('-'):>5}"
 
 
 def _title(config: dict[str, Any]) -> str:

@@ -13,15 +13,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from normcy._compare.cases import METHODS, Case, nbytes
+from normcy._compare.cases import Case, nbytes
+from normcy._compare.methods import METHODS
 from normcy._compare.timing import Row
 
 SPACIOUS = 112  # columns from which the table's own get more room between them
 WIDE = 240  # columns where there is no terminal: nothing gets cut in a file or pipe
 HEADERS = {"numpy": "NumPy", "onnxruntime": "ONNX\nRT", "jax": "JAX", "openvino": "Open\nVINO"}
 CAPTION = """
-error: largest |y - y64| in u = 2**-24 * (|w| * max(1, |xhat|) + |b|)
-GB/s: x read, y written, once each; copy: time over that of np.copyto
+error: largest |y - y64| in u = 2**-24 * (|w| * max(1, |xhat|) + |b|) or alike
+GB/s: x and residuals read, y written, once each; copy: time over np.copyto's
 vs: how many times faster normcy is; - where there is no such operator"""
 
 

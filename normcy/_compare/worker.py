@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from timeit import Timer
 from typing import Any, NamedTuple
 
-from normcy._compare.cases import Array, Case
+from normcy._compare.cases import Case
+from normcy._compare.methods import Array
 from normcy._compare.peers import ADAPTERS
 
 
@@ -115,7 +116,8 @@ class Bench:
         # Copies lie in memory as arrays do in any program; those that came through the pipe need not
         self._data = {key: value.copy() for key, value in data.items()}
         runner = ADAPTERS[name](case, self._data, threads)
-        self.y = runner and runner.result(runner.run())
+        # Of the first call, copied: later ones write to the same array, in training with other running statistics
+        self.y = runner and runner.result(runner.run()).copy()
         self._timer = runner and Timer(runner.run)
         self._calls = runner and self._calls_in(seconds)
 

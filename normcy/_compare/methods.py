@@ -1,0 +1,175 @@
+"""The table of methods: which function each is, with which arguments, and the error that normcy allows itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import normcy
+
+if TYPE_CHECKING:
+    from normcy._compare.cases import Case
+
+Array = NDArray[Any]  # float32, but for the ids of styles
+EPS = 1e-5
+R_MAX, D_MAX = 3.0, 5.0  # of batch renorm: the paper's, once training is under way
+STYLES = 32
+
+
+def _function(module: ModuleType, case: Case, data: dict[str, Array], names: Collection[str]) -> Callable[..., Any]:
+    """The method's function, which has the same arguments in `normcy` and in `normcy.reference`."""
+    method = METHODS[case.method]
+    options = {
+        "eps": EPS,
+        "normalized_shape": case.normalized_shape,
+        "num_groups": case.num_groups,
+        "training": method.training,
+        "layout": "NCHW" if case.layout == "-" else case.layout,
+        "activation": method.activation,
+        "r_max": R_MAX,
+        "d_max": D_MAX,
+    }
+    known = data | options
+    return partial(getattr(module, method.function), data["x"], **{name: known[name] for name in names})
+
+
+def _ibn(module: ModuleType, case: Case, data: dict[str, Array], names: Collection[str]) -> Callable[..., Any]:
+    """The layer; the reference has none, so there it is put together from the functions of its halves."""
+    half = case.instance_channels
+    of_in = {name: data[name][:half] for name in ("weight", "bias")}
+    of_bn = {name: data[name][half:] for name in names}
+    if module is not normcy.reference:
+        layer = module.IBN(len(data["weight"]), eps=EPS, layout=case.layout)
+        state = {f"IN.{name}": value for name, value in of_in.items()}
+        layer.load_state_dict(state | {f"BN.{name}": value for name, value in of_bn.items()})
+        return partial(layer.eval(), data["x"])
+
+    def twin() -> Array:
+        first, last = np.split(data["x"], [half], case.channel_axis)
+        options = {"eps": EPS, "layout": case.layout}
+        halves = module.instance_norm(first, **of_in, **options), module.batch_norm(last, **of_bn, **options)
+        return np.concatenate(halves, case.channel_axis)
+
+    return twin
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row's kind: how it is asked for, which function it is, and with which arguments after x that is called."""
+
+    option: str
+    function: str
+    parameters: tuple[str, ...]
+    least_rank: int = 3
+    has_layout: bool = True
+    training: bool = False
+    activation: str | None = None
+    units: int = 4  # the largest error of the norm alone that normcy allows itself, in the units of `accuracy`
+    on_pictures: bool = True  # a picture is no weight, and comes after no residual
+    build: Callable[..., Callable[..., Any]] = _function
+    own_arrays: Mapping[str, Callable[..., Array]] = field(default_factory=dict)  # parameters unlike those of `ARRAYS`
+
+    def fits(self, rank: int, picture: bool) -> bool:
+        """Whether it makes sense on the user's array, or picture."""
+        return rank >= self.least_rank and (self.on_pictures or not picture)
+
+    @property
+    def norm(self) -> str:
+        """The key of the norm alone, without residuals and activation."""
+        return f"{self.option} train" if self.training else self.option
+
+    @property
+    def bound(self) -> float:
+        """`units` with what follows: a residual's rounding; an activation's slope, up to 1.13, and 3 units of its own.
+
+        ReLU has a slope of 1 and is exact.
+        """
+        units = self.units + ("post_add" in self.parameters)
+        return units if self.activation in (None, "relu") else round(1.13 * units + 3, 2)
+
+
+def _normal(case: Case, random: np.random.Generator) -> Array:
+    return random.standard_normal(case.parameter_shape, np.float32)
+
+
+def _positive(case: Case, random: np.random.Generator) -> Array:
+    return random.random(case.parameter_shape, np.float32) + np.float32(0.5)
+
+
+def _like_x(case: Case, random: np.random.Generator) -> Array:
+    return random.standard_normal(case.shape, np.float32)
+
+
+def _style(case: Case, random: np.random.Generator) -> Array:
+    return random.standard_normal(case.style_shape, np.float32)
+
+
+def _style_ids(case: Case, random: np.random.Generator) -> Array:
+    return random.integers(STYLES, size=case.shape[0], dtype=np.int32)
+
+
+def _table(case: Case, random: np.random.Generator) -> Array:
+    return random.standard_normal((STYLES, *case.parameter_shape), np.float32)
+
+
+def _length(case: Case, random: np.random.Generator) -> Array:
+    return random.random(case.shape[0], np.float32) + np.float32(0.5)
+
+
+ARRAYS = {  # by parameter; `Method.own_arrays` are the exceptions
+    "weight": _normal,
+    "bias": _normal,
+    "running_mean": _normal,
+    "running_var": _positive,
+    "running_std": _positive,
+    "v": _normal,
+    "pre_add": _like_x,
+    "post_add": _like_x,
+}
+
+_AFFINE = ("weight", "bias", "eps", "layout")
+_GROUP = ("num_groups", *_AFFINE)
+_LAYER = ("normalized_shape", "weight", "bias", "eps")
+_RUNNING = ("running_mean", "running_var", "training", *_AFFINE)
+_B0 = ("running_var", "v", "training", *_AFFINE)
+_RENORM = ("running_mean", "running_std", "training", "r_max", "d_max", *_AFFINE)
+_IBN = ("weight", "bias", "running_mean", "running_var")
+
+METHODS = {
+    "batch": Method("batch", "batch_norm", _RUNNING, 2),
+    "batch train": Method("batch", "batch_norm", _RUNNING, 2, training=True),
+    "batch+relu": Method("batch", "batch_norm", (*_RUNNING, "activation"), 2, activation="relu", on_pictures=False),
+    "batch+add+relu": Method(
+        "batch", "batch_norm", (*_RUNNING, "post_add", "activation"), 2, activation="relu", on_pictures=False
+    ),
+    "layer": Method("layer", "layer_norm", _LAYER, 2, has_layout=False, units=5),
+    "add+layer": Method("layer", "layer_norm", (*_LAYER, "pre_add"), 2, has_layout=False, units=5, on_pictures=False),
+    "rms": Method("rms", "rms_norm", ("normalized_shape", "weight", "eps"), 2, has_layout=False, units=5),
+    "layer2d": Method("layer2d", "layer_norm2d", _AFFINE, units=5),
+    "instance": Method("instance", "instance_norm", _AFFINE),
+    "adain": Method("adain", "adain", ("style", "eps", "layout"), units=5, own_arrays={"style": _style}),
+    "conditional": Method(
+        "conditional",
+        "conditional_instance_norm",
+        ("style", *_AFFINE),
+        units=5,
+        own_arrays={"style": _style_ids, "weight": _table, "bias": _table},
+    ),
+    "ibn": Method("ibn", "IBN", _IBN, build=_ibn),
+    "group": Method("group", "group_norm", _GROUP),
+    "group+silu": Method("group", "group_norm", (*_GROUP, "activation"), activation="silu", on_pictures=False),
+    "evonorm_s0": Method("evonorm_s0", "evonorm_s0", (*_GROUP, "v"), units=6),
+    "evonorm_b0": Method("evonorm_b0", "evonorm_b0", _B0, units=5),
+    "evonorm_b0 train": Method("evonorm_b0", "evonorm_b0", _B0, training=True, units=5),
+    "renorm": Method("renorm", "batch_renorm", _RENORM, 2),
+    "renorm train": Method("renorm", "batch_renorm", _RENORM, 2, training=True),
+    "weight": Method(
+        "weight", "weight_norm", ("g",), 2, has_layout=False, units=3, on_pictures=False, own_arrays={"g": _length}
+    ),
+}
