@@ -199,10 +199,11 @@ def _weight_norm_scale(x, layout, **kw):
     return np.abs(_weight_norm(normcy.reference, x, layout))
 
 
-def _ibn(m, x, layout, weight, bias, out=None, eps=1e-5):
+def _ibn(m, x, layout, weight=None, bias=None, out=None, eps=1e-5):
     """The layer in training; its twin is put together from two norms."""
     c = channels(x, layout)
     first = c // 2
+    weight, bias = np.ones(c, np.float32) if weight is None else weight, np.zeros(c, np.float32) if bias is None else bias
     if m is normcy:
         layer = normcy.IBN(c, eps=eps, layout=layout)
         layer.IN.weight, layer.IN.bias = weight[:first], bias[:first]
