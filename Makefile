@@ -4,7 +4,7 @@ BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BUILT = .venv/.built
 
-.PHONY: build test compare bench lint format docs wheel clean
+.PHONY: build test compare bench examples lint format docs wheel clean
 build: $(BUILT)
 $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -20,6 +20,10 @@ compare: build
 bench: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	cd benchmarks && asv machine --yes && asv run --python=same --quick --show-stderr $(ARGS)
+
+examples: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[examples]'
+	set -e; for example in examples/*.py; do echo "$$example"; $(BIN)/python -W error "$$example" $(ARGS); done
 
 lint: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
