@@ -23,7 +23,8 @@ bench: build
 
 examples: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[examples]'
-	set -e; for example in examples/*.py; do echo "$$example"; $(BIN)/python -W error "$$example" $(ARGS); done
+	mkdir -p build/examples  # for their figures
+	set -e; for file in examples/*.py; do echo "$$file"; $(BIN)/python -W error $$file --out build/$${file%.py}.png; done
 
 lint: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
