@@ -4,7 +4,7 @@ BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BUILT = .venv/.built
 
-.PHONY: build test compare bench lint format docs wheel clean
+.PHONY: build test compare bench examples lint format docs wheel clean
 build: $(BUILT)
 $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -20,6 +20,11 @@ compare: build
 bench: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	cd benchmarks && asv machine --yes && asv run --python=same --quick --show-stderr $(ARGS)
+
+examples: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[examples]'
+	mkdir -p build/examples  # for their figures
+	set -e; for file in examples/*.py; do echo "$$file"; $(BIN)/python -W error $$file --out build/$${file%.py}.png; done
 
 lint: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
