@@ -75,7 +75,7 @@ cdef int writeable(cnp.ndarray a, str name) except -1:
     if not cnp.PyArray_ISWRITEABLE(a):
         raise ValueError(f"{name}: expected a writeable array, got a read-only one of shape {np.shape(a)}")
     cdef int i
-    for i in range(cnp.PyArray_NDIM(a)):
+    for i in range(cnp.PyArray_NDIM(a) if cnp.PyArray_SIZE(a) else 0):
         if cnp.PyArray_STRIDE(a, i) or cnp.PyArray_DIM(a, i) <= 1:
             continue
         raise ValueError(f"{name}: expected an array whose elements are distinct, got a broadcast one (stride 0)")
@@ -111,32 +111,42 @@ cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside
     found.d.s = found.d.groups = 1
     for i in range(1, rank - 1):
         found.d.s *= cnp.PyArray_DIM(x, i if last else i + 1)
-    if not in_c_order(x) and not in_even_steps(x, last, found, beside):
-        x = np.array(x, dtype=np.float32, order="C", subok=False)
-    found.d.channels_last = last != found.swapped
-    if cnp.PyArray_IS_C_CONTIGUOUS(x):
-        found.d.sample, found.d.pitch = found.d.c * found.d.s, found.d.c if last else found.d.s
+    found.d.channels_last, found.d.sample = last, found.d.c * found.d.s
+    found.d.pitch = found.d.c if last else found.d.s
+    if in_c_order(x):
+        return x
+    found.swapped = lies_swapped(x, last)
+    if found.swapped:
+        found.d.channels_last, found.d.pitch = not last, found.d.s if last else found.d.c
+    if not served(x, found, beside):
+        x = np.array(x, dtype=np.float32, order="K" if found.swapped else "C", subok=False)
     return x
 
 
-cdef bint in_even_steps(cnp.ndarray x, bint last, Layout *found, tuple beside):
-    """Whether the kernels can walk x as it is: in the other layout's memory order, or as a slice."""
-    cdef Dims *d = &found.d
+cdef bint lies_swapped(cnp.ndarray x, bint last):
+    """Whether memory is in the other layout than the axes say, dense or in even steps."""
+    cdef ptrdiff_t sample, pitch
     cdef int rank = cnp.PyArray_NDIM(x), channels = rank - 1 if last else 1
-    cdef bint memory_last = last
-    if not cnp.PyArray_ISALIGNED(x):
+    if normcy_even(x, channels, channels, last, &sample, &pitch):
         return False
-    if not normcy_even(x, 0, 0, last, &d.sample, &d.pitch):
-        memory_last = not last
-        if not normcy_even(x, channels, 1 if last else rank - 1, memory_last, &d.sample, &d.pitch):
-            return False
-    if d.sample != d.c * d.s:
-        if beside is None or (beside and beside[0] is None) or ((memory_last or d.s == 1) and fold_of(d.c) > 1):
+    return normcy_even(x, channels, 1 if last else rank - 1, not last, &sample, &pitch)
+
+
+cdef bint served(cnp.ndarray x, Layout *found, tuple beside):
+    """Whether the kernels can walk x as it is, and all that goes with it; if so, with which steps."""
+    cdef Dims *d = &found.d
+    cdef ptrdiff_t sample, pitch
+    cdef bint last = d.channels_last
+    cdef int rank = cnp.PyArray_NDIM(x), declared = 1 if last == found.swapped else rank - 1
+    if not cnp.PyArray_ISALIGNED(x) or not normcy_even(x, declared, rank - 1 if last else 1, last, &sample, &pitch):
+        return False
+    if sample != d.sample:      # a slice
+        if beside is None or (beside and beside[0] is None) or ((last or d.s == 1) and fold_of(d.c) > 1):
             return False
         for other in beside:
-            if other is not None and not (isinstance(other, np.ndarray) and other.strides == (<object>x).strides):
+            if other is not None and not (isinstance(other, np.ndarray) and lies_as(other, x)):
                 return False
-    found.swapped = memory_last != last
+    d.sample, d.pitch = sample, pitch
     return True
 
 

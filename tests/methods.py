@@ -18,7 +18,7 @@ class Method:
 
     name: str
     call: object
-    weights: str = "channel"  # what weight and bias go with: "channel", the "trailing" axes, or "none" to be given
+    weights: str = "channel"  # what weight and bias go with: "channel" (or a layer's "own"), "trailing" axes, or "none"
     has_bias: bool = True
     units: int = 4  # the error bound, in units of 2**-24 * scale; 5 where weights vary within a slot
     min_rank: int = 2
@@ -203,7 +203,10 @@ def _ibn(m, x, layout, weight=None, bias=None, out=None, eps=1e-5):
     """The layer in training; its twin is put together from two norms."""
     c = channels(x, layout)
     first = c // 2
-    weight, bias = np.ones(c, np.float32) if weight is None else weight, np.zeros(c, np.float32) if bias is None else bias
+    weight, bias = (
+        np.ones(c, np.float32) if weight is None else weight,
+        np.zeros(c, np.float32) if bias is None else bias,
+    )
     if m is normcy:
         layer = normcy.IBN(c, eps=eps, layout=layout)
         layer.IN.weight, layer.IN.bias = weight[:first], bias[:first]
@@ -248,7 +251,7 @@ METHODS = [
     Method("renorm", _renorm, slots="batch_eval", scale=_renorm_scale),
     Method("renorm_train", partial(_renorm, training=True), per_sample=False, slots="batch_train", scale=partial(_renorm_scale, training=True)),
     Method("weight_norm", _weight_norm, weights="none", units=3, per_sample=False, slots="batch_train", scale=_weight_norm_scale),
-    Method("ibn", _ibn, min_rank=3, per_sample=False, slots="ibn", scale=_ibn_scale, least_values=2),
+    Method("ibn", _ibn, weights="own", min_rank=3, per_sample=False, slots="ibn", scale=_ibn_scale, least_values=2),
 ]  # fmt: skip
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
@@ -261,7 +264,7 @@ def sample(shape, mean=0.0, seed=0):
 
 
 def parameter_shape(method, x, layout):
-    if method.weights == "channel":
+    if method.weights != "trailing":
         return (channels(x, layout),)
     return x.shape[1:] if method.name.endswith("chw") else x.shape[-1:]
 
@@ -296,7 +299,8 @@ def bound(method, x, layout, weight=None, bias=None, units=None, **kw):
 def assert_close(y, expected, limit):
     assert y.shape == expected.shape
     error = np.abs(y.astype(np.float64) - expected)
-    error[np.isnan(y) & np.isnan(expected)] = 0
+    both = np.isnan(y) & np.isnan(expected)
+    error, limit = np.where(both, 0, error), np.where(both, 1, limit)
     with np.errstate(all="ignore"):
         worst = np.max(error / limit, initial=0)
     assert np.all(error <= limit), f"error is {worst:.3g} times the bound"
