@@ -102,6 +102,25 @@ class _Layer:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+class _Counting(_Layer):
+    """Layers that count the batches in their running statistics. Calls read ``_count``, which assigning has checked."""
+
+    _count: NDArray[np.int64] | None
+
+    @property
+    def num_batches_tracked(self) -> NDArray[np.int64] | None:
+        """How many batches there have been, an array of shape (); None does not count them."""
+        return self._count
+
+    @num_batches_tracked.setter
+    def num_batches_tracked(self, count: NDArray[np.int64] | None) -> None:
+        is_array = isinstance(count, np.ndarray) and count.dtype == np.int64 and count.shape == ()
+        if count is not None and not (is_array and count.flags.writeable):
+            got = _checks.describe(count)
+            raise TypeError(f"num_batches_tracked: expected a writeable numpy.ndarray of int64, shape (), got {got}")
+        self._count = count
+
+
 def _converted(value: Any, target: np.ndarray) -> tuple[np.ndarray | None, str]:
     """A value as an array that can be copied into the target, or what is wrong with it."""
     try:

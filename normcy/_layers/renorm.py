@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _Layer, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.01")  # an object of its own, so that `is` tells a momentum that was given from the default
 
 
 @document
-class BatchRenorm(_Layer):
+class BatchRenorm(_Counting):
     """Batch renormalization: batch statistics, corrected towards the running ones within limits that widen.
 
     Parameters
@@ -99,25 +99,28 @@ class BatchRenorm(_Layer):
         -------
         r_max, d_max : float
         """
-        done = (self.num_batches_tracked.item() if step is None else _checks.integer(step, "step", least=0)) - 5000
+        done = (self._count.item() if step is None else _checks.integer(step, "step", least=0)) - 5000
         if done <= 0:
             return 1.0, 0.0
-        return 1 + 2 * min(done / 35000, 1.0), 5 * min(done / 20000, 1.0)
+        return 1 + 2 * done / 35000 if done < 35000 else 3.0, 5 * done / 20000 if done < 20000 else 5.0
 
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize ``x``, in training within `limits`; see `batch_renorm`."""
         if self._observer is not None:
             return self._observed(x, out)
-        training, momentum, count = self.training, self.momentum, self.num_batches_tracked
-        r_max, d_max = self.limits() if training else (1.0, 0.0)
+        training, momentum, count = self.training, self.momentum, self._count
+        number, r_max, d_max = 1, 1.0, 0.0
+        if training:
+            number = count.item() + 1
+            r_max, d_max = self.limits()
         if momentum is None:
-            momentum = 1 / (count.item() + 1)
+            momentum = 1 / number
         y = _native.batch_renorm(
             x, self.running_mean, self.running_std, self.weight, self.bias, training, momentum, self.eps,
             r_max, d_max, self.layout, self.activation, out,
         )  # fmt: skip
         if training and x.size:
-            count[...] = count.item() + 1
+            count[()] = number
         return y
 
     def _observed(self, x, out):

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _Layer, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.1")  # an object of its own, so that `is` tells a momentum that was given from the default
 
 
-class _Tracking(_Layer):
+class _Tracking(_Counting):
     """Batch and instance norm: affine parameters, and running statistics that training updates."""
 
     _keys = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -135,17 +135,18 @@ class BatchNorm(_Tracking):
         if not own:
             own = mean is None and var is None
         elif self.track_running_stats:
-            count = self.num_batches_tracked
+            count = self._count
         else:
             mean = var = None
+        number = None if count is None else count.item() + 1
         if momentum is None:
-            momentum = 0.0 if count is None else 1 / (count.item() + 1)
+            momentum = 0.0 if number is None else 1 / number
         y = _native.batch_norm(
             x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
             self.activation, out, False, self.unbiased_running_var,
         )  # fmt: skip
         if count is not None and x.size:
-            count[...] = count.item() + 1
+            count[()] = number
         return y
 
     def _observed(self, x, out, pre_add, post_add, sum_out):
@@ -246,13 +247,14 @@ class InstanceNorm(_Tracking):
         if self.track_running_stats:
             mean, var = self.running_mean, self.running_var
             own = self.training or (mean is None and var is None)
-            count = self.num_batches_tracked if self.training else None
+            count = self._count if self.training else None
+        number = None if count is None else count.item() + 1
         if momentum is None:
-            momentum = 0.0 if count is None else 1 / (count.item() + 1)
+            momentum = 0.0 if number is None else 1 / number
         y = _native.instance_norm(
             x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
             self.activation, out, False, self.unbiased_running_var,
         )  # fmt: skip
         if count is not None and x.size:
-            count[...] = count.item() + 1
+            count[()] = number
         return y
