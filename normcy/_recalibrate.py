@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from normcy import _checks
-from normcy._layers import _Layer
+from normcy._layers.base import _Layer
 from normcy._statistics import Moments
 
 __all__ = ["recalibrate"]

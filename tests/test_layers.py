@@ -578,3 +578,86 @@ def test_assigned_arrays_are_checked_at_the_call(name):
     setattr(layer, name, np.zeros(3))
     with pytest.raises(TypeError, match=f"{name}: expected dtype float32"):
         layer(sample((4, 3, 5)))
+
+
+# -- attributes that are assigned --------------------------------------------------------------------------------------
+
+ASSIGNED = {
+    "weight": np.ones(7, np.float32),
+    "bias": np.zeros((4, 6, 5)),  # of float64
+    "v": np.ones(7, np.float32),
+    "running_mean": None,  # alone
+    "running_var": None,
+    "running_std": np.ones(7, np.float32),
+    "momentum": "x",
+    "eps": "x",
+    "layout": "x",
+    "activation": "x",
+    "num_groups": 4,
+    "normalized_shape": 7,
+    "weight_offset": "x",
+    "correction": "x",
+    "eps_mode": "x",
+    "alpha": "x",
+    "style_eps": "x",
+    "dim": 7,
+}
+
+
+def used(layer, name):
+    """Whether a call of the layer reads the attribute: one without running statistics has None there, as it should."""
+    return hasattr(layer, name) and not (name.startswith("running") and getattr(layer, name) is None)
+
+
+MISUSES = [(kind, name) for kind, (make, _) in LAYERS.items() for name in ASSIGNED if used(make(), name)]
+
+
+@pytest.mark.parametrize(("kind", "name"), MISUSES)
+def test_assigned_attributes_are_checked_at_the_call(kind, name):
+    """One error that names what was assigned; the layer is as before, and a good value makes it work again."""
+    make, shape = LAYERS[kind]
+    layer, untouched = make(), make()
+    good = getattr(layer, name)
+    setattr(layer, name, ASSIGNED[name])
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: expected "):
+        run(layer, shape)
+    setattr(layer, name, good)
+    assert same_state(layer, untouched)
+    assert same_bits(run(layer, shape), run(untouched, shape))
+
+
+@pytest.mark.parametrize("kind", [normcy.BatchNorm, normcy.BatchRenorm])
+def test_assigned_counts_are_checked_at_once(kind):
+    """What cannot be counted up in place would be found out only after the running statistics have moved."""
+    layer = kind(3)
+    frozen = np.zeros((), np.int64)
+    frozen.flags.writeable = False
+    for count in (5, "x", np.zeros(1, np.int64), np.zeros(()), layer.num_batches_tracked + 1, frozen):
+        with pytest.raises(
+            TypeError, match=r"^num_batches_tracked: expected a writeable numpy.ndarray of int64, shape \(\), got "
+        ):
+            layer.num_batches_tracked = count
+    layer.num_batches_tracked = count = np.array(7)
+    layer.num_batches_tracked += 1
+    layer(sample((4, 3, 5)))
+    assert count == 9
+    assert layer.state_dict()["num_batches_tracked"] is count
+
+
+def test_assigned_parts_of_a_weight_are_checked_at_the_call():
+    """The core knows weight_g and weight_v as g and v."""
+    for name, value in (("weight_g", np.ones(3, np.float32)), ("weight_v", np.ones((4, 6, 5)))):
+        layer = normcy.WeightNorm((4, 6, 5))
+        setattr(layer, name, value)
+        with pytest.raises((TypeError, ValueError), match=f"^{name[-1]}: expected "):
+            layer()
+
+
+# -- where layers are found --------------------------------------------------------------------------------------------
+
+
+@every_layer
+def test_pickles_name_the_package_alone(make, shape):
+    """So that one can be read after its layer has moved to another file."""
+    assert type(make()).__module__ == "normcy"
+    assert b"normcy." not in pickle.dumps(make(), protocol=2)

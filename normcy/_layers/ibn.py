@@ -1,0 +1,156 @@
+"""IBN, instance and batch norm side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from normcy import _checks
+from normcy._docs import document
+from normcy._layers.base import Array, Maybe, _Layer
+from normcy._layers.tracking import _MOMENTUM, BatchNorm, InstanceNorm
+
+
+@document
+class IBN(_Layer):
+    """IBN-a: instance normalization of one part of the channels, batch normalization of the others.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels, C.
+    ratio : float, default 0.5
+        Share of instance normalization, from 0 to 1.
+    order : {"in_first", "bn_first"}, default "in_first"
+        The first ``int(C * ratio)`` channels are instance normalized (ResNet-IBN); or the first
+        ``int(C * (1 - ratio))`` batch normalized (DenseNet-IBN).
+    eps : float, default 1e-5
+        Of both parts.
+    momentum, decay : float
+        Of the batch norm, as in `BatchNorm`.
+    $layer_layout
+    $layer_activation
+    unbiased_running_var : bool, default True
+        Of the batch norm, as in `BatchNorm`.
+
+    Attributes
+    ----------
+    IN : InstanceNorm
+        Affine, without running statistics.
+    BN : BatchNorm
+        Affine, with running statistics.
+
+    Raises
+    ------
+    $layer_raises
+
+    Notes
+    -----
+    Any number of channels and any ratio works, also those that the authors' ``torch.split`` refuses. IBN-b, instance
+    norm after the residual, is ``InstanceNorm(C, affine=True, activation="relu")`` called with ``pre_add=``.
+
+    References
+    ----------
+    X. Pan, P. Luo, J. Shi, X. Tang, "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net", 2018,
+    arXiv:1807.09441.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> layer = normcy.IBN(65)
+    >>> layer.IN, layer.BN
+    (InstanceNorm(32, affine=True), BatchNorm(33))
+    >>> layer(np.ones((2, 65, 4, 4), np.float32)).shape
+    (2, 65, 4, 4)
+    >>> list(layer.state_dict())[:3]
+    ['IN.weight', 'IN.bias', 'BN.weight']
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        ratio: float = 0.5,
+        *,
+        order: str = "in_first",
+        eps: float = 1e-5,
+        momentum: float | None = _MOMENTUM,
+        layout: str = "NCHW",
+        activation: str | None = None,
+        decay: float | None = None,
+        unbiased_running_var: bool = True,
+    ) -> None:
+        self.num_features = _checks.integer(num_features, "num_features")
+        self.ratio = _checks.number(ratio, "ratio")
+        self.order = _checks.choice(order, "order", ("in_first", "bn_first"))
+        if not 0 <= self.ratio <= 1:
+            raise ValueError(f"ratio: expected a number from 0 to 1, got {ratio}")
+        first = int(num_features * (self.ratio if order == "in_first" else 1 - self.ratio))
+        sizes = (first, num_features - first) if order == "in_first" else (num_features - first, first)
+        self.IN = InstanceNorm(sizes[0], eps, affine=True, layout=layout, activation=activation)
+        self.BN = BatchNorm(
+            sizes[1], eps, momentum, layout=layout, activation=activation, decay=decay,
+            unbiased_running_var=unbiased_running_var,
+        )  # fmt: skip
+        before, after = slice(None, first), slice(first, None)
+        lead = (slice(None),) if layout == "NCHW" else (Ellipsis,)
+        self._parts = [lead + (before,), lead + (after,)]
+        self._in_part, self._bn_part = self._parts if order == "in_first" else self._parts[::-1]
+
+    def _argument(self, name):
+        return getattr(self if name in ("num_features", "ratio", "order") else self.BN, name)
+
+    def train(self, mode: bool = True):
+        """Set ``training`` of the layer and both parts, and return the layer."""
+        self.IN.train(mode)
+        self.BN.train(mode)
+        return super().train(mode)
+
+    def reset_running_stats(self) -> None:
+        """Those of the batch norm."""
+        self.BN.reset_running_stats()
+
+    def _calibrated(self):
+        return self.BN._calibrated()
+
+    def _arrays(self):
+        return {**self.IN.state_dict("IN."), **self.BN.state_dict("BN.")}
+
+    def __call__(
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
+    ) -> Array:
+        """Normalize ``x``; see `instance_norm` and `batch_norm`."""
+        self._check(x, out, pre_add, post_add, sum_out)
+        if out is not None or sum_out is not None:
+            # An empty batch: what batch norm refuses, it refuses before the other part is written.
+            self.BN(x[:0][self._bn_part])
+        y = np.empty_like(x, subok=False) if out is None else out
+        for part, norm in ((self._in_part, self.IN), (self._bn_part, self.BN)):
+            norm(
+                x[part],
+                y[part],
+                None if pre_add is None else pre_add[part],
+                None if post_add is None else post_add[part],
+                sum_out=None if sum_out is None else sum_out[part],
+            )
+        return y
+
+    def _check(self, x, out, pre_add, post_add, sum_out) -> None:
+        """What the parts cannot see: whole shapes, and that no part's result falls on the other's input."""
+        axis = 1 if self.BN.layout == "NCHW" else -1
+        if _checks.floats(x, "x").ndim < 2 or x.shape[axis] != self.num_features:
+            raise ValueError(f"x: expected {self.num_features} channels at axis {axis}, got shape {x.shape}")
+        given = [("x", x)]
+        for name, array in (("out", out), ("pre_add", pre_add), ("post_add", post_add), ("sum_out", sum_out)):
+            if array is None:
+                continue
+            if _checks.floats(array, name).shape != x.shape:
+                raise ValueError(f"{name}: expected the shape of x, {x.shape}, got {array.shape}")
+            given.append((name, array))
+        for name, written in (("out", out), ("sum_out", sum_out)):
+            for other, array in given if written is not None else ():
+                if array is not written and np.may_share_memory(written, array) and not _same(written, array):
+                    raise ValueError(f"{name}: overlaps {other} in memory without being exactly {other}")
+
+
+def _same(a: Array, b: Array) -> bool:
+    """Whether two arrays of one shape are the same memory, element for element."""
+    return a.strides == b.strides and a.__array_interface__["data"] == b.__array_interface__["data"]

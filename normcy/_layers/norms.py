@@ -1,0 +1,281 @@
+"""Layer, RMS and group norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from normcy import _checks, _native
+from normcy._docs import document
+from normcy._layers.base import Array, Maybe, _full, _groups, _Layer
+
+
+@document
+class LayerNorm(_Layer):
+    """Layer normalization over the last axes.
+
+    Parameters
+    ----------
+    $layer_shape
+    eps : float, default 1e-5
+        Added to the variance under the square root, or to its root with ``eps_mode="outside_sqrt"``.
+    elementwise_affine : bool, default True
+        With ``weight``, float32 of ``normalized_shape``, at first such that it changes nothing.
+    bias : bool, default True
+        With ``bias`` (zeros) too.
+    weight_offset : float, default 0.0
+        Added to ``weight``; with 1.0 it starts from zeros.
+    $layer_activation
+    correction : float, default 0
+        Taken off the count of values in the variance.
+    eps_mode : {"inside_sqrt", "outside_sqrt"}, default "inside_sqrt"
+        Where eps is added.
+
+    Raises
+    ------
+    $layer_raises
+
+    See Also
+    --------
+    layer_norm : what a call computes, and its arguments.
+
+    References
+    ----------
+    J. Ba, J. Kiros, G. Hinton, "Layer Normalization", 2016, arXiv:1607.06450; ``torch.nn.LayerNorm``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> layer = normcy.LayerNorm(2, bias=False)
+    >>> layer
+    LayerNorm((2,), bias=False)
+    >>> layer(np.array([[1, 3], [10, 30]], np.float32)).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]], dtype=float32)
+    """
+
+    _keys = ("weight", "bias")
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        weight_offset: float = 0.0,
+        activation: str | None = None,
+        correction: float = 0,
+        eps_mode: str = "inside_sqrt",
+    ) -> None:
+        self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
+        self.eps = _checks.number(eps, "eps")
+        self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
+        self.weight_offset = _checks.number(weight_offset, "weight_offset")
+        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.correction = _checks.number(correction, "correction")
+        self.eps_mode = _checks.choice(eps_mode, "eps_mode", ("inside_sqrt", "outside_sqrt"))
+        self._with_bias = _checks.flag(bias, "bias")
+        self.weight = _full(self.normalized_shape, 1 - self.weight_offset) if elementwise_affine else None
+        self.bias = _full(self.normalized_shape, 0) if elementwise_affine and bias else None
+
+    def _argument(self, name):
+        return getattr(self, "_with_bias" if name == "bias" else name)
+
+    def __call__(
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
+    ) -> Array:
+        """Normalize ``x``; see `layer_norm`."""
+        return _native.layer_norm(
+            x, self.normalized_shape, self.weight, self.bias, self.eps, self.weight_offset, pre_add, sum_out, post_add,
+            self.activation, out, False, self.correction, self.eps_mode,
+        )  # fmt: skip
+
+
+@document
+class RMSNorm(_Layer):
+    """Root mean square normalization over the last axes.
+
+    Parameters
+    ----------
+    $layer_shape
+    eps : float or None, default None
+        Added to the mean square under the square root; None is float32's, 2**-23.
+    elementwise_affine : bool, default True
+        With ``weight``, float32 of ``normalized_shape``, at first such that it changes nothing.
+    weight_offset : float, default 0.0
+        Added to ``weight``; with 1.0, as in Gemma, it starts from zeros.
+    $layer_activation
+
+    Raises
+    ------
+    $layer_raises
+
+    See Also
+    --------
+    rms_norm : what a call computes, and its arguments.
+
+    References
+    ----------
+    B. Zhang, R. Sennrich, "Root Mean Square Layer Normalization", 2019, arXiv:1910.07467; ``torch.nn.RMSNorm``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> normcy.RMSNorm(2)(np.array([[1, 7]], np.float32)).round(3)
+    array([[0.2, 1.4]], dtype=float32)
+    """
+
+    _keys = ("weight",)
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        weight_offset: float = 0.0,
+        activation: str | None = None,
+    ) -> None:
+        self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
+        self.eps = None if eps is None else _checks.number(eps, "eps")
+        self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
+        self.weight_offset = _checks.number(weight_offset, "weight_offset")
+        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight = _full(self.normalized_shape, 1 - self.weight_offset) if elementwise_affine else None
+
+    def __call__(
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
+    ) -> Array:
+        """Normalize ``x``; see `rms_norm`."""
+        return _native.rms_norm(
+            x, self.normalized_shape, self.weight, self.eps, self.weight_offset, pre_add, sum_out, post_add,
+            self.activation, out, False,
+        )  # fmt: skip
+
+
+class _PerChannel(_Layer):
+    """Layers without running statistics that have one weight and bias a channel."""
+
+    _keys = ("weight", "bias")
+
+    def __init__(self, num_channels, eps, affine, layout, activation):
+        self.num_channels = _checks.integer(num_channels, "num_channels")
+        self.eps = _checks.number(eps, "eps")
+        self.affine = _checks.flag(affine, "affine")
+        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        size = self.num_channels
+        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
+
+
+@document
+class LayerNorm2d(_PerChannel):
+    """Layer normalization over the channels of each position.
+
+    Parameters
+    ----------
+    num_channels : int
+        Channels, C.
+    eps : float, default 1e-6
+        $eps
+    $layer_affine
+    $layer_layout
+    $layer_activation
+
+    Raises
+    ------
+    $layer_raises
+
+    See Also
+    --------
+    layer_norm2d : what a call computes, and its arguments.
+
+    References
+    ----------
+    Z. Liu et al., "A ConvNet for the 2020s", 2022, arXiv:2201.03545; timm's ``LayerNorm2d``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> normcy.LayerNorm2d(2)(np.array([[[1, 10], [3, 30]]], np.float32)).round(3)
+    array([[[-1., -1.],
+            [ 1.,  1.]]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        eps: float = 1e-6,
+        affine: bool = True,
+        *,
+        layout: str = "NCHW",
+        activation: str | None = None,
+    ) -> None:
+        super().__init__(num_channels, eps, affine, layout, activation)
+
+    def __call__(
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
+    ) -> Array:
+        """Normalize ``x``; see `layer_norm2d`."""
+        return _native.layer_norm2d(
+            x, self.weight, self.bias, self.eps, self.layout, 0.0, pre_add, sum_out, post_add, self.activation, out,
+            False,
+        )  # fmt: skip
+
+
+@document
+class GroupNorm(_PerChannel):
+    """Group normalization: statistics of groups of neighbouring channels over each sample's positions.
+
+    Parameters
+    ----------
+    num_groups : int
+        Groups, a divisor of ``num_channels``; it comes first, as in PyTorch.
+    num_channels : int
+        Channels, C.
+    eps : float, default 1e-5
+        $eps
+    $layer_affine
+    $layer_layout
+    $layer_activation
+
+    Raises
+    ------
+    $layer_raises_groups
+
+    See Also
+    --------
+    group_norm : what a call computes, and its arguments.
+
+    References
+    ----------
+    Y. Wu, K. He, "Group Normalization", 2018, arXiv:1803.08494; ``torch.nn.GroupNorm``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> normcy.GroupNorm(2, 4)(np.array([[1, 3, 10, 30]], np.float32)).round(3)
+    array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        layout: str = "NCHW",
+        activation: str | None = None,
+    ) -> None:
+        super().__init__(num_channels, eps, affine, layout, activation)
+        self.num_groups = _groups(num_groups, self.num_channels)
+
+    def __call__(
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
+    ) -> Array:
+        """Normalize ``x``; see `group_norm`."""
+        return _native.group_norm(
+            x, self.num_groups, self.weight, self.bias, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
+            self.activation, out, False,
+        )  # fmt: skip

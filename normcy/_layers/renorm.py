@@ -1,0 +1,144 @@
+"""Batch renormalization."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from normcy import _checks, _native
+from normcy._docs import document
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
+from normcy._statistics import Moments
+
+_MOMENTUM = float("0.01")  # an object of its own, so that `is` tells a momentum that was given from the default
+
+
+@document
+class BatchRenorm(_Counting):
+    """Batch renormalization: batch statistics, corrected towards the running ones within limits that widen.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels, C.
+    eps : float, default 1e-3
+        Added to the batch's variance under the square root; the running deviation contains it.
+    momentum : float or None, default 0.01
+        Weight of the new batch in the running statistics; None is the average of all batches so far.
+    $layer_affine
+    $layer_layout
+    $layer_activation
+    decay : float, optional
+        Instead of ``momentum``: weight of the old statistics, Keras' momentum.
+
+    Raises
+    ------
+    $layer_raises_pace
+
+    See Also
+    --------
+    batch_renorm : what a call computes, and how published code differs.
+
+    Notes
+    -----
+    ``running_mean`` (zeros) and ``running_std`` (ones) are float32 of shape (C,). ``num_batches_tracked`` counts
+    batches and sets the limits; an empty batch changes nothing and is not counted. For another schedule, override
+    `limits`.
+
+    References
+    ----------
+    S. Ioffe, "Batch Renormalization", 2017, arXiv:1702.03275.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> layer = normcy.BatchRenorm(2)
+    >>> layer.limits(), layer.limits(22500), layer.limits(10**6)
+    ((1.0, 0.0), (2.0, 4.375), (3.0, 5.0))
+    >>> layer(np.array([[1, 10], [3, 30]], np.float32)).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]], dtype=float32)
+    """
+
+    _keys = ("weight", "bias", "running_mean", "running_std", "num_batches_tracked")
+    decay = None  # momentum holds it
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-3,
+        momentum: float | None = _MOMENTUM,
+        affine: bool = True,
+        *,
+        layout: str = "NCHW",
+        activation: str | None = None,
+        decay: float | None = None,
+    ) -> None:
+        self.num_features = size = _checks.integer(num_features, "num_features")
+        self.eps = _checks.number(eps, "eps")
+        self.momentum = _pace(momentum, decay, _MOMENTUM)
+        self.affine = _checks.flag(affine, "affine")
+        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
+        self.running_mean, self.running_std = _full(size, 0), _full(size, 1)
+        self.num_batches_tracked = np.zeros((), np.int64)
+
+    def limits(self, step: int | None = None) -> tuple[float, float]:
+        """``r_max`` and ``d_max`` of the paper's schedule.
+
+        Up to step 5000 they are 1 and 0, which is batch norm; then ``r_max`` grows evenly to 3 at step 40,000, and
+        ``d_max`` to 5 at step 25,000.
+
+        Parameters
+        ----------
+        step : int, optional
+            Training steps done; ``num_batches_tracked`` by default.
+
+        Returns
+        -------
+        r_max, d_max : float
+        """
+        done = (self._count.item() if step is None else _checks.integer(step, "step", least=0)) - 5000
+        if done <= 0:
+            return 1.0, 0.0
+        return 1 + 2 * done / 35000 if done < 35000 else 3.0, 5 * done / 20000 if done < 20000 else 5.0
+
+    def __call__(self, x: Array, out: Maybe = None) -> Array:
+        """Normalize ``x``, in training within `limits`; see `batch_renorm`."""
+        if self._observer is not None:
+            return self._observed(x, out)
+        training, momentum, count = self.training, self.momentum, self._count
+        number, r_max, d_max = 1, 1.0, 0.0
+        if training:
+            number = count.item() + 1
+            r_max, d_max = self.limits()
+        if momentum is None:
+            momentum = 1 / number
+        y = _native.batch_renorm(
+            x, self.running_mean, self.running_std, self.weight, self.bias, training, momentum, self.eps,
+            r_max, d_max, self.layout, self.activation, out,
+        )  # fmt: skip
+        if training and x.size:
+            count[()] = number
+        return y
+
+    def _observed(self, x, out):
+        """Limits of 1 and 0 are batch norm."""
+        seen = _seen(self, x)  # first: out may be x
+        y = _native.batch_renorm(
+            x, self.running_mean.copy(), self.running_std.copy(), self.weight, self.bias, True, 0.0, self.eps,
+            1.0, 0.0, self.layout, self.activation, out,
+        )  # fmt: skip
+        self._observer(seen)
+        return y
+
+    def reset_running_stats(self) -> None:
+        """Mean 0, deviation 1 and count 0."""
+        self.running_mean[...], self.running_std[...], self.num_batches_tracked[...] = 0, 1, 0
+
+    def _calibrated(self):
+        return (self,)
+
+    def _kept(self, moments: Moments) -> dict[str, NDArray[np.float64]]:
+        return {"running_mean": moments.mean, "running_std": np.sqrt(moments.var() + self.eps)}

@@ -1,0 +1,136 @@
+"""Norms that take on a style: adaptive and conditional instance norm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from normcy import _checks, _native
+from normcy._docs import document
+from normcy._layers.base import Array, Maybe, _full, _Layer
+
+
+@document
+class AdaIN(_Layer):
+    """Adaptive instance normalization: the content's instances with the style's mean and standard deviation.
+
+    Parameters
+    ----------
+    eps : float, default 1e-5
+        Added to the content's variance under the square root.
+    alpha : float, default 1.0
+        How much of the style: 0 gives the content back.
+    correction : float, default 0
+        Taken off the count of values in variances.
+    style_eps : float or None, default None
+        Added to the style's variance; None is ``eps``.
+    $layer_layout
+
+    Raises
+    ------
+    $layer_raises
+
+    See Also
+    --------
+    adain : what a call computes, and which published code is which choice of options.
+
+    References
+    ----------
+    X. Huang, S. Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", 2017,
+    arXiv:1703.06868.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> content, style = np.array([[[1, 3]]], np.float32), np.array([[[10, 20, 30, 40]]], np.float32)
+    >>> normcy.AdaIN()(content, style).round(2)
+    array([[[13.82, 36.18]]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        *,
+        alpha: float = 1.0,
+        correction: float = 0,
+        style_eps: float | None = None,
+        layout: str = "NCHW",
+    ) -> None:
+        self.eps = _checks.number(eps, "eps")
+        self.alpha = _checks.number(alpha, "alpha")
+        self.correction = _checks.number(correction, "correction")
+        self.style_eps = None if style_eps is None else _checks.number(style_eps, "style_eps")
+        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+
+    def __call__(self, content: Array, style: Array | tuple[Array, Array], out: Maybe = None) -> Array:
+        """Carry the style over to ``content``; see `adain`."""
+        return _native.adain(
+            content, style, self.eps, self.alpha, self.correction, self.style_eps, self.layout, out
+        )  # fmt: skip
+
+
+@document
+class ConditionalInstanceNorm(_Layer):
+    """Instance normalization with the weight and bias of each sample's own style.
+
+    Parameters
+    ----------
+    num_styles : int
+        Styles, S.
+    num_features : int
+        Channels, C.
+    eps : float, default 1e-5
+        $eps
+    $layer_layout
+    $layer_activation
+
+    Raises
+    ------
+    $layer_raises
+
+    See Also
+    --------
+    conditional_instance_norm : what a call computes, and its arguments.
+
+    Notes
+    -----
+    ``weight`` (ones) and ``bias`` (zeros) are float32 of shape (S, C).
+
+    References
+    ----------
+    V. Dumoulin, J. Shlens, M. Kudlur, "A Learned Representation For Artistic Style", 2016, arXiv:1610.07629.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> layer = normcy.ConditionalInstanceNorm(2, 1)
+    >>> layer.bias[1] = 5
+    >>> layer(np.array([[[1, 3]], [[1, 3]]], np.float32), np.array([0, 1])).round(3)
+    array([[[-1.,  1.]],
+    <BLANKLINE>
+           [[ 4.,  6.]]], dtype=float32)
+    """
+
+    _keys = ("weight", "bias")
+
+    def __init__(
+        self,
+        num_styles: int,
+        num_features: int,
+        eps: float = 1e-5,
+        *,
+        layout: str = "NCHW",
+        activation: str | None = None,
+    ) -> None:
+        self.num_styles = _checks.integer(num_styles, "num_styles")
+        self.num_features = _checks.integer(num_features, "num_features")
+        self.eps = _checks.number(eps, "eps")
+        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight = _full((self.num_styles, self.num_features), 1)
+        self.bias = _full((self.num_styles, self.num_features), 0)
+
+    def __call__(self, x: Array, style: np.ndarray, out: Maybe = None) -> Array:
+        """Normalize ``x`` with styles (N,), integers, or their mixtures (N, S), float32."""
+        return _native.conditional_instance_norm(
+            x, style, self.weight, self.bias, self.eps, self.layout, self.activation, out
+        )  # fmt: skip

@@ -1,0 +1,260 @@
+"""Batch and instance norm, which can keep running statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from normcy import _checks, _native
+from normcy._docs import document
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
+from normcy._statistics import Moments
+
+_MOMENTUM = float("0.1")  # an object of its own, so that `is` tells a momentum that was given from the default
+
+
+class _Tracking(_Counting):
+    """Batch and instance norm: affine parameters, and running statistics that training updates."""
+
+    _keys = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    decay = None  # momentum holds it
+
+    def __init__(
+        self,
+        num_features,
+        eps,
+        momentum,
+        affine,
+        track_running_stats,
+        layout,
+        activation,
+        decay,
+        unbiased_running_var,
+    ):
+        self.num_features = size = _checks.integer(num_features, "num_features", least=0)
+        self.eps = _checks.number(eps, "eps")
+        self.momentum = _pace(momentum, decay, _MOMENTUM)
+        self.affine = _checks.flag(affine, "affine")
+        self.track_running_stats = tracked = _checks.flag(track_running_stats, "track_running_stats")
+        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.unbiased_running_var = _checks.flag(unbiased_running_var, "unbiased_running_var")
+        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
+        self.running_mean, self.running_var = (_full(size, 0), _full(size, 1)) if tracked else (None, None)
+        self.num_batches_tracked = np.zeros((), np.int64) if tracked else None
+
+    def reset_running_stats(self) -> None:
+        """Mean 0, variance 1 and count 0, where the layer tracks them."""
+        if self.track_running_stats and self.running_mean is not None:
+            self.running_mean[...], self.running_var[...] = 0, 1
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked[...] = 0
+
+
+@document
+class BatchNorm(_Tracking):
+    """Batch normalization of any rank, with its parameters and running statistics.
+
+    In training the batch's statistics normalize, and the running ones take them in; otherwise the running ones
+    normalize. Without running statistics the batch's always do.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels, C.
+    eps : float, default 1e-5
+        $eps
+    momentum : float or None, default 0.1
+        Weight of the new batch in the running statistics; None is the average of all batches so far.
+    $layer_affine
+    track_running_stats : bool, default True
+        With ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and ``num_batches_tracked``.
+    $layer_layout
+    $layer_activation
+    decay : float, optional
+        Instead of ``momentum``: weight of the old statistics, Keras' and Flax's momentum.
+    unbiased_running_var : bool, default True
+        Store the variance over n - 1, as PyTorch does; False stores it over n, as Keras 3, Flax and ONNX do.
+
+    Raises
+    ------
+    $layer_raises_pace
+
+    See Also
+    --------
+    batch_norm : what a call computes, and its arguments.
+    recalibrate : running statistics from data.
+
+    Notes
+    -----
+    Clearing ``track_running_stats`` on a layer that has running statistics stops updating them; outside of training
+    they still normalize. An empty batch changes nothing and is not counted.
+
+    References
+    ----------
+    S. Ioffe, C. Szegedy, "Batch Normalization", 2015, arXiv:1502.03167; ``torch.nn.BatchNorm2d``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> layer = normcy.BatchNorm(2, momentum=0.5)
+    >>> layer(np.array([[1, 10], [3, 30]], np.float32)).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]], dtype=float32)
+    >>> layer.running_mean, int(layer.num_batches_tracked)
+    (array([ 1., 10.], dtype=float32), 1)
+    >>> layer.eval()(np.array([[1, 10]], np.float32))
+    array([[0., 0.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = _MOMENTUM,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        layout: str = "NCHW",
+        activation: str | None = None,
+        decay: float | None = None,
+        unbiased_running_var: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, layout, activation, decay, unbiased_running_var
+        )  # fmt: skip
+
+    def __call__(
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
+    ) -> Array:
+        """Normalize ``x``; see `batch_norm`."""
+        if self._observer is not None:
+            return self._observed(x, out, pre_add, post_add, sum_out)
+        mean, var, momentum, count = self.running_mean, self.running_var, self.momentum, None
+        own = self.training
+        if not own:
+            own = mean is None and var is None
+        elif self.track_running_stats:
+            count = self._count
+        else:
+            mean = var = None
+        number = None if count is None else count.item() + 1
+        if momentum is None:
+            momentum = 0.0 if number is None else 1 / number
+        y = _native.batch_norm(
+            x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
+            self.activation, out, False, self.unbiased_running_var,
+        )  # fmt: skip
+        if count is not None and x.size:
+            count[()] = number
+        return y
+
+    def _observed(self, x, out, pre_add, post_add, sum_out):
+        """With the batch's statistics, which the observer gets; the running ones stay as they are."""
+        seen = _seen(self, x, pre_add)  # first: out may be x
+        y = _native.batch_norm(
+            x, None, None, self.weight, self.bias, True, 0.0, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
+            self.activation, out, False, True,
+        )  # fmt: skip
+        self._observer(seen)
+        return y
+
+    def _calibrated(self):
+        return (self,) if self.running_mean is not None else ()
+
+    def _kept(self, moments: Moments) -> dict[str, NDArray[np.float64]]:
+        """Running statistics that moments of data amount to."""
+        return {"running_mean": moments.mean, "running_var": moments.var(1 if self.unbiased_running_var else 0)}
+
+
+@document
+class InstanceNorm(_Tracking):
+    """Instance normalization of any rank, with its parameters and, where wanted, running statistics.
+
+    Each sample's own statistics normalize, but for a layer that tracks running statistics and is not in training.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels, C.
+    eps : float, default 1e-5
+        $eps
+    momentum : float or None, default 0.1
+        Weight of the new batch in the running statistics; None is the average of all batches so far.
+    affine : bool, default False
+        With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
+    track_running_stats : bool, default False
+        With ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and ``num_batches_tracked``.
+    $layer_layout
+    $layer_activation
+    decay : float, optional
+        Instead of ``momentum``: weight of the old statistics, Keras' and Flax's momentum.
+    unbiased_running_var : bool, default True
+        Store variances over n - 1, as PyTorch does; False stores them over n.
+
+    Raises
+    ------
+    $layer_raises_pace
+
+    See Also
+    --------
+    instance_norm : what a call computes, and its arguments.
+
+    Notes
+    -----
+    Two things differ from PyTorch's layer. ``num_batches_tracked`` counts and ``momentum=None`` averages, where
+    PyTorch's count stays 0 and its statistics never move. With ``track_running_stats`` cleared on a layer that has
+    running statistics, these stay as they are, where PyTorch updates them even in evaluation.
+
+    IBN-b's norm after the residual is ``InstanceNorm(C, affine=True, activation="relu")`` called with ``pre_add=``.
+
+    References
+    ----------
+    D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance Normalization", 2016, arXiv:1607.08022; ``torch.nn.InstanceNorm2d``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> normcy.InstanceNorm(1)(np.array([[[1, 3]], [[10, 30]]], np.float32)).round(3)
+    array([[[-1.,  1.]],
+    <BLANKLINE>
+           [[-1.,  1.]]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = _MOMENTUM,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        layout: str = "NCHW",
+        activation: str | None = None,
+        decay: float | None = None,
+        unbiased_running_var: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, layout, activation, decay, unbiased_running_var
+        )  # fmt: skip
+
+    def __call__(
+        self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
+    ) -> Array:
+        """Normalize ``x``; see `instance_norm`."""
+        mean = var = count = None
+        own, momentum = True, self.momentum
+        if self.track_running_stats:
+            mean, var = self.running_mean, self.running_var
+            own = self.training or (mean is None and var is None)
+            count = self._count if self.training else None
+        number = None if count is None else count.item() + 1
+        if momentum is None:
+            momentum = 0.0 if number is None else 1 / number
+        y = _native.instance_norm(
+            x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
+            self.activation, out, False, self.unbiased_running_var,
+        )  # fmt: skip
+        if count is not None and x.size:
+            count[()] = number
+        return y

@@ -1,0 +1,111 @@
+"""Weight normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from normcy import _checks, _native
+from normcy._docs import document
+from normcy._layers.base import Array, Maybe, _full, _Layer
+
+_PARAMETRIZED = {  # names under torch.nn.utils.parametrizations.weight_norm
+    "parametrizations.weight.original0": "weight_g",
+    "parametrizations.weight.original1": "weight_v",
+}
+
+
+@document
+class WeightNorm(_Layer):
+    """Weight normalization: a weight as direction and length, ``weight_g * weight_v / ||weight_v||``.
+
+    A call takes no input and returns the weight. `of` splits an existing weight up.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        Shape of the weight.
+    dim : int or None, default 0
+        The axis along which lengths are kept: 0 for a convolution or linear layer's outputs, 1 for a transposed
+        convolution's. Negative ones count from the end; None keeps one length of the whole array.
+
+    Raises
+    ------
+    $layer_raises
+
+    See Also
+    --------
+    weight_norm : what a call computes.
+
+    Notes
+    -----
+    ``weight_v`` (ones until loaded) is float32 of ``shape``, ``weight_g`` of the same with length 1 but along ``dim``,
+    or () for None. Both are PyTorch's names and shapes; ``parametrizations.weight.original0`` and ``original1`` are
+    read too. In PyTorch a ``dim`` of -1 means None; here it is the last axis.
+
+    References
+    ----------
+    T. Salimans, D. Kingma, "Weight Normalization", 2016, arXiv:1602.07868; ``torch.nn.utils.weight_norm``.
+
+    Examples
+    --------
+    >>> import numpy as np, normcy
+    >>> layer = normcy.WeightNorm.of(np.array([[3, 4], [6, 8]], np.float32))
+    >>> layer
+    WeightNorm((2, 2))
+    >>> layer.weight_g.ravel()
+    array([ 5., 10.], dtype=float32)
+    >>> layer.weight_g[0] = 1
+    >>> layer().round(3)
+    array([[0.6, 0.8],
+           [6. , 8. ]], dtype=float32)
+    """
+
+    _keys = ("weight_g", "weight_v")
+    _aliases = _PARAMETRIZED
+
+    def __init__(self, shape: int | Sequence[int], dim: int | None = 0) -> None:
+        self.shape, self.dim = _checks.shape(shape, "shape"), dim
+        rank = len(self.shape)
+        if dim is not None and not -rank <= _checks.integer(dim, "dim", least=-rank) < rank:
+            raise ValueError(f"dim: expected an axis of the {rank} of shape, or None, got {dim}")
+        self.weight_v = _full(self.shape, 1)
+        self.weight_g = self._lengths()
+
+    @classmethod
+    def of(cls, weight: Array, dim: int | None = 0) -> WeightNorm:
+        """Split a weight up: ``weight_v`` is its copy, ``weight_g`` its lengths.
+
+        Parameters
+        ----------
+        weight : ndarray of float32
+            Any rank from 1 up.
+        dim : int or None, default 0
+            As in the constructor.
+
+        Returns
+        -------
+        WeightNorm
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``weight`` is not a float32 array, or ``dim`` none of its axes.
+        """
+        layer = cls(_checks.floats(weight, "weight").shape, dim)
+        layer.weight_v[...] = weight
+        layer.weight_g = layer._lengths()
+        return layer
+
+    def _lengths(self) -> Array:
+        """||weight_v|| as PyTorch shapes it."""
+        rank = len(self.shape)
+        axes = tuple(axis for axis in range(rank) if self.dim is None or axis != self.dim % rank)
+        mean, var = _native.moments(self.weight_v, axes, 0, self.dim is not None)
+        count = np.prod([self.shape[axis] for axis in axes], dtype=np.float64)
+        return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
+
+    def __call__(self, out: Maybe = None) -> Array:
+        """The weight; see `weight_norm`."""
+        return _native.weight_norm(self.weight_v, self.weight_g, self.dim, out)
