@@ -476,7 +476,7 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
     content's alone: ``style_eps=0``. The PyTorch one, pytorch-AdaIN, takes unbiased variances and adds eps to both:
     ``correction=1``. The default is biased with eps on both, so that a content which is its own style stays as it is.
 
-    The error is at most 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))``, mean and std being the style's.
+    The error is at most 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))`` of the style's mean and std.
 
     References
     ----------
@@ -591,8 +591,8 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
     checkpoints serve as they are; other copies keep the biased one, which ``n / (n - 1)`` turns into this. Some of
     them also take unbiased variances to normalize with, which the paper does not.
 
-    The error is at most 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + std_i) / d) + abs(bias))``, where d
-    is the larger of the two deviations and std_i the instance's: what ``v * x`` and std_i cancel is magnified.
+    The error is at most 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + s) / d) + abs(bias))``, d being
+    the denominator and s the instance's deviation: what ``v * x`` and s cancel is magnified.
 
     References
     ----------

@@ -1,20 +1,11 @@
-/* The apply pass, by row and by column: one body, whose variants are compile-time flags.
+/* The apply pass, by row and by column: one body over the points of point_tpl.h, whose variants are compile-time flags.
  *
- * y = u * a + b, where u is one of three forms of x (kernels.h). Where an element stage is present, (a, b) become
- * (a * w, b * w + bias) with w = weight + offset first: one rounding of the large term less than to multiply y.
- * x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
  * Last come the addend and the activation: relu at once, costly ones piece by piece while y is in L1.
  */
 #ifndef NORMCY_APPLY_TPL_H
 #define NORMCY_APPLY_TPL_H
 
-#include "activation_tpl.h"
-
-enum element_stage { NO_ELEMENT, SHARED_ELEMENT, OWN_ELEMENT }; /* one weight and bias for all rows, or one a row */
-
-typedef struct {
-    int by_col, form, scaled, element, finish; /* compile-time constants once inlined */
-} apply_kind;
+#include "point_tpl.h"
 
 enum {
     BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
@@ -22,15 +13,6 @@ enum {
     SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
     PIECE = 1024,    /* floats of a row that a costly activation finds in L1 */
 };
-
-typedef struct {
-    vf hi, a, b, scale, gate, batch, own;
-} vec_coef;
-
-typedef struct {
-    const float *p; /* one value a column, or NULL */
-    vf same;        /* the value of the whole row */
-} row_operand;
 
 /* Rows of a panel, of which x, y and add are the first. */
 typedef struct {
@@ -42,60 +24,6 @@ typedef struct {
     vec_coef c[BAND];
     row_operand weight[BAND], bias[BAND];
 } band;
-
-INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absent) {
-    const float *p = from->p ? from->p + i * from->row : &absent;
-    int step = from->p && from->step;
-    return (row_operand){step ? p : NULL, step ? (vf){0} : set1(*p)};
-}
-
-INLINE vf part_of(const float *p, int n) {
-    return n == W ? load(p) : load_part(p, n);
-}
-
-INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
-    return o->p ? part_of(o->p + j, n) : o->same;
-}
-
-INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kind kind) {
-    vec_coef v = {.a = part_of(c->a + j, n), .b = part_of(c->b + j, n)};
-    if (kind.form == NORMCY_AFFINE)
-        v.hi = part_of(c->hi + j, n);
-    else
-        v.gate = part_of(c->gate + j, n);
-    if (kind.form == NORMCY_RATIO)
-        v.batch = part_of(c->batch + j, n), v.own = part_of(c->own + j, n);
-    if (kind.scaled)
-        v.scale = part_of(c->scale + j, n);
-    return v;
-}
-
-INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) {
-    vec_coef v = {.a = set1(c->a[i]), .b = set1(c->b[i])};
-    if (kind.form == NORMCY_AFFINE)
-        v.hi = set1(c->hi[i]);
-    else
-        v.gate = set1(c->gate[i]);
-    if (kind.form == NORMCY_RATIO)
-        v.batch = set1(c->batch[i]), v.own = set1(c->own[i]);
-    if (kind.scaled)
-        v.scale = set1(c->scale[i]);
-    return v;
-}
-
-/* The whole norm of one vector. */
-INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
-    vf scaled = kind.scaled ? x * c.scale : x, u;
-    if (kind.form == NORMCY_SWISH)
-        u = logistic(scaled, c.gate * x);
-    else if (kind.form == NORMCY_RATIO)
-        u = scaled / larger(c.batch, c.gate * scaled + c.own);
-    else
-        u = scaled - c.hi;
-    if (!kind.element)
-        return u * c.a + c.b;
-    return u * (c.a * weight) + (c.b * weight + bias);
-}
 
 /* Columns j to j + n, n <= W, of a band. */
 INLINE void apply_step(const band *t, int rows, ptrdiff_t j, int n, const normcy_coef *coef, apply_kind kind) {

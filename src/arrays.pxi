@@ -166,7 +166,7 @@ cdef bint same_memory(cnp.ndarray a, cnp.ndarray b):
 
 
 cdef int no_overlap(cnp.ndarray out, str out_name, other, str name) except -1:
-    if other is not None and normcy_overlap(out, other):
+    if isinstance(other, np.ndarray) and normcy_overlap(out, other):    # anything else has its own check
         raise ValueError(f"{out_name}: shares memory with {name}; give it memory of its own")
     return 0
 

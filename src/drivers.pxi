@@ -32,7 +32,7 @@ cdef struct Job:
     normcy_finish finish    # for the first element of x
     normcy_form form
     Operand gate
-    const double *batch_std # RATIO: one a channel
+    const double *batch_std     # RATIO: one a channel
     Target target
     normcy_about about
     normcy_spread how

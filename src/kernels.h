@@ -99,11 +99,11 @@ typedef struct {
      * must be taken again with a scale. */
     ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
 
-    /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL): mean
-     * and lift are 0, rstd, weight and scale 1, bias 0. */
+    /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):
+     * mean and lift are 0, rstd, weight and scale 1, bias 0. */
     void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
-                         const float *scale, const float *weight, double offset, const float *bias, float *hi,
-                         float *a, float *b);
+                         const float *scale, const float *weight, double offset, const float *bias, float *hi, float *a,
+                         float *b);
 
     /* The apply pass: coefficients by row, or by column. element and finish may be NULL. near: x and y are in some
      * cache, so that loads count more than the order in which memory is walked. */

@@ -9,8 +9,8 @@
 #     GROUP       S and C/G    rows: slot (n, g), C/G planes     columns of each sample, C/G neighbours merged
 #     LAYER       C            columns of each sample            rows: slot (n, s)
 #
-# (B) Memory need not be dense: `sample` floats from one sample to the next and `pitch` from one row to the next, so that
-#     a slice of the channels is served in place.
+# (B) Memory need not be dense: `sample` floats lie between one sample and the next, `pitch` between one row and the
+#     next, so that a slice of the channels is served in place.
 #
 # (C) weight and bias have strides over n, c and s; the plan says which of those the panel's rows and columns are.
 #     A value a row (by row) or a column (by column) folds into the coefficients; anything else is an element operand.
@@ -34,7 +34,7 @@ cdef struct Plan:
     # by column: `samples` panels of rows x cols; `group` neighbouring columns share a slot
     ptrdiff_t samples, rows, cols, group
     ptrdiff_t period        # rows of a sample
-    ptrdiff_t sample, pitch # floats from one sample, and from one row, to the next
+    ptrdiff_t sample, pitch     # floats from one sample, and from one row, to the next
     bint even               # all rows follow each other at the same pitch
 
 cdef struct Strides:        # of weight or bias over sample, channel and position; p NULL: absent

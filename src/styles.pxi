@@ -17,8 +17,8 @@ cdef class Style:
     cdef int of_pair(self, tuple pair, ptrdiff_t n, ptrdiff_t c) except -1:
         arrays = [floats(v, "style") for v in pair]
         if len(arrays) != 2 or any(v.shape != (n, c) for v in arrays):
-            raise ValueError(f"style: expected an array or a pair (mean, std) of shape {(n, c)}, one value a sample and "
-                             f"channel of content; got a tuple of shapes {[v.shape for v in arrays]}")
+            raise ValueError(f"style: expected an array or a pair (mean, std) of shape {(n, c)}, one value a sample "
+                             f"and channel of content; got a tuple of shapes {[v.shape for v in arrays]}")
         self.mean, self.std = [v.astype(np.float64).reshape(-1) for v in arrays]
         return 0
 

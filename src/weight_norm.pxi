@@ -11,8 +11,8 @@ cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
         return np.array(a, order="C").reshape(1)
     if axis is not None and np.shape(a) in ((k,), kept):
         return np.array(a, order="C").reshape(k)
-    raise ValueError(f"g: expected {'a scalar' if axis is None else f'shape ({k},) or {kept}'}, one value a slice of v, "
-                     f"got {np.shape(a)}")
+    raise ValueError(f"g: expected {'a scalar' if axis is None else f'shape ({k},) or {kept}'}, one value a slice of "
+                     f"v, got {np.shape(a)}")
 
 
 def weight_norm(v_given, g, dim, out):
