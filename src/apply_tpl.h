@@ -14,78 +14,82 @@ enum {
     PIECE = 1024,    /* floats of a row that a costly activation finds in L1 */
 };
 
-/* Rows of a panel, of which x, y and add are the first. */
+/* Where a panel's rows are, from the first one still to do on. */
 typedef struct {
     const float *x, *add;
     float *y;
     ptrdiff_t stride;
-    int relu, has_offset;
-    vf offset;
+    int relu;
+    vf offset; /* of the weight; adding 0 is cheaper than asking */
+} place;
+
+/* What goes with each of a few rows. */
+typedef struct {
     vec_coef c[BAND];
     row_operand weight[BAND], bias[BAND];
 } band;
 
 /* Columns j to j + n, n <= W, of a band. */
-INLINE void apply_step(const band *t, int rows, ptrdiff_t j, int n, const normcy_coef *coef, apply_kind kind) {
-    vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : t->c[0];
-    vf weight = t->offset, bias = t->offset;
+INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, const normcy_coef *coef,
+                       apply_kind kind) {
+    vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : with->c[0];
+    vf weight = p.offset, bias = p.offset;
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
-        ptrdiff_t at = r * t->stride + j;
+        ptrdiff_t at = r * p.stride + j;
         if (kind.element == OWN_ELEMENT || (kind.element && r == 0)) {
-            weight = operand_at(&t->weight[r], j, n);
-            if (t->has_offset)
-                weight += t->offset;
-            bias = operand_at(&t->bias[r], j, n);
+            weight = operand_at(&with->weight[r], j, n) + p.offset;
+            bias = operand_at(&with->bias[r], j, n);
         }
-        vf v = point(part_of(t->x + at, n), kind.by_col ? here : t->c[r], weight, bias, kind);
-        if (kind.finish && t->add)
-            v += part_of(t->add + at, n);
-        if (kind.finish && t->relu)
+        vf v = point(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
+        if (kind.finish && p.add)
+            v += part_of(p.add + at, n);
+        if (kind.finish && p.relu)
             v = relu(v);
         if (n == W)
-            store(t->y + at, v);
+            store(p.y + at, v);
         else
-            store_part(t->y + at, v, n);
+            store_part(p.y + at, v, n);
     }
 }
 
-INLINE void apply_columns(const band *t, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
+INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                           apply_kind kind) {
     for (; j + W <= end; j += W)
-        apply_step(t, rows, j, W, coef, kind);
+        apply_step(p, with, rows, j, W, coef, kind);
     if (j < end)
-        apply_step(t, rows, j, (int)(end - j), coef, kind);
+        apply_step(p, with, rows, j, (int)(end - j), coef, kind);
 }
 
-INLINE void apply_band(band t, int rows, ptrdiff_t i, ptrdiff_t cols, const normcy_coef *coef,
+INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t cols, const normcy_coef *coef,
                        const normcy_element *element, const normcy_finish *finish, apply_kind kind) {
+    band with;
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
         if (!kind.by_col)
-            t.c[r] = coef_of_row(coef, i + r, kind);
+            with.c[r] = coef_of_row(coef, i + r, kind);
         if (kind.element) {
-            t.weight[r] = open_row(&element->weight, i + r, 1);
-            t.bias[r] = open_row(&element->bias, i + r, 0);
+            with.weight[r] = open_row(&element->weight, i + r, 1);
+            with.bias[r] = open_row(&element->bias, i + r, 0);
         }
     }
     if (!kind.finish || !finish || finish->activation <= NORMCY_RELU) {
-        apply_columns(&t, rows, 0, cols, coef, kind);
+        apply_columns(p, &with, rows, 0, cols, coef, kind);
         return;
     }
     for (ptrdiff_t j = 0; j < cols; j += PIECE) {
         ptrdiff_t end = cols - j < PIECE ? cols : j + PIECE;
-        apply_columns(&t, rows, j, end, coef, kind);
+        apply_columns(p, &with, rows, j, end, coef, kind);
         for (int r = 0; r < rows; r++)
-            activate(t.y + r * t.stride + j, end - j, finish->activation);
+            activate(p.y + r * p.stride + j, end - j, finish->activation);
     }
 }
 
-INLINE band next_band(band t, ptrdiff_t floats) {
-    t.x += floats, t.y += floats;
-    if (t.add)
-        t.add += floats;
-    return t;
+INLINE place next_place(place p, ptrdiff_t floats) {
+    p.x += floats, p.y += floats;
+    if (p.add)
+        p.add += floats;
+    return p;
 }
 
 INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
@@ -93,18 +97,18 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
                         apply_kind kind) {
     int gains = kind.by_col || kind.element == SHARED_ELEMENT ? cols < LONG_ROW : cols < SHORT_ROW;
     ptrdiff_t i = 0, banded = near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
-    band t = {.x = x, .y = y, .stride = stride};
-    if (kind.element && element->weight.p && element->offset != 0)
-        t.has_offset = 1, t.offset = set1(element->offset);
+    place p = {.x = x, .y = y, .stride = stride};
+    if (kind.element && element->weight.p)
+        p.offset = set1(element->offset);
     if (kind.finish && finish)
-        t.add = finish->add, t.relu = finish->activation == NORMCY_RELU;
+        p.add = finish->add, p.relu = finish->activation == NORMCY_RELU;
     for (; i + BAND <= banded; i += BAND) {
-        apply_band(t, BAND, i, cols, coef, element, finish, kind);
-        t = next_band(t, BAND * stride);
+        apply_band(p, BAND, i, cols, coef, element, finish, kind);
+        p = next_place(p, BAND * stride);
     }
     for (; i < rows; i++) {
-        apply_band(t, 1, i, cols, coef, element, finish, kind);
-        t = next_band(t, stride);
+        apply_band(p, 1, i, cols, coef, element, finish, kind);
+        p = next_place(p, stride);
     }
 }
 

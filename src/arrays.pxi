@@ -196,11 +196,11 @@ cdef int exactly_or_apart(cnp.ndarray y, str name, cnp.ndarray other, str other_
     return 0
 
 
-cdef cnp.ndarray target(out, str name, cnp.ndarray given, cnp.ndarray x, tuple may_be, tuple others, bint spare=False):
+cdef cnp.ndarray target(out, str name, cnp.ndarray given, cnp.ndarray x, pre_add, post_add, tuple others, bint spare):
     """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see deliver).
 
-    `given` is x as the caller passed it, x what the kernels read. out may be exactly one of the pairs (name, array) in
-    may_be, and must miss those in others. spare: x may be overwritten.
+    `given` is x as the caller passed it, x what the kernels read. out may be exactly x, pre_add or post_add, and must
+    miss the pairs (name, array) in others. spare: x may be overwritten.
     """
     if out is None:
         return x if spare else empty_beside(x)
@@ -209,9 +209,10 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray given, cnp.ndarray x, tuple m
         raise ValueError(f"{name}: expected the shape of x, {np.shape(given)}, got {np.shape(y)}")
     writeable(y, name)
     exactly_or_apart(y, name, given, "x")
-    for other_name, other in may_be:
-        if other is not None:
-            exactly_or_apart(y, name, other, other_name)
+    if pre_add is not None:
+        exactly_or_apart(y, name, pre_add, "pre_add")
+    if post_add is not None:
+        exactly_or_apart(y, name, post_add, "post_add")
     for other_name, other in others:
         no_overlap(y, name, other, other_name)
     return y if lies_as(y, x) else x if spare else empty_beside(x)

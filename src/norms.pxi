@@ -57,7 +57,7 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     cdef cnp.ndarray after = None if post_add is None else companion(post_add, "post_add", x_given, x)
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
     job.finish.activation = activation_of(activation) if activation is not None else NORMCY_IDENTITY
-    y = target(out, "out", x_given, x, (("pre_add", pre_add), ("post_add", post_add)), others, x is not x_given)
+    y = target(out, "out", x_given, x, pre_add, post_add, others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
     if after is not None:
         job.finish.add = <const float *>cnp.PyArray_DATA(after)
@@ -67,8 +67,8 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
         run(job, cnp.PyArray_SIZE(x))
         return deliver(y, out)
     if sum_out is not None:
-        total = target(sum_out, "sum_out", x_given, x, (("pre_add", pre_add),),
-                       (("out", out), ("post_add", post_add), *others))
+        total = target(sum_out, "sum_out", x_given, x, pre_add, None, (("out", out), ("post_add", post_add), *others),
+                       False)
     else:       # y holds the sum until it is normalized, unless that is where post_add is
         total = y if after is None or not normcy_overlap(y, after) else empty_beside(x)
     job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)

@@ -88,7 +88,7 @@ cdef Plan make_plan(Method method, Dims d) noexcept nogil:
 
 cdef inline ptrdiff_t row_at(const Plan *p, ptrdiff_t r) noexcept nogil:
     """Where row r of the panel (of all samples, of one segment) starts."""
-    return r // p.period * p.sample + r % p.period * p.pitch
+    return r * p.pitch if p.even else r // p.period * p.sample + r % p.period * p.pitch
 
 
 cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil:
