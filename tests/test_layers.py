@@ -428,6 +428,20 @@ def test_ibn(layout, order, ratio, channels):
         assert same_bits(layer.BN.running_var, var)
 
 
+@every_layout
+def test_ibn_b(layout):
+    """IBN-b ends a block with an instance norm of the sum, and its relu: relu(IN(x + identity)), formed in float64."""
+    x, identity = (sample((3, 6, 9, 8), mean=1, seed=seed) for seed in range(2))
+    layer = scramble(normcy.InstanceNorm(6, affine=True, activation="relu", layout=layout))
+    y = layer(x if layout == "NCHW" else x.transpose(0, 2, 3, 1).copy(), None,
+              identity if layout == "NCHW" else identity.transpose(0, 2, 3, 1).copy())  # fmt: skip
+    z = (x + identity).astype(np.float64)
+    xhat = (z - z.mean((2, 3), keepdims=True)) / np.sqrt(z.var((2, 3), keepdims=True) + 1e-5)
+    w, b = (v.astype(np.float64)[:, None, None] for v in (layer.weight, layer.bias))
+    error = np.abs((y if layout == "NCHW" else y.transpose(0, 3, 1, 2)) - np.maximum(w * xhat + b, 0))
+    assert np.all(error <= 4 * 2.0**-24 * (np.abs(w) * np.maximum(1, np.abs(xhat)) + np.abs(b)))
+
+
 def test_ibn_refuses_what_its_parts_cannot_see():
     layer = normcy.IBN(6).eval()
     buffer = np.zeros(2 * 6 * 5 + 15, np.float32)
