@@ -196,19 +196,20 @@ cdef int exactly_or_apart(cnp.ndarray y, str name, cnp.ndarray other, str other_
     return 0
 
 
-cdef cnp.ndarray target(out, str name, cnp.ndarray given, cnp.ndarray x, pre_add, post_add, tuple others, bint spare):
+cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarray x, pre_add, post_add, tuple others,
+                        bint spare):
     """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see deliver).
 
-    `given` is x as the caller passed it, x what the kernels read. out may be exactly x, pre_add or post_add, and must
+    `given` is x as the caller passed and `called` it, x what the kernels read. out may be exactly x, pre_add or post_add, and must
     miss the pairs (name, array) in others. spare: x may be overwritten.
     """
     if out is None:
         return x if spare else empty_beside(x)
     cdef cnp.ndarray y = floats(out, name)
     if not cnp.PyArray_SAMESHAPE(y, given):
-        raise ValueError(f"{name}: expected the shape of x, {np.shape(given)}, got {np.shape(y)}")
+        raise ValueError(f"{name}: expected the shape of {called}, {np.shape(given)}, got {np.shape(y)}")
     writeable(y, name)
-    exactly_or_apart(y, name, given, "x")
+    exactly_or_apart(y, name, given, called)
     if pre_add is not None:
         exactly_or_apart(y, name, pre_add, "pre_add")
     if post_add is not None:

@@ -50,14 +50,17 @@ cdef normcy_activation activation_of(activation) except *:
 
 
 cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
-                      activation, out, tuple others):
-    """Fill in what the job reads and writes, run it, and hand back y; `others` are what the outputs must miss."""
+                      activation, out, tuple others, str called="x"):
+    """Fill in what the job reads and writes, run it, and hand back y.
+
+    `others` are what the outputs must miss; `called` is what the caller calls x.
+    """
     cdef cnp.ndarray y, total
     cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
     cdef cnp.ndarray after = None if post_add is None else companion(post_add, "post_add", x_given, x)
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
     job.finish.activation = activation_of(activation) if activation is not None else NORMCY_IDENTITY
-    y = target(out, "out", x_given, x, pre_add, post_add, others, x is not x_given)
+    y = target(out, "out", x_given, called, x, pre_add, post_add, others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
     if after is not None:
         job.finish.add = <const float *>cnp.PyArray_DATA(after)
@@ -67,8 +70,8 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
         run(job, cnp.PyArray_SIZE(x))
         return deliver(y, out)
     if sum_out is not None:
-        total = target(sum_out, "sum_out", x_given, x, pre_add, None, (("out", out), ("post_add", post_add), *others),
-                       False)
+        total = target(sum_out, "sum_out", x_given, called, x, pre_add, None,
+                       (("out", out), ("post_add", post_add), *others), False)
     else:       # y holds the sum until it is normalized, unless that is where post_add is
         total = y if after is None or not normcy_overlap(y, after) else empty_beside(x)
     job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)

@@ -55,7 +55,7 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     if towards.mean.shape[0]:
         job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
     apart = tuple([("style", v) for v in style]) if isinstance(style, tuple) else (("style", style),)
-    return normalize(&job, content, x, none, none, None, None, None, None, out, apart)
+    return normalize(&job, content, x, none, none, None, None, None, None, out, apart, "content")
 
 
 cdef cnp.ndarray table(obj, str name, ptrdiff_t channels):

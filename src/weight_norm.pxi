@@ -41,4 +41,4 @@ def weight_norm(v_given, g, dim, out):
     none.p, none.n, none.c, none.s = NULL, 0, 1, 0
     weight = none
     weight.p = <const float *>cnp.PyArray_DATA(length)
-    return normalize(&job, v_given, v, weight, none, None, None, None, None, out, (("g", g),))
+    return normalize(&job, v_given, v, weight, none, None, None, None, None, out, (("g", g),), "v")

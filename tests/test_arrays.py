@@ -273,6 +273,8 @@ WRONG = [
     ("weight norm g", lambda: normcy.weight_norm(X, C6, 0), ValueError, "g: expected shape (4,) or (4, 1, 1), one value a slice of v, got (6,)"),
     ("weight norm scalar g", lambda: normcy.weight_norm(X, C6, None), ValueError, "g: expected a scalar, one value a slice of v, got (6,)"),
     ("weight norm g type", lambda: normcy.weight_norm(X, [1.0] * 4), TypeError, "g: expected a float32 numpy.ndarray, got list"),
+    ("weight norm out", lambda: normcy.weight_norm(X, C6, 1, out=C6), ValueError, "out: expected the shape of v, (4, 6, 10), got (6,)"),
+    ("adain out overlaps", lambda: (lambda p: normcy.adain(p[0], X, out=p[1]))(overlapping()), ValueError, "out: overlaps content in memory without being exactly content"),
     ("weight norm 0-d", lambda: normcy.weight_norm(np.array(3, np.float32), np.float32(1)), ValueError, "dim: expected None or an axis of v, of shape (), got 0"),
     ("axes", lambda: normcy.moments(X, 3), ValueError, "axes: expected distinct axes of an array of rank 3, got 3"),
     ("axes twice", lambda: normcy.moments(X, (0, -3)), ValueError, "axes: expected distinct axes"),

@@ -500,7 +500,7 @@ def test_ibn_fails_as_a_whole(spoil):
 def test_weight_norm(dim):
     """of() splits a weight so that a call gives it back; the length along dim is weight_g."""
     v = sample((4, 3, 5))
-    layer = normcy.WeightNorm.of(v, dim)
+    layer = normcy.WeightNorm(v, dim)
     kept = (
         ()
         if dim is None
@@ -568,9 +568,9 @@ WRONG = {
     "eps_mode: expected one of 'inside_sqrt', 'outside_sqrt', got 'inside'": lambda: normcy.LayerNorm(6, eps_mode="inside"),
     "order: expected one of 'in_first', 'bn_first', got 'first'": lambda: normcy.IBN(6, order="first"),
     "ratio: expected a number from 0 to 1, got 1.5": lambda: normcy.IBN(6, 1.5),
-    "dim: expected an axis of the 2 of shape, or None, got 2": lambda: normcy.WeightNorm((2, 3), 2),
+    "dim: expected an axis of the 2 of weight, or None, got 2": lambda: normcy.WeightNorm((2, 3), 2),
     "dim: expected an int, got str": lambda: normcy.WeightNorm((2, 3), "0"),
-    "weight: expected a float32 numpy.ndarray, got ndarray of shape": lambda: normcy.WeightNorm.of(np.zeros((2, 2))),
+    "weight: expected a float32 numpy.ndarray, got ndarray of shape": lambda: normcy.WeightNorm(np.zeros((2, 2))),
 }  # fmt: skip
 
 

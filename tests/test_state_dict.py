@@ -190,7 +190,7 @@ def test_torch_weight_norm(torch):
     np.testing.assert_allclose(layer(), conv.weight.detach().numpy(), rtol=1e-6)
     v = sample((4, 3, 5))
     for dim in (0, 1, 2, None):
-        ours = normcy.WeightNorm.of(v, dim)
+        ours = normcy.WeightNorm(v, dim)
         expected = torch.norm_except_dim(torch.from_numpy(v), 2, -1 if dim is None else dim)
         assert ours.weight_g.shape == tuple(expected.shape)
         np.testing.assert_allclose(ours.weight_g, expected.numpy(), rtol=1e-6)

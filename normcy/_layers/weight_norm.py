@@ -20,12 +20,12 @@ _PARAMETRIZED = {  # names under torch.nn.utils.parametrizations.weight_norm
 class WeightNorm(_Layer):
     """Weight normalization: a weight as direction and length, ``weight_g * weight_v / ||weight_v||``.
 
-    A call takes no input and returns the weight. `of` splits an existing weight up.
+    A call takes no input and returns the weight.
 
     Parameters
     ----------
-    shape : int or sequence of int
-        Shape of the weight.
+    weight : ndarray of float32, or int or sequence of int
+        The weight to split up, which is copied; or only its shape, for a state dict to be loaded.
     dim : int or None, default 0
         The axis along which lengths are kept: 0 for a convolution or linear layer's outputs, 1 for a transposed
         convolution's. Negative ones count from the end; None keeps one length of the whole array.
@@ -40,9 +40,9 @@ class WeightNorm(_Layer):
 
     Notes
     -----
-    ``weight_v`` (ones until loaded) is float32 of ``shape``, ``weight_g`` of the same with length 1 but along ``dim``,
-    or () for None. Both are PyTorch's names and shapes; ``parametrizations.weight.original0`` and ``original1`` are
-    read too. In PyTorch a ``dim`` of -1 means None; here it is the last axis.
+    ``weight_v`` (ones until loaded, where only a shape was given) is float32, and so is ``weight_g``, its lengths, of size
+    1 but along ``dim``, or () for None. Both are PyTorch's names and shapes; ``parametrizations.weight.original0`` and
+    ``original1`` are read too. In PyTorch a ``dim`` of -1 means None; here it is the last axis.
 
     References
     ----------
@@ -51,7 +51,7 @@ class WeightNorm(_Layer):
     Examples
     --------
     >>> import numpy as np, normcy
-    >>> layer = normcy.WeightNorm.of(np.array([[3, 4], [6, 8]], np.float32))
+    >>> layer = normcy.WeightNorm(np.array([[3, 4], [6, 8]], np.float32))
     >>> layer
     WeightNorm((2, 2))
     >>> layer.weight_g.ravel()
@@ -65,38 +65,19 @@ class WeightNorm(_Layer):
     _keys = ("weight_g", "weight_v")
     _aliases = _PARAMETRIZED
 
-    def __init__(self, shape: int | Sequence[int], dim: int | None = 0) -> None:
-        self.shape, self.dim = _checks.shape(shape, "shape"), dim
+    def __init__(self, weight: Array | int | Sequence[int], dim: int | None = 0) -> None:
+        given = isinstance(weight, np.ndarray) and weight.dtype.kind == "f"
+        self.shape, self.dim = _checks.floats(weight, "weight").shape if given else _checks.shape(weight, "weight"), dim
         rank = len(self.shape)
         if dim is not None and not -rank <= _checks.integer(dim, "dim", least=-rank) < rank:
-            raise ValueError(f"dim: expected an axis of the {rank} of shape, or None, got {dim}")
+            raise ValueError(f"dim: expected an axis of the {rank} of weight, or None, got {dim}")
         self.weight_v = _full(self.shape, 1)
+        if given:
+            self.weight_v[...] = weight
         self.weight_g = self._lengths()
 
-    @classmethod
-    def of(cls, weight: Array, dim: int | None = 0) -> WeightNorm:
-        """Split a weight up: ``weight_v`` is its copy, ``weight_g`` its lengths.
-
-        Parameters
-        ----------
-        weight : ndarray of float32
-            Any rank from 1 up.
-        dim : int or None, default 0
-            As in the constructor.
-
-        Returns
-        -------
-        WeightNorm
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``weight`` is not a float32 array, or ``dim`` none of its axes.
-        """
-        layer = cls(_checks.floats(weight, "weight").shape, dim)
-        layer.weight_v[...] = weight
-        layer.weight_g = layer._lengths()
-        return layer
+    def _argument(self, name):
+        return self.shape if name == "weight" else getattr(self, name)
 
     def _lengths(self) -> Array:
         """||weight_v|| as PyTorch shapes it."""
