@@ -40,9 +40,10 @@ class WeightNorm(_Layer):
 
     Notes
     -----
-    ``weight_v`` (ones until loaded, where only a shape was given) is float32, and so is ``weight_g``, its lengths, of size
-    1 but along ``dim``, or () for None. Both are PyTorch's names and shapes; ``parametrizations.weight.original0`` and
-    ``original1`` are read too. In PyTorch a ``dim`` of -1 means None; here it is the last axis.
+    ``weight_v`` (ones until loaded, where only a shape was given) is float32, and so is ``weight_g``, its lengths, of
+    size 1 but along ``dim``, or () for None. Both are PyTorch's names and shapes; in its newer names,
+    ``parametrizations.weight.original0`` and ``original1``, they are read too. In PyTorch a ``dim`` of -1 means None;
+    here it is the last axis.
 
     References
     ----------
