@@ -200,8 +200,8 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarra
                         bint spare):
     """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see deliver).
 
-    `given` is x as the caller passed and `called` it, x what the kernels read. out may be exactly x, pre_add or post_add, and must
-    miss the pairs (name, array) in others. spare: x may be overwritten.
+    `given` is x as the caller passed and `called` it, x what the kernels read. out may be exactly x, pre_add or
+    post_add, and must miss the pairs (name, array) in others. spare: x may be overwritten.
     """
     if out is None:
         return x if spare else empty_beside(x)
