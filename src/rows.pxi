@@ -56,8 +56,12 @@ cdef Slots slots_in(double *memory, float *scale, ptrdiff_t room, bint lifted) n
 cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t r, ptrdiff_t n,
                        Slots *of_rows) noexcept nogil:
     """The statistics that rows r:r + n go by."""
-    cdef ptrdiff_t i, k
+    cdef ptrdiff_t i, k = r - first
     of_rows.scaled = s.scaled
+    if p.planes == 1:       # a slot a row: no need to copy
+        of_rows.mean, of_rows.rstd, of_rows.scale = s.mean + k, s.rstd + k, s.scale + k
+        of_rows.lift = s.lift + k if s.lift != NULL else NULL
+        return
     for i in range(n):
         k = (r + i) // p.planes - first
         of_rows.mean[i], of_rows.rstd[i] = s.mean[k], s.rstd[k]
