@@ -1,0 +1,72 @@
+"""Random methods, shapes, layouts and values: within the bounds, the same bits on every level, and slices as copies.
+
+The shapes and values are the same in every run; `--arrays 50000` makes it a long attack.
+"""
+
+import numpy as np
+from methods import LAYOUTS, LEVELS, METHODS, assert_close, bound, parameters, same_bits
+
+import normcy
+
+
+def random_shape(g, rank):
+    """Axes of 1 to 500, up to 400,000 values in all."""
+    most, shape = 10 ** g.uniform(1, 5.6), []
+    for _ in range(rank):
+        left = max(1, int(most) // int(np.prod(shape or [1])))
+        shape.append(max(1, int(min(left, 10 ** g.uniform(0, 2.7)))))
+    return tuple(g.permutation(shape).tolist())
+
+
+def random_values(g, shape):
+    """Normal values of any scale: about 0, about a mean of up to 1e6, of extreme magnitude, or rounded."""
+    x = g.standard_normal(shape) * 10 ** g.uniform(-3, 3)
+    kind = g.integers(5)
+    if kind == 1:
+        x += 10 ** g.uniform(-2, 6)
+    elif kind == 2:
+        x *= 10 ** g.uniform(-38, 33)
+    elif kind == 3:
+        x = np.round(x)
+    return x.astype(np.float32)
+
+
+def check_slice(g, method, x, layout, kw, expected):
+    """x as some channels of a larger array, into a slice alike: the same bits, and nothing else is written."""
+    axis = 1 if layout == "NCHW" else x.ndim - 1
+    shape = list(x.shape)
+    shape[axis] += int(g.integers(1, 40))
+    begin = int(g.integers(0, shape[axis] - x.shape[axis] + 1))
+    part = (slice(None),) * axis + (slice(begin, begin + x.shape[axis]),)
+    whole, out = np.full(shape, np.nan, np.float32), np.full(shape, 7, np.float32)
+    whole[part] = x
+    method.call(normcy, whole[part], layout, out=out[part], **kw)
+    assert same_bits(np.ascontiguousarray(out[part]), expected)
+    out[part] = 7
+    assert np.all(out == 7)
+
+
+def check_array(g, use_level):
+    method, layout = METHODS[g.integers(len(METHODS))], LAYOUTS[g.integers(2)]
+    x = random_values(g, random_shape(g, int(g.integers(method.min_rank, 5))))
+    channel = 1 if layout == "NCHW" else -1
+    positions = x[0].size // x.shape[channel]
+    if positions < method.least_values or x.size < 2 * x.shape[channel] or not np.isfinite(x).all():
+        return
+    kw = parameters(method, x, layout)
+    y, expected = method.call(normcy, x, layout, **kw), method.call(normcy.reference, x, layout, **kw)
+    fits = np.abs(expected) < 3e38  # the result itself may be beyond float32
+    assert_close(y[fits], expected[fits], bound(method, x, layout, **kw)[fits])
+    for level in LEVELS:
+        use_level(level)
+        with normcy.num_threads(int(g.integers(1, 5))):
+            assert same_bits(method.call(normcy, x, layout, **kw), y), (method.name, x.shape, layout, level)
+    use_level("")
+    if method.weights != "trailing" and g.integers(3) == 0:
+        check_slice(g, method, x, layout, kw, y)
+
+
+def test_random_arrays(request, use_level):
+    with np.errstate(all="ignore"):
+        for seed in range(request.config.getoption("--arrays")):
+            check_array(np.random.default_rng(seed), use_level)
