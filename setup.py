@@ -23,7 +23,7 @@ FLAGS += ["-fvisibility=hidden"]
 
 # Instruction-set levels by architecture: stub and the flags that it alone gets, no more than its kernels need.
 LEVELS = {
-    "x86_64": {"baseline": [], "avx2": ["-mavx2"], "avx512": ["-mavx512f"]},
+    "x86_64": {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f"]},
     "aarch64": {"neon": []},
 }
 BASE_FLAGS = {"x86_64": ["-march=x86-64", "-mtune=generic"]}  # after the user's CFLAGS, so that -march=native yields

@@ -75,6 +75,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct normcy_finish:
         const float *add
         normcy_activation activation
+    ctypedef struct normcy_walk:
+        bint near, stream
     ctypedef struct normcy_kernels:
         const char *isa
         void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols,
@@ -92,10 +94,10 @@ cdef extern from "kernels.h" nogil:
                           float *a, float *b) noexcept nogil
         void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
-                        bint near) noexcept nogil
+                        const normcy_walk *walk) noexcept nogil
         void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
-                        bint near) noexcept nogil
+                        const normcy_walk *walk) noexcept nogil
 
 cdef extern from "dispatch.h" nogil:
     const normcy_kernels *normcy_level(int i)

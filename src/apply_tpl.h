@@ -19,7 +19,7 @@ typedef struct {
     const float *x, *add;
     float *y;
     ptrdiff_t stride;
-    int relu;
+    int relu, stream;
     vf offset; /* of the weight; adding 0 is cheaper than asking */
 } place;
 
@@ -29,8 +29,8 @@ typedef struct {
     row_operand weight[BAND], bias[BAND];
 } band;
 
-/* Columns j to j + n, n <= W, of a band. */
-INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, const normcy_coef *coef,
+/* Columns j to j + n, n <= W, of a band; `past` the caches where y is aligned. */
+INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, int past, const normcy_coef *coef,
                        apply_kind kind) {
     vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : with->c[0];
     vf weight = p.offset, bias = p.offset;
@@ -46,7 +46,9 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
             v += part_of(p.add + at, n);
         if (kind.finish && p.relu)
             v = relu(v);
-        if (n == W)
+        if (n == W && past)
+            store_past(p.y + at, v);
+        else if (n == W)
             store(p.y + at, v);
         else
             store_part(p.y + at, v, n);
@@ -55,10 +57,17 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
 
 INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                           apply_kind kind) {
+    /* Stores that straddle cache lines are slow: a few columns first, to where y is aligned, in all rows of a band. */
+    int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W), aligns = end - j >= SHORT_ROW && p.stride % W == 0;
+    if (head && (aligns || (rows == 1 && end - j >= SHORT_ROW))) {
+        apply_step(p, with, rows, j, head, 0, coef, kind);
+        j += head;
+    }
+    int past = p.stream && (uintptr_t)(p.y + j) % sizeof(vf) == 0 && (rows == 1 || p.stride % W == 0);
     for (; j + W <= end; j += W)
-        apply_step(p, with, rows, j, W, coef, kind);
+        apply_step(p, with, rows, j, W, past, coef, kind);
     if (j < end)
-        apply_step(p, with, rows, j, (int)(end - j), coef, kind);
+        apply_step(p, with, rows, j, (int)(end - j), 0, coef, kind);
 }
 
 INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t cols, const normcy_coef *coef,
@@ -93,15 +102,17 @@ INLINE place next_place(place p, ptrdiff_t floats) {
 }
 
 INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near,
-                        apply_kind kind) {
+                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                        const normcy_walk *walk, apply_kind kind) {
     int gains = kind.by_col || kind.element == SHARED_ELEMENT ? cols < LONG_ROW : cols < SHORT_ROW;
-    ptrdiff_t i = 0, banded = near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
-    place p = {.x = x, .y = y, .stride = stride};
+    ptrdiff_t i = 0, banded = walk->near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
+    place p = {.x = x, .y = y, .stride = stride, .stream = walk->stream};
     if (kind.element && element->weight.p)
         p.offset = set1(element->offset);
     if (kind.finish && finish)
         p.add = finish->add, p.relu = finish->activation == NORMCY_RELU;
+    if (finish && finish->activation > NORMCY_RELU)
+        p.stream = 0; /* y is read again */
     for (; i + BAND <= banded; i += BAND) {
         apply_band(p, BAND, i, cols, coef, element, finish, kind);
         p = next_place(p, BAND * stride);
@@ -110,14 +121,17 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         apply_band(p, 1, i, cols, coef, element, finish, kind);
         p = next_place(p, stride);
     }
+    if (p.stream)
+        all_stored();
 }
 
-#define APPLY(...) apply_panel(x, y, rows, cols, stride, coef, element, finish, near, (apply_kind){BY_COL, __VA_ARGS__})
+#define APPLY(...) apply_panel(x, y, rows, cols, stride, coef, element, finish, walk, (apply_kind){BY_COL, __VA_ARGS__})
 
 /* Rare variants leave to the run what often used ones know when compiled: whether something follows the norm. */
 #define APPLY_VARIANTS(name)                                                                                           \
     static void name(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,                       \
-                     const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near) {  \
+                     const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,             \
+                     const normcy_walk *walk) {                                                                        \
         static const normcy_element no_element;                                                                        \
         if (coef->form != NORMCY_AFFINE && !element)                                                                   \
             element = &no_element;                                                                                     \

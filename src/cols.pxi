@@ -167,10 +167,10 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
             for i in range(coefs_used(&coef)):
                 repeat(w.room + i * w.stride, p.cols, k)
             job.k.apply_cols(job.x + at, job.y + at, n // k, p.cols * k, p.cols * k, &coef, NULL,
-                             finish_at(job, at, &finish), job.near)
+                             finish_at(job, at, &finish), &job.walk)
             r, at, n = r + n // k * k, at + n // k * k * p.cols, n % k
         job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if staged else NULL,
-                         finish_at(job, at, &finish), job.near)
+                         finish_at(job, at, &finish), &job.walk)
         r += n
 
 

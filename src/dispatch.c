@@ -20,7 +20,7 @@ int normcy_level_runs(int i) {
     /* The compiler's own check: CPUID for the features, XCR0 for the registers that the kernel saves. */
     __builtin_cpu_init();
     if (i == 1)
-        return __builtin_cpu_supports("avx2") != 0;
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (i == 2)
         return __builtin_cpu_supports("avx512f") != 0;
 #endif

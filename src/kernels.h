@@ -74,6 +74,12 @@ typedef struct {
     normcy_activation activation;
 } normcy_finish;
 
+/* How the apply pass goes through memory. */
+typedef struct {
+    int near;   /* x and y are in some cache, so that loads count more than the order in which memory is walked */
+    int stream; /* y is larger than any cache: written past them */
+} normcy_walk;
+
 typedef struct {
     const char *isa;
 
@@ -105,12 +111,13 @@ typedef struct {
                          const float *scale, const float *weight, double offset, const float *bias, float *hi, float *a,
                          float *b);
 
-    /* The apply pass: coefficients by row, or by column. element and finish may be NULL. near: x and y are in some
-     * cache, so that loads count more than the order in which memory is walked. */
+    /* The apply pass: coefficients by row, or by column. element and finish may be NULL. */
     void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near);
+                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                       const normcy_walk *walk);
     void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish, int near);
+                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                       const normcy_walk *walk);
 } normcy_kernels;
 
 #endif

@@ -1,113 +1,153 @@
-/* Moments of columns: every column is a lane, a block is 16 rows. */
+/* Moments of columns: every column is a lane. */
 #ifndef NORMCY_MOMENTS_COLS_TPL_H
 #define NORMCY_MOMENTS_COLS_TPL_H
 
 #include "moments_tpl.h"
 
-/* Sum over up to 16 rows of x - m and of its square, at W columns of which `part` exist. */
-INLINE void col_sums(const float *x, int rows, ptrdiff_t stride, int part, vf m, int centred, moments_kind kind,
-                     vf scale, vf *r, vf *q) {
-    vf sum = {0}, squares = {0};
-    for (int i = 0; i < rows; i += 4) {
-        vf v[4], v2[4];
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; k++) {
-            if (i + k < rows) {
-                const float *p = x + (i + k) * stride;
-                v[k] = part == W ? load(p) : load_part(p, part);
-                if (kind.scaled)
-                    v[k] *= scale;
-                if (centred)
-                    v[k] -= m;
-            } else {
-                v[k] = (vf){0};
-            }
-            v2[k] = v[k] * v[k];
+enum {
+    OPENING = 16, /* rows whose mean is the first centre */
+    TALL = 32,    /* rows of a stretch */
+    SWEEP = 8,    /* rows read side by side: few enough for the hardware to fetch ahead, and not to push each other out */
+    STRIP = 1024, /* columns done together, so that what is kept of each stays in L1 */
+};
+
+/* What is kept of some columns while their rows go by; sums in float64 gather in the caller's mean and m2. */
+typedef struct {
+    float first[STRIP], c[STRIP], r[STRIP], q[STRIP];
+} columns;
+
+INLINE vf some_of(const float *p, int n) {
+    return n == W ? load(p) : load_part(p, n);
+}
+
+/* Sums over up to 8 rows, less c, at W columns of which `part` exist. */
+INLINE sums sums_down(const float *x, int rows, ptrdiff_t stride, int part, vf c, moments_kind kind, vf scale,
+                      enum sums_of of) {
+    vf v[SWEEP];
+#pragma GCC unroll 8
+    for (int k = 0; k < SWEEP; k++) {
+        v[k] = (vf){0};
+        if (k < rows) {
+            v[k] = some_of(x + k * stride, part);
+            if (kind.scaled)
+                v[k] *= scale;
+            if (of == BOTH)
+                v[k] -= c;
         }
-        sum += sum4(v);
-        squares += sum4(v2);
     }
-    *r = sum;
-    *q = squares;
+    return plus(sums_of_four(v, of), sums_of_four(v + 4, of));
 }
 
-/* (D) for up to 16 rows at W columns. */
-INLINE void col_block_exact(const float *x, int rows, ptrdiff_t stride, int part, moments_kind kind, vf scale, vd s1[2],
-                            vd s2[2], vf origin) {
-    for (int i = 0; i < rows; i++) {
-        vf v = part == W ? load(x + i * stride) : load_part(x + i * stride, part);
-        join_exact(s1, s2, kind.scaled ? v * scale : v, widen_lo(origin), widen_hi(origin), W);
+/* Sums over up to 8 rows into r and q of all columns; `begin`: they are not sums yet. */
+INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, const float *scale,
+                  enum sums_of of, int begin, columns *at) {
+    for (ptrdiff_t c = 0; c < cols; c += W) {
+        int part = lanes_left(c, cols);
+        vf centre = of == BOTH ? load(at->c + c) : (vf){0}, factor = kind.scaled ? some_of(scale + c, part) : (vf){0};
+        sums s = part == W && rows == SWEEP ? sums_down(x + c, SWEEP, stride, W, centre, kind, factor, of)
+                                            : sums_down(x + c, rows, stride, part, centre, kind, factor, of);
+        if (!begin)
+            s = plus((sums){load(at->r + c), load(at->q + c)}, s);
+        if (of != SQUARES)
+            store(at->r + c, s.r);
+        if (of != VALUES)
+            store(at->q + c, s.q);
     }
 }
 
-/* One block of up to 16 rows at W columns: mean[] and m2[] serve as s1 and s2 until the last block. */
-INLINE void col_block(const float *x, int rows, ptrdiff_t stride, int part, moments_kind kind, const float *first,
-                      const float *scales, double *mean, double *m2) {
-    vf scale = kind.scaled ? (part == W ? load(scales) : load_part(scales, part)) : (vf){0};
-    vf origin = part == W ? load(first) : load_part(first, part), r, q, unused, m = {0};
-    vd s1[2] = {load_d(mean), load_d(mean + W / 2)}, s2[2] = {load_d(m2), load_d(m2 + W / 2)};
-    if (kind.scaled)
-        origin *= scale;
-    if (kind.about == NORMCY_ABOUT_MEAN) {
-        col_sums(x, rows, stride, part, m, 0, kind, scale, &m, &unused);
-        m *= set1(reciprocal[rows]);
-        REREAD;
-        col_sums(x, rows, stride, part, m, 1, kind, scale, &r, &q);
-        join_vector(s1, s2, m, r, q, set1((float)rows), widen_lo(origin), widen_hi(origin));
-    } else if (kind.about == NORMCY_EXACT) {
-        col_block_exact(x, rows, stride, part, kind, scale, s1, s2, origin);
-    } else {
-        col_sums(x, rows, stride, part, m, 0, kind, scale, &unused, &q);
-        s2[0] += widen_lo(q);
-        s2[1] += widen_hi(q);
-    }
-    store_d(mean, s1[0]);
-    store_d(mean + W / 2, s1[1]);
-    store_d(m2, s2[0]);
-    store_d(m2 + W / 2, s2[1]);
+INLINE void sweeps(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, const float *scale,
+                   enum sums_of of, columns *at) {
+    sweep(x, rows < SWEEP ? rows : SWEEP, cols, stride, kind, scale, of, 1, at);
+    for (int i = SWEEP; i < rows; i += SWEEP)
+        sweep(x + i * stride, rows - i < SWEEP ? rows - i : SWEEP, cols, stride, kind, scale, of, 0, at);
 }
 
-enum { FETCH_AHEAD = 2048 }; /* floats: 8 KiB */
+/* (C) for all columns, and the centres of the next stretch. */
+INLINE void join_columns(ptrdiff_t cols, int rows, columns *at, double *s1, double *s2) {
+    vd n = set1_d(rows);
+    for (ptrdiff_t c = 0; c < cols; c += W) {
+        vf r = load(at->r + c), q = load(at->q + c), centre = load(at->c + c), k = load(at->first + c);
+        vd t1[2] = {load_d(s1 + c), load_d(s1 + c + W / 2)}, t2[2] = {load_d(s2 + c), load_d(s2 + c + W / 2)};
+        join(&t1[0], &t2[0], widen_lo(r), widen_lo(q), n, widen_lo(centre) - widen_lo(k));
+        join(&t1[1], &t2[1], widen_hi(r), widen_hi(q), n, widen_hi(centre) - widen_hi(k));
+        store_d(s1 + c, t1[0]);
+        store_d(s1 + c + W / 2, t1[1]);
+        store_d(s2 + c, t2[0]);
+        store_d(s2 + c + W / 2, t2[1]);
+        store(at->c + c, centre + r * set1(1.0f / TALL));
+    }
+}
 
-INLINE void slots_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
+/* (B) for all columns. */
+INLINE void open_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
+                         const float *scale, columns *at) {
+    int some = rows < OPENING ? (int)rows : OPENING;
+    sweeps(x, some, cols, stride, kind, scale, VALUES, at);
+    for (ptrdiff_t c = 0; c < cols; c += W) {
+        vf centre = load(at->r + c) * set1(1.0f / (float)some);
+        store(at->first + c, centre);
+        store(at->c + c, centre);
+    }
+}
+
+/* Up to 1024 columns. */
+INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
                           const float *scale, double *mean, double *m2) {
-    size_t room = (size_t)(cols + NORMCY_LANES - 1) / NORMCY_LANES * NORMCY_LANES * sizeof(double);
-    memset(mean, 0, room);
-    memset(m2, 0, room);
-    /* Sixteen rows side by side are too many short streams for the hardware to fetch ahead, so it is told to. Where a
-     * block is short and its rows follow each other, in memory order, which sets the hardware going as well; else the
-     * same rows some blocks on. */
-    ptrdiff_t block = 16 * stride;
-    int flat = stride == cols && block <= FETCH_AHEAD;
-    ptrdiff_t ahead = flat ? FETCH_AHEAD : (FETCH_AHEAD + block - 1) / block * block;
-    for (ptrdiff_t i = 0; i < rows; i += 16) {
-        int n = rows - i < 16 ? (int)(rows - i) : 16;
-        for (ptrdiff_t c = 0; c < cols; c += W) {
-            const float *p = x + i * stride + c;
-            for (int r = 0; r < n; r++)
-                __builtin_prefetch((flat ? x + i * stride + c * n + r * W : p + r * stride) + ahead);
-            if (n == 16 && cols - c >= W)
-                col_block(p, 16, stride, W, kind, x + c, scale + c, mean + c, m2 + c);
-            else
-                col_block(p, n, stride, lanes_left(c, cols), kind, x + c, scale + c, mean + c, m2 + c);
+    columns at;
+    if (kind.about == NORMCY_ABOUT_MEAN)
+        open_columns(x, rows, cols, stride, kind, scale, &at);
+    for (ptrdiff_t i = 0; i < rows; i += TALL) {
+        int n = rows - i < TALL ? (int)(rows - i) : TALL;
+        if (kind.about == NORMCY_ABOUT_MEAN) {
+            sweeps(x + i * stride, n, cols, stride, kind, scale, BOTH, &at);
+            join_columns(cols, n, &at, mean, m2);
+        } else {
+            sweeps(x + i * stride, n, cols, stride, kind, scale, SQUARES, &at);
+            for (ptrdiff_t c = 0; c < cols; c++)
+                m2[c] += at.q[c];
         }
     }
-    if (kind.about == NORMCY_ABOUT_ZERO)
-        return;
-    for (ptrdiff_t c = 0; c < cols; c++)
-        settle((double)rows, (double)(kind.scaled ? x[c] * scale[c] : x[c]), mean[c], m2[c], mean + c, m2 + c);
+    if (kind.about == NORMCY_ABOUT_MEAN)
+        for (ptrdiff_t c = 0; c < cols; c++)
+            settle((double)rows, at.first[c], mean[c], m2[c], mean + c, m2 + c);
 }
+
+/* (E) for columns. */
+INLINE void exact_strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean,
+                                double *m2) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t c = 0; c < cols; c += W) {
+            int part = lanes_left(c, cols);
+            vf k = some_of(x + c, part);
+            vd s1[2] = {load_d(mean + c), load_d(mean + c + W / 2)}, s2[2] = {load_d(m2 + c), load_d(m2 + c + W / 2)};
+            join_exact(s1, s2, some_of(x + i * stride + c, part), widen_lo(k), widen_hi(k), W);
+            store_d(mean + c, s1[0]);
+            store_d(mean + c + W / 2, s1[1]);
+            store_d(m2 + c, s2[0]);
+            store_d(m2 + c + W / 2, s2[1]);
+        }
+    for (ptrdiff_t c = 0; c < cols; c++)
+        settle((double)rows, x[c], mean[c], m2[c], mean + c, m2 + c);
+}
+
+#define EACH_STRIP(about_, scaled_)                                                                                    \
+    for (ptrdiff_t c = 0; c < cols; c += STRIP)                                                                        \
+    strip_of_cols(x + c, rows, cols - c < STRIP ? cols - c : STRIP, stride, (moments_kind){about_, scaled_},           \
+                  scaled_ ? scale + c : x, mean + c, m2 + c)
 
 static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
                          const float *scale, double *mean, double *m2) {
+    size_t room = (size_t)(cols + NORMCY_LANES - 1) / NORMCY_LANES * NORMCY_LANES * sizeof(double);
+    memset(mean, 0, room);
+    memset(m2, 0, room);
     if (about == NORMCY_EXACT)
-        slots_of_cols(x, rows, cols, stride, (moments_kind){NORMCY_EXACT, 0}, x, mean, m2);
+        exact_strip_of_cols(x, rows, cols, stride, mean, m2);
     else if (scale)
-        slots_of_cols(x, rows, cols, stride, (moments_kind){about, 1}, scale, mean, m2);
+        EACH_STRIP(about, 1);
     else if (about == NORMCY_ABOUT_MEAN)
-        slots_of_cols(x, rows, cols, stride, (moments_kind){NORMCY_ABOUT_MEAN, 0}, x, mean, m2);
+        EACH_STRIP(NORMCY_ABOUT_MEAN, 0);
     else
-        slots_of_cols(x, rows, cols, stride, (moments_kind){NORMCY_ABOUT_ZERO, 0}, x, mean, m2);
+        EACH_STRIP(NORMCY_ABOUT_ZERO, 0);
 }
 
 #endif

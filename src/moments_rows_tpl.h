@@ -1,117 +1,215 @@
-/* Moments of slots that lie along rows: sixteen virtual lanes, blocks of 256 floats. */
+/* Moments of slots that lie along rows, in sixteen virtual lanes. */
 #ifndef NORMCY_MOMENTS_ROWS_TPL_H
 #define NORMCY_MOMENTS_ROWS_TPL_H
 
 #include "moments_tpl.h"
 
-typedef struct {
-    vd s1[2 * NV], s2[2 * NV];
-} lane_sums;
+enum { FOUR = 4 * NORMCY_LANES, STRETCH = 4 * NORMCY_BLOCK };
 
-/* A native vector of a row block: lanes at x + at, of which those below n exist. */
-INLINE vf row_vector(const float *x, ptrdiff_t at, ptrdiff_t n, moments_kind kind, vf scale) {
-    vf v = n - at >= W ? load(x + at) : load_part(x + at, lanes_left(at, n));
-    return kind.scaled ? v * scale : v;
-}
-
-/* Sums over the block's vectors of x, or x - m, and of the square. Missing lanes add 0. */
-INLINE void row_sums(const float *x, ptrdiff_t n, vf m, int centred, moments_kind kind, vf scale, vf *r, vf *q) {
-    vf sum = {0}, squares = {0};
-    for (ptrdiff_t at = 0; at < n; at += 4 * NORMCY_LANES) {
-        vf v[4], v2[4];
+/* Four vectors of a row, less c (of squares and values alone c is 0); lanes from n on are 0. `whole`, a compile-time constant: there are none such. */
+INLINE sums row_four(const float *x, ptrdiff_t n, int whole, vf c, moments_kind kind, vf scale, enum sums_of of) {
+    vf v[4];
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; k++) {
-            ptrdiff_t here = at + k * NORMCY_LANES;
-            v[k] = row_vector(x, here, n, kind, scale);
-            if (centred)
-                v[k] = n - here >= W ? v[k] - m : first_lanes(lanes_left(here, n), v[k] - m, (vf){0});
-            v2[k] = v[k] * v[k];
-        }
-        sum += sum4(v);
-        squares += sum4(v2);
+    for (int k = 0; k < 4; k++) {
+        const float *p = x + k * NORMCY_LANES;
+        int lanes = whole ? W : lanes_left(k * NORMCY_LANES, n);
+        if (kind.scaled)
+            v[k] = first_lanes(lanes, load_part(p, lanes) * scale, c);
+        else
+            v[k] = whole ? load(p) : load_or(c, p, lanes);
+        if (of == BOTH)
+            v[k] -= c;
     }
-    *r = sum;
-    *q = squares;
+    return sums_of_four(v, of);
 }
 
-/* (D) for up to 256 floats of a row. */
-INLINE void row_block_exact(const float *x, ptrdiff_t n, moments_kind kind, vf scale, vd origin, lane_sums *sums) {
-    for (ptrdiff_t at = 0; at < n; at += NORMCY_LANES)
+/* The same of 1 to 4 fours, a compile-time constant, of which the last need not be whole. */
+INLINE sums row_fours(const float *x, ptrdiff_t n, int fours, int whole, vf c, moments_kind kind, vf scale,
+                      enum sums_of of) {
+    sums s[4];
 #pragma GCC unroll 4
-        for (int h = 0; h < NV; h++) {
-            ptrdiff_t here = at + h * W;
-            vf v = row_vector(x, here, n, kind, scale);
-            join_exact(&sums->s1[2 * h], &sums->s2[2 * h], v, origin, origin, lanes_left(here, n));
-        }
+    for (int k = 0; k < fours; k++) {
+        s[k] = row_four(x + k * FOUR, n - k * FOUR, whole || k + 1 < fours, c, kind, scale, of);
+        REREAD;
+    }
+    sums first = fours > 1 ? plus(s[0], s[1]) : s[0];
+    return fours > 3 ? plus(first, plus(s[2], s[3])) : fours > 2 ? plus(first, s[2]) : first;
 }
 
-/* One block of 1 to 256 floats of a row into the lane sums. */
-INLINE void row_block(const float *x, ptrdiff_t n, moments_kind kind, vf scale, vd origin, lane_sums *sums) {
-    ptrdiff_t whole = n / NORMCY_LANES, odd = n % NORMCY_LANES;
-    int centred = kind.about == NORMCY_ABOUT_MEAN;
-    if (kind.about == NORMCY_EXACT) {
-        row_block_exact(x, n, kind, scale, origin, sums);
+/* The same of a block, or of what there is of it. */
+INLINE sums row_block(const float *x, ptrdiff_t n, ptrdiff_t length, vf c, moments_kind kind, vf scale,
+                      enum sums_of of) {
+    if (length >= NORMCY_BLOCK)
+        return row_fours(x, n, 4, 1, c, kind, scale, of);
+    switch ((length - 1) / FOUR) {
+    case 0:
+        return row_fours(x, n, 1, 0, c, kind, scale, of);
+    case 1:
+        return row_fours(x, n, 2, 0, c, kind, scale, of);
+    case 2:
+        return row_fours(x, n, 3, 0, c, kind, scale, of);
+    default:
+        return row_fours(x, n, 4, 0, c, kind, scale, of);
+    }
+}
+
+/* The same of a panel, whose blocks are added pairwise: one after the other, equal values would all be rounded to the
+ * same side. */
+INLINE sums panel_sums(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, vf c,
+                       moments_kind kind, vf scale, enum sums_of of) {
+    sums pending[11], s; /* of 2^k blocks each, the larger ones first; a stretch has at most 2^10 */
+    int depth = 0;
+    unsigned count = 0;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t at = 0; at < cols; at += NORMCY_BLOCK, count++) {
+            const float *lanes = x + i * stride + at + h * W;
+            if (depth > 0)
+                pending[depth - 1] = s;
+            s = row_block(lanes, cols - at - h * W, cols - at, c, kind, scale, of);
+            for (unsigned pairs = count; pairs & 1; pairs >>= 1)
+                s = plus(pending[--depth], s);
+            depth++;
+        }
+    while (--depth > 0)
+        s = plus(pending[depth - 1], s);
+    return s;
+}
+
+/* How a slot, a rows x cols panel, falls into stretches: what is known of them before any value. */
+typedef struct {
+    ptrdiff_t height, width, opening_height, opening_width;
+    vf count[NV], share[NV], opening_share[NV]; /* values of each lane; of one in the mean of its stretch, or opening */
+} stretches;
+
+/* How many values each of W lanes from h * W on has in a panel. */
+INLINE vf lane_counts(ptrdiff_t rows, ptrdiff_t cols, int h) {
+    float whole = (float)(rows * (cols / NORMCY_LANES)), more = (float)rows;
+    return first_lanes(lanes_left(h * W, cols % NORMCY_LANES), set1(whole + more), set1(whole));
+}
+
+INLINE stretches stretches_of(ptrdiff_t rows, ptrdiff_t cols) {
+    stretches s;
+    s.width = cols < STRETCH ? cols : STRETCH;
+    s.height = cols < STRETCH && cols > 0 ? STRETCH / cols : 1;
+    s.opening_width = cols < NORMCY_BLOCK ? cols : NORMCY_BLOCK;
+    s.opening_height = cols < NORMCY_BLOCK && cols > 0 ? NORMCY_BLOCK / cols : 1;
+    if (s.height > rows)
+        s.height = rows;
+    if (s.opening_height > rows)
+        s.opening_height = rows;
+    for (int h = 0; h < NV; h++) {
+        s.count[h] = lane_counts(s.height, s.width, h);
+        s.share[h] = 1 / at_least(s.count[h], 1);
+        s.opening_share[h] = 1 / at_least(lane_counts(s.opening_height, s.opening_width, h), 1);
+    }
+    return s;
+}
+
+/* One stretch into the sums s1 and s2 about k of W lanes. `fours`, a compile-time constant: it is one row of that many;
+ * 0: it is any. */
+INLINE void row_stretch(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, int fours,
+                        const stretches *size, int opening, moments_kind kind, vf scale, vd k, vf *c, vd s1[2],
+                        vd s2[2]) {
+    const enum sums_of of = kind.about == NORMCY_ABOUT_MEAN ? BOTH : SQUARES;
+    if (of == BOTH && opening) {
+        *c = (fours ? row_fours(x + h * W, cols - h * W, fours, 0, (vf){0}, kind, scale, VALUES)
+                    : panel_sums(x, size->opening_height, size->opening_width, stride, h, (vf){0}, kind, scale, VALUES))
+                 .r *
+             size->opening_share[h];
+        REREAD;
+    }
+    sums s = fours ? row_fours(x + h * W, cols - h * W, fours, 0, *c, kind, scale, of)
+                   : panel_sums(x, rows, cols, stride, h, *c, kind, scale, of);
+    if (of == SQUARES) {
+        s2[0] += widen_lo(s.q);
+        s2[1] += widen_hi(s.q);
         return;
     }
-#pragma GCC unroll 4
-    for (int h = 0; h < NV; h++) {
-        const float *lanes = x + h * W;
-        ptrdiff_t mine = n - h * W;
-        int longer = lanes_left(h * W, odd);
-        vf r, q, unused, m = {0};
-        if (centred) {
-            row_sums(lanes, mine, m, 0, kind, scale, &m, &unused);
-            m *= odd ? first_lanes(longer, set1(reciprocal[whole + 1]), set1(reciprocal[whole]))
-                     : set1(reciprocal[whole]);
-            REREAD;
-        }
-        row_sums(lanes, mine, m, centred, kind, scale, &r, &q);
-        if (centred) {
-            vf count = first_lanes(longer, set1((float)(whole + 1)), set1((float)whole));
-            join_vector(&sums->s1[2 * h], &sums->s2[2 * h], m, r, q, count, origin, origin);
-        } else {
-            sums->s2[2 * h] += widen_lo(q);
-            sums->s2[2 * h + 1] += widen_hi(q);
-        }
-    }
+    vf n = rows == size->height && cols == size->width ? size->count[h] : lane_counts(rows, cols, h);
+    join(&s1[0], &s2[0], widen_lo(s.r), widen_lo(s.q), widen_lo(n), widen_lo(*c) - k);
+    join(&s1[1], &s2[1], widen_hi(s.r), widen_hi(s.q), widen_hi(n), widen_hi(*c) - k);
+    *c += s.r * size->share[h];
 }
 
-INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
-                         float scale, double *mean, double *m2) {
-    lane_sums sums = {0};
+INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int fours,
+                         const stretches *size, moments_kind kind, float scale, double *mean, double *m2) {
+    vf c[NV] = {{0}};
+    vd s1[2 * NV], s2[2 * NV];
+#pragma GCC unroll 8
+    for (int l = 0; l < 2 * NV; l++)
+        s1[l] = s2[l] = (vd){0};
     double k = kind.about == NORMCY_ABOUT_ZERO ? 0 : kind.scaled ? x[0] * scale : x[0];
-    vd origin = set1_d(k);
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const float *row = x + i * stride;
-        ptrdiff_t at = 0;
-        for (; at + NORMCY_BLOCK <= cols; at += NORMCY_BLOCK)
-            row_block(row + at, NORMCY_BLOCK, kind, set1(scale), origin, &sums);
-        if (at < cols)
-            row_block(row + at, cols - at, kind, set1(scale), origin, &sums);
-    }
-    double n = (double)rows * (double)cols;
-    if (kind.about != NORMCY_ABOUT_ZERO) {
-        settle(n, k, sum_tree(sums.s1), sum_tree(sums.s2), mean, m2);
+    for (ptrdiff_t i = 0; i < rows; i += size->height)
+        for (ptrdiff_t j = 0; j < cols; j += size->width) {
+            ptrdiff_t height = rows - i < size->height ? rows - i : size->height;
+            ptrdiff_t width = cols - j < size->width ? cols - j : size->width;
+#pragma GCC unroll 4
+            for (int h = 0; h < NV; h++)
+                row_stretch(x + i * stride + j, height, width, stride, h, fours, size, i + j == 0, kind, set1(scale),
+                            set1_d(k), &c[h], s1 + 2 * h, s2 + 2 * h);
+        }
+    if (kind.about == NORMCY_ABOUT_MEAN) {
+        settle((double)rows * (double)cols, k, sum_tree(s1), sum_tree(s2), mean, m2);
     } else {
         *mean = 0;
-        *m2 = sum_tree(sums.s2);
+        *m2 = sum_tree(s2);
     }
 }
 
-#define EACH_SLOT(about_, scaled_)                                                                                     \
-    for (ptrdiff_t s = 0; s < slots; s++)                                                                              \
-    slot_of_rows(x + s * slot_stride, rows, cols, stride, (moments_kind){about_, scaled_}, scale, mean + s, m2 + s)
+/* (E) for a slot. */
+INLINE void exact_slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean,
+                               double *m2) {
+    vd s1[2 * NV] = {{0}}, s2[2 * NV] = {{0}}, origin = set1_d(x[0]);
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t at = 0; at < cols; at += NORMCY_LANES)
+#pragma GCC unroll 4
+            for (int h = 0; h < NV; h++) {
+                ptrdiff_t here = at + h * W;
+                vf v = load_part(x + i * stride + here, lanes_left(here, cols));
+                join_exact(&s1[2 * h], &s2[2 * h], v, origin, origin, lanes_left(here, cols));
+            }
+    settle((double)rows * (double)cols, x[0], sum_tree(s1), sum_tree(s2), mean, m2);
+}
+
+/* `fours`: slots are one row of as many. */
+INLINE void slots_of_rows(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
+                          ptrdiff_t stride, int fours, moments_kind kind, float scale, double *mean, double *m2) {
+    const stretches size = stretches_of(rows, cols);
+    for (ptrdiff_t s = 0; s < slots; s++)
+        slot_of_rows(x + s * slot_stride, rows, cols, stride, fours, &size, kind, scale, mean + s, m2 + s);
+}
+
+#define SLOTS(fours, about_, scaled_)                                                                                  \
+    slots_of_rows(x, slots, slot_stride, rows, cols, stride, fours, (moments_kind){about_, scaled_}, scale, mean, m2)
+#define SLOTS_BY_LENGTH(about_)                                                                                        \
+    switch (rows > 1 || cols > 4 * FOUR ? 0 : (cols + FOUR - 1) / FOUR) {                                              \
+    case 1:                                                                                                            \
+        SLOTS(1, about_, 0);                                                                                           \
+        break;                                                                                                         \
+    case 2:                                                                                                            \
+        SLOTS(2, about_, 0);                                                                                           \
+        break;                                                                                                         \
+    case 3:                                                                                                            \
+        SLOTS(3, about_, 0);                                                                                           \
+        break;                                                                                                         \
+    case 4:                                                                                                            \
+        SLOTS(4, about_, 0);                                                                                           \
+        break;                                                                                                         \
+    default:                                                                                                           \
+        SLOTS(0, about_, 0);                                                                                           \
+    }
 
 static void moments_rows(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
                          ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2) {
     if (about == NORMCY_EXACT)
-        EACH_SLOT(NORMCY_EXACT, 0);
+        for (ptrdiff_t s = 0; s < slots; s++)
+            exact_slot_of_rows(x + s * slot_stride, rows, cols, stride, mean + s, m2 + s);
     else if (scale != 1)
-        EACH_SLOT(about, 1);
-    else if (about == NORMCY_ABOUT_MEAN)
-        EACH_SLOT(NORMCY_ABOUT_MEAN, 0);
+        SLOTS(0, about, 1);
+    else if (about == NORMCY_ABOUT_ZERO)
+        SLOTS_BY_LENGTH(NORMCY_ABOUT_ZERO)
     else
-        EACH_SLOT(NORMCY_ABOUT_ZERO, 0);
+        SLOTS_BY_LENGTH(NORMCY_ABOUT_MEAN)
 }
 
 #endif

@@ -16,7 +16,8 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     cdef int failed = 0
     if size == 0:
         return 0
-    job.threads, job.near = threads_for(size), size <= NEAR
+    job.threads = threads_for(size)
+    job.walk.near, job.walk.stream = size <= NEAR, size >= BEYOND
     with nogil:
         failed = drive_cols(job) if job.plan.by_col else drive_rows(job)
     if failed:

@@ -98,7 +98,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         if job.given_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
         job.k.apply_rows(job.x + at, job.y + at, n, right - left, p.pitch, &coef, &element if staged else NULL,
-                         finish_at(job, at, &finish), job.near)
+                         finish_at(job, at, &finish), &job.walk)
         r += n
 
 
@@ -122,7 +122,7 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     cdef float scale[NORMCY_RUN]
     cdef Slots s = slots_in(doubles, scale, NORMCY_RUN, job.target.how >= TO_STYLE)
     cdef ptrdiff_t n, seg, slot = begin, cols = p.planes * p.length, sample = p.period // p.planes
-    cdef ptrdiff_t run = max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, TASK // max(<ptrdiff_t>1, p.segs * cols)))
+    cdef ptrdiff_t run = max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, (2 * RUN if job.walk.near else RUN) // max(<ptrdiff_t>1, p.segs * cols)))
     cdef unsigned long saved = normcy_fp_enter()
     while slot < end:
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))

@@ -29,12 +29,10 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
                         const normcy_spread *how, double *restrict rstd) {
     double dof = how->count - how->correction, eps = how->eps, least = least_variance(how);
     double inside = how->outside_sqrt ? 0 : eps, outside = how->outside_sqrt ? eps : 0;
-    double at_zero = how->zero_guard ? 0 : INFINITY;
+    double at_zero = how->zero_guard ? 0 : INFINITY, share = 1 / (dof < 0 ? 0 : dof);
     ptrdiff_t abnormal = 0;
-    if (dof < 0)
-        dof = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
-        double var = m2[k] / dof, std = sqrt(var + inside) + outside;
+        double var = m2[k] * share, std = sqrt(var + inside) + outside;
         rstd[k] = std == 0 ? at_zero : 1 / std;
         abnormal += !((var >= least) & (var < 0x1p124) & (fabs(mean[k]) < 0x1p100));
     }

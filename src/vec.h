@@ -41,6 +41,27 @@ INLINE vf load(const float *p) {
 INLINE void store(float *p, vf v) {
     *(vf_unaligned *)p = v;
 }
+/* Past the caches, to an aligned place; before others read it, all_stored. */
+#ifdef __SSE2__
+INLINE void store_past(float *p, vf v) {
+#if defined(NORMCY_LEVEL_AVX512)
+    _mm512_stream_ps(p, (__m512)v);
+#elif defined(NORMCY_LEVEL_AVX2)
+    _mm256_stream_ps(p, (__m256)v);
+#else
+    _mm_stream_ps(p, (__m128)v);
+#endif
+}
+INLINE void all_stored(void) {
+    _mm_sfence();
+}
+#else
+INLINE void store_past(float *p, vf v) {
+    store(p, v);
+}
+INLINE void all_stored(void) {
+}
+#endif
 INLINE vd load_d(const double *p) {
     return *(const vd_unaligned *)p;
 }
@@ -88,14 +109,25 @@ INLINE vf at_most(vf v, float limit) {
     return smaller(set1(limit), v);
 }
 
+/* a + b, to the bit, by the units that multiply where the level has a fused a * 1 + b. */
+INLINE vf sum_by_fma(vf a, vf b) {
+#if defined(NORMCY_LEVEL_AVX512)
+    return (vf)_mm512_fmadd_ps((__m512)a, _mm512_set1_ps(1), (__m512)b);
+#elif defined(__FMA__)
+    return (vf)_mm256_fmadd_ps((__m256)a, _mm256_set1_ps(1), (__m256)b);
+#else
+    return a + b;
+#endif
+}
+
 /* How many of the W floats that start at `at` lie below `end`. */
 INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
     ptrdiff_t n = end - at;
     return n < 0 ? 0 : n > W ? W : (int)n;
 }
 
-/* Below: load_part and store_part touch the first n floats only (the other lanes load as 0); first_lanes takes the
- * first n lanes of a and the rest of b; widen_lo and widen_hi convert half of the lanes; sum_lanes adds in halves. */
+/* Below: load_part and store_part touch the first n floats only; the other lanes load as 0, or, by load_or, as those of
+ * `absent`. first_lanes takes the first n lanes of a and the rest of b; widen_lo and widen_hi convert half of the lanes; sum_lanes adds in halves. */
 #if W == 16
 INLINE vf load_part(const float *p, int n) {
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
@@ -105,6 +137,9 @@ INLINE void store_part(float *p, vf v, int n) {
 }
 INLINE vf first_lanes(int n, vf a, vf b) {
     return (vf)_mm512_mask_mov_ps((__m512)b, (__mmask16)((1u << n) - 1), (__m512)a);
+}
+INLINE vf load_or(vf absent, const float *p, int n) {
+    return (vf)_mm512_mask_loadu_ps((__m512)absent, (__mmask16)((1u << n) - 1), p);
 }
 INLINE vd widen_lo(vf v) {
     return (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
@@ -165,6 +200,12 @@ INLINE double sum_lanes(vd v) {
     return v[0] + v[1];
 }
 #endif
+#endif
+
+#if W < 16
+INLINE vf load_or(vf absent, const float *p, int n) {
+    return first_lanes(n, load_part(p, n), absent);
+}
 #endif
 
 /* Sum of the sixteen lanes in halves: 16 -> 8 -> 4 -> 2 -> 1, the same tree on every level. */

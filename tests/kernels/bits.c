@@ -45,8 +45,9 @@ static void apply_all(const normcy_kernels *k, int length, int by_col, const nor
                    own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f};
     const normcy_element *elements[] = {NULL, &shared, &own_rows};
     for (int e = 0; e < 3; e++)
-        for (int near = 0; near < 2; near++) {
-            (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elements[e], finish, near);
+        for (int near = 0; near < 3; near++) {
+            normcy_walk walk = {near == 1, near == 2};
+            (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elements[e], finish, &walk);
             feed(y, sizeof *y * SLOTS * length);
         }
 }
