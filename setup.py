@@ -14,7 +14,7 @@ import numpy as np
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/process.c"]
+SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/outputs.c", "src/process.c"]
 HEADERS = sorted(str(p) for pattern in ("*.h", "*.pxi") for p in Path("src").glob(pattern))
 
 # What keeps the bits the same (no contraction), and what lets plain float64 loops vectorize without changing them.
@@ -97,7 +97,7 @@ setup(
             "normcy._native",
             SOURCES,
             include_dirs=["src", np.get_include()],
-            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+            define_macros=[(name, "NPY_2_0_API_VERSION") for name in ("NPY_NO_DEPRECATED_API", "NPY_TARGET_VERSION")],
             depends=HEADERS,
         )
     ],

@@ -63,9 +63,11 @@ INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrd
         apply_step(p, with, rows, j, head, 0, coef, kind);
         j += head;
     }
-    int past = p.stream && (uintptr_t)(p.y + j) % sizeof(vf) == 0 && (rows == 1 || p.stride % W == 0);
+    if (rows == 1 && p.stream && (uintptr_t)(p.y + j) % sizeof(vf) == 0)
+        for (; j + W <= end; j += W)
+            apply_step(p, with, rows, j, W, 1, coef, kind);
     for (; j + W <= end; j += W)
-        apply_step(p, with, rows, j, W, past, coef, kind);
+        apply_step(p, with, rows, j, W, 0, coef, kind);
     if (j < end)
         apply_step(p, with, rows, j, (int)(end - j), 0, coef, kind);
 }

@@ -150,13 +150,6 @@ cdef bint served(cnp.ndarray x, Layout *found, tuple beside):
     return True
 
 
-cdef cnp.ndarray empty_beside(cnp.ndarray x):
-    """A new array of x's shape and memory order."""
-    if cnp.PyArray_IS_C_CONTIGUOUS(x):
-        return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.NPY_FLOAT32, 0)
-    return np.empty_like(x, order="K", subok=False)
-
-
 cdef bint same_strides(cnp.ndarray a, cnp.ndarray b):
     return (<object>a).strides == (<object>b).strides
 

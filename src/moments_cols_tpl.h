@@ -8,6 +8,9 @@ enum {
     OPENING = 16, /* rows whose mean is the first centre */
     TALL = 32,    /* rows of a stretch */
     SWEEP = 8,    /* rows read side by side: few enough for the hardware to fetch ahead, and not to push each other out */
+    FETCH_AHEAD = 2048, /* floats: 8 KiB */
+    FETCH_FROM = 64,    /* columns */
+    FETCH_TO = 512,
     STRIP = 1024, /* columns done together, so that what is kept of each stays in L1 */
 };
 
@@ -41,8 +44,16 @@ INLINE sums sums_down(const float *x, int rows, ptrdiff_t stride, int part, vf c
 /* Sums over up to 8 rows into r and q of all columns; `begin`: they are not sums yet. */
 INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, const float *scale,
                   enum sums_of of, int begin, columns *at) {
+    /* The hardware does not fetch ahead well where rows side by side are short streams that cross each other: lines are
+     * asked for in memory order; nor where the next rows are far away: they are asked for. */
+    int flat = stride == cols, fetch = flat ? cols >= FETCH_FROM && cols < FETCH_TO : rows == SWEEP;
+    const float *next = flat ? x + FETCH_AHEAD : x + SWEEP * stride;
+    ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols);
+        for (int r = 0; fetch && r < rows; r++)
+            __builtin_prefetch(next + r * step);
+        next += along;
         vf centre = of == BOTH ? load(at->c + c) : (vf){0}, factor = kind.scaled ? some_of(scale + c, part) : (vf){0};
         sums s = part == W && rows == SWEEP ? sums_down(x + c, SWEEP, stride, W, centre, kind, factor, of)
                                             : sums_down(x + c, rows, stride, part, centre, kind, factor, of);

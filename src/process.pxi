@@ -92,6 +92,10 @@ cdef int read_environment() except -1:
     global environment_threads
     import os
     use_level(os.environ.get("NORMCY_ISA", ""))
+    text = os.environ.get("NORMCY_KEEP_OUTPUTS", "64")
+    if not (text.isascii() and text.isdigit() and int(text) < 1 << 20):
+        raise ImportError(f"NORMCY_KEEP_OUTPUTS={text}: expected a number of MiB, 0 or more")
+    normcy_keep_outputs(int(text) << 20)
     text = os.environ.get("NORMCY_NUM_THREADS", "")
     if text:
         if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 16):
