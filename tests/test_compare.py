@@ -7,6 +7,7 @@ import pytest
 from methods import sample
 
 import normcy
+from normcy import _native
 from normcy._cli import main
 from normcy._compare.accuracy import Reference
 from normcy._compare.cases import LAYOUTS, Case, Job, arrays, model_jobs
@@ -83,6 +84,28 @@ def test_again_and_again(library):
     answer = library.ask(None)
     assert answer.note is None
     assert answer.value.seconds > 0
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("size", [0, 1, 1000, 100_003])
+def test_copy_by_threads(size, threads):
+    """Every float arrives, whatever the shares are."""
+    x, y = sample((size,)), np.zeros(size + 1, np.float32)
+    with normcy.num_threads(threads):
+        _native.copy(x, y[:-1])
+    assert np.array_equal(x, y[:-1])
+    assert y[-1] == 0
+
+
+def test_copy_refuses():
+    """What is not a contiguous pair of float32 arrays apart from each other."""
+    x = sample((20,))
+    for out in (np.empty(20), [0.0] * 20):
+        with pytest.raises(TypeError):
+            _native.copy(x, out)
+    for out in (np.empty(19, np.float32), np.empty(40, np.float32)[::2], x, np.broadcast_to(np.float32(0), 20)):
+        with pytest.raises(ValueError, match=r"expected|read-only"):
+            _native.copy(x, out)
 
 
 def test_reference_leaves_arrays_alone():

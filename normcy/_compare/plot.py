@@ -43,10 +43,10 @@ def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: st
     libraries = [name for name in names if name != "copy"]
     _panel(times, rows, {name: [_time(row, name) for row in rows] for name in libraries})
     _panel(errors, rows, {name: [_error(row, name) for row in rows] for name in libraries})
-    times.axvline(1, color="0.25", linewidth=1, linestyle="--", zorder=2, label="copy of x into y")
+    times.axvline(1, color="0.25", linewidth=1, linestyle="--", zorder=2, label="fastest copy of x into y")
     bounds = [METHODS[row.case.method].bound for row in rows]
     errors.scatter(bounds, range(len(rows)), s=60, color="0.25", marker="|", zorder=2, label="normcy's bound")
-    times.set_title("Time, as a multiple of a copy of x into y (left is better)", size=10, loc="left")
+    times.set_title("Time, as a multiple of the fastest copy of x into y (left is better)", size=10, loc="left")
     errors.set_title(r"Largest error, in $2^{-24}\,(|w|\,\max(1, |\hat{x}|) + |b|)$ or alike", size=10, loc="left")
     times.set_yticks(range(len(rows)), [_label(row) for row in rows], family="monospace", size=8)
     times.set_ylim(len(rows) - 0.5, -0.5)
