@@ -4,7 +4,7 @@ BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BUILT = .venv/.built
 
-.PHONY: build test compare bench examples lint format docs wheel clean
+.PHONY: build test compare bench bench-report examples lint format docs wheel clean
 build: $(BUILT)
 $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -19,7 +19,12 @@ compare: build
 
 bench: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
-	cd benchmarks && asv machine --yes && asv run --python=same --quick --show-stderr $(ARGS)
+	cd benchmarks && asv machine --yes && asv check --python=same
+	cd benchmarks && asv run --python=same --quick --show-stderr $(ARGS)
+
+bench-report: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	cd benchmarks && asv publish && echo "the report: $(CURDIR)/.asv/html/index.html (asv preview shows it)"
 
 examples: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[examples]'

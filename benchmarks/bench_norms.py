@@ -1,38 +1,102 @@
-"""Time of every method and fused form on the shapes of real models, in both layouts, with one thread and with two."""
+"""Every method and fused form on the shapes of real models: time, bandwidth, the share of a copy's, memory."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 import normcy
-from normcy._compare.cases import LAYOUTS, arrays, call, model_jobs
-from normcy._compare.methods import METHODS
-from normcy._compare.report import label
+from normcy._compare.cases import LAYOUTS, Case, Job, arrays, call, nbytes
 
-JOBS = {label(job.case): job for job in model_jobs([method.option for method in METHODS.values()], LAYOUTS)}
+from .common import JOBS, THREADS, interleaved, labels, peak_memory, use_threads
+
+CASES = {" ".join(key).rstrip(" -"): job for key, job in JOBS.items()}
 
 
-class Norms:
-    """What `normcy compare` runs, writing to an array that is reused."""
+class _Speed:
+    """With `out=`, so that the result's memory is there already."""
 
-    params = (list(JOBS), [1, 2])
-    param_names = ("case", "threads")
+    def setup(self, label, layout, threads):
+        self.threads = use_threads(threads)
+        self.job = JOBS[label, layout]
+        self.data = arrays(self.job)
+        self.run = partial(call(normcy, self.job.case, self.data), out=np.empty_like(self.data["x"]))
+        self.run()  # `--quick` times one call: it is not to be the one that starts threads
 
-    def setup(self, case, threads):
-        data = arrays(JOBS[case])
-        normcy.set_num_threads(threads)
-        self.run = partial(call(normcy, JOBS[case].case, data), out=np.empty_like(data["x"]))
-
-    def time_call(self, case, threads):
+    def time_call(self, *params):
         self.run()
 
+    def track_bandwidth(self, *params):
+        """Bytes that cannot be avoided over the time."""
+        (seconds,) = interleaved(["normcy"], self.job, self.data, self.threads)
+        return nbytes(self.job.case) / seconds / 1e9
 
-class Copy:
-    """The limit: one read and one write of the largest tensor."""
+    def track_limit(self, *params):
+        """That bandwidth over the one of the fastest copy."""
+        norm, copy = interleaved(["normcy", "copy"], self.job, self.data, self.threads)
+        return (nbytes(self.job.case) / norm) / (2 * self.data["x"].nbytes / copy)
 
-    def setup(self):
-        self.x = np.random.default_rng(0).standard_normal((2048, 4096), dtype=np.float32)
-        self.out = np.empty_like(self.x)
+    track_bandwidth.unit = "GB/s"
+    track_limit.unit = "of a copy's GB/s"
 
-    def time_copy(self):
-        np.copyto(self.out, self.x)
+
+class Channels(_Speed):
+    """Methods with channels, in both layouts."""
+
+    params = (labels(has_layout=True), LAYOUTS, THREADS)
+    param_names = ("case", "layout", "threads")
+
+
+class Features(_Speed):
+    """Methods over the last axes, and weight norm."""
+
+    params = (labels(has_layout=False), THREADS)
+    param_names = ("case", "threads")
+
+    def setup(self, label, threads):
+        super().setup(label, "-", threads)
+
+
+class Allocation:
+    """What a call allocates, and what a new result costs, with all threads."""
+
+    params = tuple(CASES)
+    param_names = ("case",)
+
+    def setup(self, case):
+        use_threads("all")
+        self.data = arrays(CASES[case])
+        self.run = call(normcy, CASES[case].case, self.data)
+        self.run()
+
+    def time_call_without_out(self, case):
+        self.run()
+
+    def track_memory(self, case):
+        """Beyond its arrays, at the peak."""
+        if not Path("/proc/self/clear_refs").exists():
+            raise NotImplementedError
+        return peak_memory(partial(self.run, out=np.empty_like(self.data["x"])))
+
+    track_memory.unit = "bytes"
+
+
+class Growth:
+    """The time over that of a copy as arrays outgrow the caches; more at 256 MiB than at 1 MiB is a loss."""
+
+    params = (("batch train NCHW", "batch train NHWC", "instance NCHW", "group NHWC", "layer -"), (1, 4, 16, 64, 256))
+    param_names = ("method", "MiB")
+    timeout = 120
+
+    def setup(self, method, mib):
+        name, layout = method.rsplit(" ", 1)
+        shape = (256 * mib, 1024) if layout == "-" else (mib, 64, 64, 64)
+        self.threads = use_threads("all")
+        self.job = Job(Case("growth", name, shape, layout), None)
+        self.data = arrays(self.job)
+
+    def track_copies(self, method, mib):
+        norm, copy = interleaved(["normcy", "copy"], self.job, self.data, self.threads)
+        return norm / copy
+
+    track_copies.unit = "copies"

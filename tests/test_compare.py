@@ -7,6 +7,7 @@ import pytest
 from methods import sample
 
 import normcy
+from normcy import _native
 from normcy._cli import main
 from normcy._compare.accuracy import Reference
 from normcy._compare.cases import LAYOUTS, Case, Job, arrays, model_jobs
@@ -74,6 +75,37 @@ def test_every_method(library, method, layout):
     bound = METHODS[method].bound
     count = np.prod(shape) / 8 if METHODS[method].has_layout else np.prod(shape[1:])
     assert reference.errors(answer.value).units <= (bound if library.name == "normcy" else bound + 2 * count)
+
+
+def test_again_and_again(library):
+    """Arrays above 32 MiB go back to the system as soon as no one holds them: someone does while a case is timed."""
+    job = Job(Case("large", "batch", (2, 5, 1000, 1000), "NCHW"), None)
+    assert library.ask((job.case, arrays(job), 1e-3)).note is None
+    answer = library.ask(None)
+    assert answer.note is None
+    assert answer.value.seconds > 0
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("size", [0, 1, 1000, 100_003])
+def test_copy_by_threads(size, threads):
+    """Every float arrives, whatever the shares are."""
+    x, y = sample((size,)), np.zeros(size + 1, np.float32)
+    with normcy.num_threads(threads):
+        _native.copy(x, y[:-1])
+    assert np.array_equal(x, y[:-1])
+    assert y[-1] == 0
+
+
+def test_copy_refuses():
+    """What is not a contiguous pair of float32 arrays apart from each other."""
+    x = sample((20,))
+    for out in (np.empty(20), [0.0] * 20):
+        with pytest.raises(TypeError):
+            _native.copy(x, out)
+    for out in (np.empty(19, np.float32), np.empty(40, np.float32)[::2], x, np.broadcast_to(np.float32(0), 20)):
+        with pytest.raises(ValueError, match=r"expected|read-only"):
+            _native.copy(x, out)
 
 
 def test_reference_leaves_arrays_alone():

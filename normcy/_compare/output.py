@@ -19,7 +19,8 @@ def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
 
     ``{"config": normcy.get_config(), "rows": [row, ...]}``. A row has ``case``, ``method``, ``shape``, ``layout``
     ("-" where the method has none), ``bytes`` (of x, a residual or style's picture, and y), ``bound`` (of normcy's
-    error, in units) and ``results``, by library ("copy", "normcy", "numpy", ...), of which each has
+    error, in units) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster of
+    np.copyto and a copy by all threads), of which each has
 
     - ``seconds``: median time of a call,
     - ``gb_per_s``: bytes / seconds / 1e9,

@@ -1,4 +1,4 @@
-"""The figure of ``normcy compare --plot``: times and errors of all libraries, a line a case."""
+"""The figure of ``normcy compare --plot``: times and errors of all libraries, a line a case, a block a method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,18 +38,22 @@ def check_format(path: Path) -> None:
 
 def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: str) -> bytes:
     """The drawing as the content of a file of that suffix."""
-    fig = Figure(figsize=(13, 1.6 + 0.23 * len(rows)), layout="constrained")
+    blocks = _blocks(rows)
+    rows = [row for block in blocks for row in block.rows]
+    lines = [y for block in blocks for y in block.lines]
+    last = lines[-1] + 0.5
+    fig = Figure(figsize=(13, 1.6 + 0.23 * (last + 0.5)), layout="constrained")
     times, errors = fig.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     libraries = [name for name in names if name != "copy"]
-    _panel(times, rows, {name: [_time(row, name) for row in rows] for name in libraries})
-    _panel(errors, rows, {name: [_error(row, name) for row in rows] for name in libraries})
-    times.axvline(1, color="0.25", linewidth=1, linestyle="--", zorder=2, label="copy of x into y")
+    _panel(times, blocks, lines, {name: [_time(row, name) for row in rows] for name in libraries})
+    _panel(errors, blocks, lines, {name: [_error(row, name) for row in rows] for name in libraries})
+    times.axvline(1, color="0.25", linewidth=1, linestyle="--", zorder=2, label="fastest copy of x into y")
     bounds = [METHODS[row.case.method].bound for row in rows]
-    errors.scatter(bounds, range(len(rows)), s=60, color="0.25", marker="|", zorder=2, label="normcy's bound")
-    times.set_title("Time, as a multiple of a copy of x into y (left is better)", size=10, loc="left")
+    errors.scatter(bounds, lines, s=60, color="0.25", marker="|", zorder=2, label="normcy's bound")
+    times.set_title("Time, as a multiple of the fastest copy of x into y (left is better)", size=10, loc="left")
     errors.set_title(r"Largest error, in $2^{-24}\,(|w|\,\max(1, |\hat{x}|) + |b|)$ or alike", size=10, loc="left")
-    times.set_yticks(range(len(rows)), [_label(row) for row in rows], family="monospace", size=8)
-    times.set_ylim(len(rows) - 0.5, -0.5)
+    _label_lines(times, blocks)
+    times.set_ylim(last, -0.5)
     fig.suptitle(_title(config), x=0.006, ha="left", size=13, weight="bold")
     handles = times.get_legend_handles_labels()[0] + errors.get_legend_handles_labels()[0][-1:]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
@@ -58,8 +62,40 @@ def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: st
     return content.getvalue()
 
 
-def _panel(axes: Axes, rows: list[Row], values: dict[str, list[float]]) -> None:
-    """Dots on a logarithmic axis with plain numbers, a line through those of a case, bands to tell models apart."""
+class Block(NamedTuple):
+    """A method's rows, alone and fused: the lines that they are drawn on come after one for the title."""
+
+    title: str
+    top: int
+    rows: list[Row]
+
+    @property
+    def lines(self) -> range:
+        return range(self.top + 1, self.top + 1 + len(self.rows))
+
+
+def _blocks(rows: list[Row]) -> list[Block]:
+    by_function: dict[str, list[Row]] = {}
+    for row in rows:
+        by_function.setdefault(METHODS[row.case.method].function, []).append(row)
+    blocks: list[Block] = []
+    for function, those in by_function.items():
+        blocks.append(Block(function, blocks[-1].lines.stop if blocks else 0, those))
+    return blocks
+
+
+def _label_lines(axes: Axes, blocks: list[Block]) -> None:
+    """Names of cases at their lines, and in bold those of the blocks, as wide so that they start at the same place."""
+    texts = {y: _label(row) for block in blocks for y, row in zip(block.lines, block.rows, strict=True)}
+    width = max(map(len, texts.values()))
+    texts |= {block.top: f"{block.title:<{width}}" for block in blocks}
+    axes.set_yticks(list(texts), list(texts.values()), family="monospace", size=8)
+    for label in axes.get_yticklabels()[-len(blocks) :]:
+        label.set_weight("bold")
+
+
+def _panel(axes: Axes, blocks: list[Block], lines: list[int], values: dict[str, list[float]]) -> None:
+    """Dots on a logarithmic axis with plain numbers, a line through those of a case, bands to tell methods apart."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=7))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -68,19 +104,16 @@ def _panel(axes: Axes, rows: list[Row], values: dict[str, list[float]]) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    models = list(dict.fromkeys(row.case.name for row in rows))
-    for y, (row, *places) in enumerate(zip(rows, *values.values(), strict=True)):
-        if models.index(row.case.name) % 2 == 0:
-            axes.axhspan(y - 0.5, y + 0.5, color="0.96", linewidth=0, zorder=0)
+    for block in blocks[::2]:
+        axes.axhspan(block.top - 0.5, block.lines.stop - 0.5, color="0.96", linewidth=0, zorder=0)
+    for y, *places in zip(lines, *values.values(), strict=True):
         shown = [value for value in places if isfinite(value)]
         axes.plot(shown, [y] * len(shown), color="0.75", linewidth=1, zorder=1)
     for name, places in values.items():
         text, colour, marker = STYLES[name]
         # normcy's dots are larger and on top, so that no other hides them
         size, order = (52, 4) if name == "normcy" else (26, 3)
-        axes.scatter(
-            places, range(len(rows)), s=size, color=colour, marker=marker, label=text, zorder=order, linewidths=0
-        )
+        axes.scatter(places, lines, s=size, color=colour, marker=marker, label=text, zorder=order, linewidths=0)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.8), max(high, 12))  # so that two numbers at least are on the axis
 

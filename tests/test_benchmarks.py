@@ -1,0 +1,90 @@
+"""The benchmarks do what asv will have them do: one parameter of each class, without asv, and without a look at times."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import normcy
+from normcy import _native
+
+ROOT = Path(__file__).parents[1]
+MODULES = ("bench_norms", "bench_overhead", "bench_libraries")
+KINDS = ("time_", "timeraw_", "track_")
+
+if not (ROOT / "benchmarks").exists():
+    pytest.skip("needs the source tree", allow_module_level=True)
+sys.path.insert(0, str(ROOT))
+
+
+def benchmarks():
+    """Every method that asv would find, with its class."""
+    for module in MODULES:
+        for name, cls in inspect.getmembers(importlib.import_module(f"benchmarks.{module}"), inspect.isclass):
+            for method in dir(cls):
+                if method.startswith(KINDS) and not name.startswith("_"):
+                    yield pytest.param(cls, method, id=f"{name}.{method}")
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """What benchmarks set for the process, they set for this thread, and it is undone."""
+    monkeypatch.setattr(normcy, "set_num_threads", _native.override_threads)
+    yield
+    _native.override_threads(None)
+
+
+def smallest(cls):
+    """A parameter of each kind: a case of few floats, one thread, the first of the others."""
+    if not hasattr(cls, "params"):
+        return ()
+    axes = cls.params if isinstance(cls.params[0], tuple) else (cls.params,)
+    small = ("WaveNet weight", "LLM decode rms", "ResNet-50 batch 8x2048x7x7", "layer_norm 4x64", "BERT-base layer")
+    return tuple(next((p for p in axis if str(p).startswith(small)), axis[0]) for axis in axes)
+
+
+@pytest.mark.parametrize(("cls", "method"), list(benchmarks()))
+def test_benchmark(cls, method, threads, monkeypatch):
+    """Set up, it runs; a number that it tracks is finite and has a unit."""
+    common = importlib.import_module("benchmarks.common")
+    monkeypatch.setattr(common, "REST", 0)
+    params, bench = smallest(cls), cls()
+    if hasattr(bench, "setup"):
+        bench.setup(*params)
+    try:
+        result = getattr(bench, method)(*params)
+    except NotImplementedError:
+        pytest.skip("cannot be measured on this system")
+    if method.startswith("track_"):
+        assert getattr(bench, method).unit
+        assert abs(result) < 1e9
+    elif method.startswith("timeraw_"):
+        statement, setup = (result, "") if isinstance(result, str) else result
+        subprocess.run([sys.executable, "-c", f"{setup}\n{statement}"], check=True, cwd=ROOT)
+
+
+def test_a_library_that_is_missing_is_skipped(monkeypatch, threads):
+    """asv takes NotImplementedError as "not here"."""
+    libraries = importlib.import_module("benchmarks.bench_libraries")
+    monkeypatch.setitem(libraries.PEERS, "torch", libraries.PEERS["torch"]._replace(packages=("no_such_package",)))
+    with pytest.raises(NotImplementedError):
+        libraries.Libraries().setup("torch", libraries.Libraries.params[1][0])
+
+
+def test_numpy_is_enough():
+    """They are imported with old commits and without the packages of `normcy compare`."""
+    names = ", ".join(f"benchmarks.{module}" for module in MODULES)
+    program = f"import sys, {names}; sys.exit(any(name in sys.modules for name in ('rich', 'matplotlib', 'asv')))"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_peak_memory():
+    """What is allocated and given back within a call counts, in C too, to a few pages."""
+    common = importlib.import_module("benchmarks.common")
+    for size in (0, 100 << 10, 8 << 20):
+        assert abs(common.peak_memory(lambda size=size: np.ones(size, np.uint8)) - size) < 64 << 10
