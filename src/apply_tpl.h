@@ -132,7 +132,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
 /* Rare variants leave to the run what often used ones know when compiled: whether something follows the norm. */
 #define APPLY_VARIANTS(name)                                                                                           \
     static void name(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,                       \
-                     const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,             \
+                     const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,              \
                      const normcy_walk *walk) {                                                                        \
         static const normcy_element no_element;                                                                        \
         if (coef->form != NORMCY_AFFINE && !element)                                                                   \

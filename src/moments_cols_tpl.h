@@ -5,18 +5,17 @@
 #include "moments_tpl.h"
 
 enum {
-    OPENING = 16, /* rows whose mean is the first centre */
-    TALL = 32,    /* rows of a stretch */
-    SWEEP = 8,    /* rows read side by side: few enough for the hardware to fetch ahead, and not to push each other out */
+    TALL = 32,          /* rows of a stretch */
+    SWEEP = 8,          /* rows read side by side: few enough not to push each other out of L1 */
+    STRIP = 128,        /* columns done together, so that both passes over a stretch find it in L1, or nearly */
     FETCH_AHEAD = 2048, /* floats: 8 KiB */
     FETCH_FROM = 64,    /* columns */
     FETCH_TO = 512,
-    STRIP = 1024, /* columns done together, so that what is kept of each stays in L1 */
 };
 
 /* What is kept of some columns while their rows go by; sums in float64 gather in the caller's mean and m2. */
 typedef struct {
-    float first[STRIP], c[STRIP], r[STRIP], q[STRIP];
+    float c[STRIP], r[STRIP], q[STRIP];
 } columns;
 
 INLINE vf some_of(const float *p, int n) {
@@ -47,6 +46,8 @@ INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, mo
     /* The hardware does not fetch ahead well where rows side by side are short streams that cross each other: lines are
      * asked for in memory order; nor where the next rows are far away: they are asked for. */
     int flat = stride == cols, fetch = flat ? cols >= FETCH_FROM && cols < FETCH_TO : rows == SWEEP;
+    if (of == BOTH) /* read again, after the values */
+        fetch = 0;
     const float *next = flat ? x + FETCH_AHEAD : x + SWEEP * stride;
     ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
@@ -73,11 +74,15 @@ INLINE void sweeps(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, m
         sweep(x + i * stride, rows - i < SWEEP ? rows - i : SWEEP, cols, stride, kind, scale, of, 0, at);
 }
 
-/* (C) for all columns, and the centres of the next stretch. */
-INLINE void join_columns(ptrdiff_t cols, int rows, columns *at, double *s1, double *s2) {
+/* (C) for all columns. */
+INLINE void join_columns(const float *first, ptrdiff_t cols, int rows, moments_kind kind, const float *scale,
+                         const columns *at, double *s1, double *s2) {
     vd n = set1_d(rows);
     for (ptrdiff_t c = 0; c < cols; c += W) {
-        vf r = load(at->r + c), q = load(at->q + c), centre = load(at->c + c), k = load(at->first + c);
+        int part = lanes_left(c, cols);
+        vf r = load(at->r + c), q = load(at->q + c), centre = load(at->c + c), k = some_of(first + c, part);
+        if (kind.scaled)
+            k *= some_of(scale + c, part);
         vd t1[2] = {load_d(s1 + c), load_d(s1 + c + W / 2)}, t2[2] = {load_d(s2 + c), load_d(s2 + c + W / 2)};
         join(&t1[0], &t2[0], widen_lo(r), widen_lo(q), n, widen_lo(centre) - widen_lo(k));
         join(&t1[1], &t2[1], widen_hi(r), widen_hi(q), n, widen_hi(centre) - widen_hi(k));
@@ -85,42 +90,30 @@ INLINE void join_columns(ptrdiff_t cols, int rows, columns *at, double *s1, doub
         store_d(s1 + c + W / 2, t1[1]);
         store_d(s2 + c, t2[0]);
         store_d(s2 + c + W / 2, t2[1]);
-        store(at->c + c, centre + r * set1(1.0f / TALL));
     }
 }
 
-/* (B) for all columns. */
-INLINE void open_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
-                         const float *scale, columns *at) {
-    int some = rows < OPENING ? (int)rows : OPENING;
-    sweeps(x, some, cols, stride, kind, scale, VALUES, at);
-    for (ptrdiff_t c = 0; c < cols; c += W) {
-        vf centre = load(at->r + c) * set1(1.0f / (float)some);
-        store(at->first + c, centre);
-        store(at->c + c, centre);
-    }
-}
-
-/* Up to 1024 columns. */
 INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
                           const float *scale, double *mean, double *m2) {
     columns at;
-    if (kind.about == NORMCY_ABOUT_MEAN)
-        open_columns(x, rows, cols, stride, kind, scale, &at);
     for (ptrdiff_t i = 0; i < rows; i += TALL) {
         int n = rows - i < TALL ? (int)(rows - i) : TALL;
-        if (kind.about == NORMCY_ABOUT_MEAN) {
-            sweeps(x + i * stride, n, cols, stride, kind, scale, BOTH, &at);
-            join_columns(cols, n, &at, mean, m2);
-        } else {
-            sweeps(x + i * stride, n, cols, stride, kind, scale, SQUARES, &at);
+        const float *p = x + i * stride;
+        if (kind.about == NORMCY_ABOUT_ZERO) {
+            sweeps(p, n, cols, stride, kind, scale, SQUARES, &at);
             for (ptrdiff_t c = 0; c < cols; c++)
                 m2[c] += at.q[c];
+            continue;
         }
+        sweeps(p, n, cols, stride, kind, scale, VALUES, &at);
+        for (ptrdiff_t c = 0; c < cols; c += W)
+            store(at.c + c, load(at.r + c) * set1(1.0f / (float)n));
+        sweeps(p, n, cols, stride, kind, scale, BOTH, &at);
+        join_columns(x, cols, n, kind, scale, &at, mean, m2);
     }
     if (kind.about == NORMCY_ABOUT_MEAN)
         for (ptrdiff_t c = 0; c < cols; c++)
-            settle((double)rows, at.first[c], mean[c], m2[c], mean + c, m2 + c);
+            settle((double)rows, kind.scaled ? x[c] * scale[c] : x[c], mean[c], m2[c], mean + c, m2 + c);
 }
 
 /* (E) for columns. */

@@ -6,7 +6,8 @@
 
 enum { FOUR = 4 * NORMCY_LANES, STRETCH = 4 * NORMCY_BLOCK };
 
-/* Four vectors of a row, less c (of squares and values alone c is 0); lanes from n on are 0. `whole`, a compile-time constant: there are none such. */
+/* Four vectors of a row, less c (of squares and values alone c is 0); lanes from n on are 0. `whole`, a compile-time
+ * constant: there are none such. */
 INLINE sums row_four(const float *x, ptrdiff_t n, int whole, vf c, moments_kind kind, vf scale, enum sums_of of) {
     vf v[4];
 #pragma GCC unroll 4
@@ -55,8 +56,8 @@ INLINE sums row_block(const float *x, ptrdiff_t n, ptrdiff_t length, vf c, momen
 
 /* The same of a panel, whose blocks are added pairwise: one after the other, equal values would all be rounded to the
  * same side. */
-INLINE sums panel_sums(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, vf c,
-                       moments_kind kind, vf scale, enum sums_of of) {
+INLINE sums panel_sums(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, vf c, moments_kind kind,
+                       vf scale, enum sums_of of) {
     sums pending[11], s; /* of 2^k blocks each, the larger ones first; a stretch has at most 2^10 */
     int depth = 0;
     unsigned count = 0;
@@ -75,10 +76,10 @@ INLINE sums panel_sums(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t
     return s;
 }
 
-/* How a slot, a rows x cols panel, falls into stretches: what is known of them before any value. */
+/* How a slot, a rows x cols panel, falls into stretches. */
 typedef struct {
-    ptrdiff_t height, width, opening_height, opening_width;
-    vf count[NV], share[NV], opening_share[NV]; /* values of each lane; of one in the mean of its stretch, or opening */
+    ptrdiff_t height, width;
+    vf count[NV], share[NV]; /* values of each lane in a whole stretch, and of one of them in its mean */
 } stretches;
 
 /* How many values each of W lanes from h * W on has in a panel. */
@@ -87,66 +88,66 @@ INLINE vf lane_counts(ptrdiff_t rows, ptrdiff_t cols, int h) {
     return first_lanes(lanes_left(h * W, cols % NORMCY_LANES), set1(whole + more), set1(whole));
 }
 
+INLINE vf share_of_one(vf count) {
+    return 1 / at_least(count, 1);
+}
+
 INLINE stretches stretches_of(ptrdiff_t rows, ptrdiff_t cols) {
     stretches s;
     s.width = cols < STRETCH ? cols : STRETCH;
     s.height = cols < STRETCH && cols > 0 ? STRETCH / cols : 1;
-    s.opening_width = cols < NORMCY_BLOCK ? cols : NORMCY_BLOCK;
-    s.opening_height = cols < NORMCY_BLOCK && cols > 0 ? NORMCY_BLOCK / cols : 1;
     if (s.height > rows)
         s.height = rows;
-    if (s.opening_height > rows)
-        s.opening_height = rows;
     for (int h = 0; h < NV; h++) {
         s.count[h] = lane_counts(s.height, s.width, h);
-        s.share[h] = 1 / at_least(s.count[h], 1);
-        s.opening_share[h] = 1 / at_least(lane_counts(s.opening_height, s.opening_width, h), 1);
+        s.share[h] = share_of_one(s.count[h]);
     }
     return s;
 }
 
-/* One stretch into the sums s1 and s2 about k of W lanes. `fours`, a compile-time constant: it is one row of that many;
- * 0: it is any. */
+/* The sums of a stretch. `fours`, a compile-time constant: it is one row of that many; 0: it is any. */
+INLINE sums stretch_sums(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, int fours, vf c,
+                         moments_kind kind, vf scale, enum sums_of of) {
+    return fours ? row_fours(x + h * W, cols - h * W, fours, 0, c, kind, scale, of)
+                 : panel_sums(x, rows, cols, stride, h, c, kind, scale, of);
+}
+
+/* One stretch into the sums s1 and s2 about k of W lanes. */
 INLINE void row_stretch(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, int fours,
-                        const stretches *size, int opening, moments_kind kind, vf scale, vd k, vf *c, vd s1[2],
-                        vd s2[2]) {
-    const enum sums_of of = kind.about == NORMCY_ABOUT_MEAN ? BOTH : SQUARES;
-    if (of == BOTH && opening) {
-        *c = (fours ? row_fours(x + h * W, cols - h * W, fours, 0, (vf){0}, kind, scale, VALUES)
-                    : panel_sums(x, size->opening_height, size->opening_width, stride, h, (vf){0}, kind, scale, VALUES))
-                 .r *
-             size->opening_share[h];
-        REREAD;
-    }
-    sums s = fours ? row_fours(x + h * W, cols - h * W, fours, 0, *c, kind, scale, of)
-                   : panel_sums(x, rows, cols, stride, h, *c, kind, scale, of);
-    if (of == SQUARES) {
+                        const stretches *size, moments_kind kind, vf scale, vd k, vd s1[2], vd s2[2]) {
+    vf n = size->count[h], share = size->share[h];
+    if (kind.about == NORMCY_ABOUT_ZERO) {
+        sums s = stretch_sums(x, rows, cols, stride, h, fours, (vf){0}, kind, scale, SQUARES);
         s2[0] += widen_lo(s.q);
         s2[1] += widen_hi(s.q);
         return;
     }
-    vf n = rows == size->height && cols == size->width ? size->count[h] : lane_counts(rows, cols, h);
-    join(&s1[0], &s2[0], widen_lo(s.r), widen_lo(s.q), widen_lo(n), widen_lo(*c) - k);
-    join(&s1[1], &s2[1], widen_hi(s.r), widen_hi(s.q), widen_hi(n), widen_hi(*c) - k);
-    *c += s.r * size->share[h];
+    if (rows != size->height || cols != size->width) {
+        n = lane_counts(rows, cols, h);
+        share = share_of_one(n);
+    }
+    vf c = stretch_sums(x, rows, cols, stride, h, fours, (vf){0}, kind, scale, VALUES).r * share;
+    REREAD;
+    sums s = stretch_sums(x, rows, cols, stride, h, fours, c, kind, scale, BOTH);
+    join(&s1[0], &s2[0], widen_lo(s.r), widen_lo(s.q), widen_lo(n), widen_lo(c) - k);
+    join(&s1[1], &s2[1], widen_hi(s.r), widen_hi(s.q), widen_hi(n), widen_hi(c) - k);
 }
 
 INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int fours,
                          const stretches *size, moments_kind kind, float scale, double *mean, double *m2) {
-    vf c[NV] = {{0}};
     vd s1[2 * NV], s2[2 * NV];
+    double k = kind.about == NORMCY_ABOUT_ZERO ? 0 : kind.scaled ? x[0] * scale : x[0];
 #pragma GCC unroll 8
     for (int l = 0; l < 2 * NV; l++)
         s1[l] = s2[l] = (vd){0};
-    double k = kind.about == NORMCY_ABOUT_ZERO ? 0 : kind.scaled ? x[0] * scale : x[0];
     for (ptrdiff_t i = 0; i < rows; i += size->height)
         for (ptrdiff_t j = 0; j < cols; j += size->width) {
             ptrdiff_t height = rows - i < size->height ? rows - i : size->height;
             ptrdiff_t width = cols - j < size->width ? cols - j : size->width;
 #pragma GCC unroll 4
             for (int h = 0; h < NV; h++)
-                row_stretch(x + i * stride + j, height, width, stride, h, fours, size, i + j == 0, kind, set1(scale),
-                            set1_d(k), &c[h], s1 + 2 * h, s2 + 2 * h);
+                row_stretch(x + i * stride + j, height, width, stride, h, fours, size, kind, set1(scale), set1_d(k),
+                            s1 + 2 * h, s2 + 2 * h);
         }
     if (kind.about == NORMCY_ABOUT_MEAN) {
         settle((double)rows * (double)cols, k, sum_tree(s1), sum_tree(s2), mean, m2);

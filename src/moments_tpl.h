@@ -1,13 +1,12 @@
 /* Single-pass moments: Welford by stretches. What moments by row and by column share.
  *
- * (A) A stretch is up to 1024 floats of a row, or 32 rows of a column. About a centre c, near its mean, it has
- *     r = sum(x - c) and q = sum((x - c)^2), in float32, pairwise. The residual r makes up for c, so that the mean
- *     c + r / n and the M2 q - r^2 / n are accurate far beyond float32, whatever |mean| / std is.
- * (B) The first centre is the mean of the first 256 floats (of a column, of its first 16 rows); later ones are the mean of
- *     a stretch before. Where the data jumps, q - r^2 / n cancels, but that jump is part of the variance as well: the
- *     error of q counts at most fivefold, and only where all neighbours differ so.
- * (C) Stretches join in float64 as sums about the first centre k: with d = c - k, s1 += r + n d and
- *     s2 += q + d (2 r + n d). That needs no division a stretch.
+ * (A) A stretch is up to 1024 floats of a row, in sixteen lanes, or 32 rows of a column. Each lane has a centre c, the
+ *     mean of its values, rounded to float32; then r = sum(x - c) and q = sum((x - c)^2), pairwise. The residual r makes
+ *     up for the rounding of c, so that c + r / n and q - r^2 / n are accurate far beyond float32, whatever |mean| / std.
+ * (B) The mean of the stretch before would save a pass over L1. But on ramps and steps r is then large, and errors of 6
+ *     units were seen where 4 is the bound: a centre has to be its values' own.
+ * (C) Stretches join in float64 as sums about the slot's first value k: with d = c - k, s1 += r + n d and
+ *     s2 += q + d (2 r + n d). That needs no division a stretch, and all lanes share k, so they add up in a fixed tree.
  * (D) About zero instead of the mean (RMSNorm) there is nothing to cancel: s2 += sum(x^2).
  * (E) Exact: every x - k is taken, squared and added in float64, k the slot's first value.
  */

@@ -127,7 +127,8 @@ INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
 }
 
 /* Below: load_part and store_part touch the first n floats only; the other lanes load as 0, or, by load_or, as those of
- * `absent`. first_lanes takes the first n lanes of a and the rest of b; widen_lo and widen_hi convert half of the lanes; sum_lanes adds in halves. */
+ * `absent`. first_lanes takes the first n lanes of a and the rest of b; widen_lo and widen_hi convert half of the
+ * lanes; sum_lanes adds in halves. */
 #if W == 16
 INLINE vf load_part(const float *p, int n) {
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
