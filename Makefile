@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BUILT = .venv/.built
+KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Isrc
 
-.PHONY: build test compare bench bench-report examples lint format docs wheel clean
+.PHONY: build test compare bench bench-report bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,6 +26,14 @@ bench: build
 bench-report: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	cd benchmarks && asv publish && echo "the report: $(CURDIR)/.asv/html/index.html (asv preview shows it)"
+
+bench-kernels:  # x86-64 only
+	mkdir -p build/kernels
+	$(CC) $(KERNEL_FLAGS) -c src/level_baseline.c -o build/kernels/baseline.o
+	$(CC) $(KERNEL_FLAGS) -mavx2 -mfma -c src/level_avx2.c -o build/kernels/avx2.o
+	$(CC) $(KERNEL_FLAGS) -mavx512f -c src/level_avx512.c -o build/kernels/avx512.o
+	$(CC) $(KERNEL_FLAGS) benchmarks/kernels.c src/dispatch.c build/kernels/*.o -lm -o build/kernels/bench
+	build/kernels/bench $(ARGS)
 
 examples: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[examples]'

@@ -4,7 +4,7 @@
  * The caller owns every array; kernels allocate nothing, know neither Python nor OpenMP, and cannot fail.
  * Floats may lie at any 4-byte boundary. Outputs overlap inputs only where they are the very same panel.
  *
- * Same bits on every instruction set: sixteen virtual lanes, blocks of fixed size, sums in one fixed order,
+ * Same bits on every instruction set: sixteen virtual lanes, stretches of fixed size, sums in one fixed order,
  * no contraction, only correctly rounded operations. A change that alters bits belongs in the CHANGELOG.
  */
 #ifndef NORMCY_KERNELS_H
@@ -18,14 +18,14 @@
 
 enum {
     NORMCY_LANES = 16,  /* virtual lanes of a row */
-    NORMCY_BLOCK = 256, /* floats of a row, or 16 rows of a column, that share one provisional mean */
+    NORMCY_BLOCK = 256, /* floats of a row that add up in registers; sizes are multiples of it */
     NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
 };
 
 /* What moments are taken about, and how. */
 typedef enum {
     NORMCY_ABOUT_ZERO, /* sums of squares (RMSNorm): mean is 0 */
-    NORMCY_ABOUT_MEAN, /* block-wise Welford with float32 blocks: as good as float32 results can show */
+    NORMCY_ABOUT_MEAN, /* Welford by stretches in float32: as good as float32 results can show */
     NORMCY_EXACT,      /* every value in float64, for statistics that outlive the call; half as fast */
 } normcy_about;
 

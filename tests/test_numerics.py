@@ -34,6 +34,18 @@ def test_steps_and_trends(method, layout, shift):
         check(method, (x + shift).astype(np.float32), layout)
 
 
+@own_statistics
+@every_layout
+@pytest.mark.parametrize("length", [24, 32, 64, 100, 1000, 2048])
+def test_trends_within_a_slot(method, layout, length):
+    """A centre taken from other values than its own, as the mean of the stretch before, is up to 6 units off here."""
+    at = np.arange(length)
+    trends = at / length, np.sin(at / length * 3), at < length / 3, at % 21 / 21, at // 16 % 2
+    for trend in trends:
+        x = sample((2, 16, 1, length)) * 0.01 + trend * np.linspace(0.5, 2, 16)[:, None, None]
+        check(method, (x if layout == "NCHW" else x.transpose(0, 2, 3, 1)).astype(np.float32, order="C"), layout)
+
+
 def test_eval_does_not_cancel():
     """Pitfall 7: x = 1e4 + {0, 1, 2, 3}e-3 about a mean of 1e4, where a folded affine step returns 0.117 for 0."""
     x = (1e4 + np.array([[0, 1, 2, 3]]).T * 1e-3).astype(np.float32)

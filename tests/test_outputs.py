@@ -1,0 +1,109 @@
+"""Results without ``out=``: the memory of large ones is kept for the next, and no two that live share any."""
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import normcy
+
+LARGE = (4, 64, 48, 48)  # 2.25 MiB
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(0).standard_normal(LARGE, np.float32)
+
+
+def test_memory_comes_back(x):
+    """Of two results that are dropped, the next two get the memory: no new pages."""
+    seen = [normcy.instance_norm(x) for _ in range(2)]
+    places = {y.ctypes.data for y in seen}
+    del seen
+    gc.collect()
+    again = [normcy.instance_norm(x) for _ in range(2)]
+    assert {y.ctypes.data for y in again} == places
+
+
+def test_living_results_are_apart(x):
+    expected = normcy.instance_norm(x, out=np.empty_like(x))
+    results = []
+    for i in range(12):
+        results.append(normcy.instance_norm(x[: 1 + i % 4]))
+        if i % 3 == 2:
+            del results[i % len(results)]
+    for y in results:
+        assert np.array_equal(y, expected[: len(y)])
+        y.fill(0)
+    assert not any(y.any() for y in results)
+
+
+def test_results_are_arrays_like_any(x):
+    """They own their data, and can be resized, to sizes that are kept and to others, and dropped."""
+    for shape in ((3, 5), (8, 64, 48, 48), (4, 64, 48, 49), (0,)):
+        y = normcy.instance_norm(x)
+        assert y.flags.owndata
+        assert y.base is None
+        kept = y.ravel()[:15].copy()
+        y.resize(shape, refcheck=False)
+        assert np.array_equal(y.ravel()[:15], kept[: y.size])
+        del y
+        assert np.array_equal(normcy.instance_norm(x).ravel()[:15], kept)
+
+
+def test_others_allocate_as_before(x):
+    before = np.empty(LARGE, np.float32)
+    normcy.instance_norm(x)
+    after = np.empty(LARGE, np.float32)
+    name = np._core.multiarray.get_handler_name
+    assert name(after) == name(before) != name(normcy.instance_norm(x)) == "normcy"
+
+
+def _in_child(x, queue):
+    queue.put(float(normcy.instance_norm(x).sum()))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_children(x):
+    """A fork has copies of what is kept."""
+    y = normcy.instance_norm(x)
+    expected = float(y.sum())
+    del y
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(x, queue))
+    child.start()
+    assert queue.get(timeout=60) == normcy.instance_norm(x).sum() == expected
+    child.join()
+
+
+def ask(**environment):
+    """Whether two large results in a row lie at the same place."""
+    code = """
+import numpy as np, normcy
+x = np.ones((8, 64, 64, 64), np.float32)
+y = normcy.instance_norm(x)
+place = y.ctypes.data
+y[0, 0, 0, 0] = 7
+del y
+blocker = np.empty(x.size + 5, np.float32)
+print(normcy.instance_norm(x).ctypes.data == place)
+"""
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_how_much_is_kept():
+    assert ask().stdout == "True\n"
+    assert ask(NORMCY_KEEP_OUTPUTS="9").stdout == "True\n"
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "1.5", "²", "1048576"])
+def test_wrong_amount(value):
+    assert f"ImportError: NORMCY_KEEP_OUTPUTS={value}: expected a number of MiB" in ask(NORMCY_KEEP_OUTPUTS=value).stderr
