@@ -9,7 +9,8 @@ cdef enum:
     CHUNK = 16384           # floats of a slot that one call of a moments kernel takes, or more in slots above 64 chunks
     MAX_CHUNKS = 64
     TASK = 49152            # floats of a local task, 192 KiB: both passes find them in L2
-    RUN = 2048              # floats of a run of short slots: both passes find 12 KiB in L1, and its y besides
+    RUN = 2048              # floats of a run of short slots that stays in L1, 8 KiB and its y
+    LONG_WEIGHT = 1024      # floats of a weight and of a bias that leave room for such a run
     NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
     BEYOND = 8388608        # floats of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start

@@ -116,10 +116,15 @@ cdef void moments_of_run(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdif
 
 
 cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
-    """How many slots go through both passes together. Segments gain from long runs, which are long pieces of memory."""
+    """How many slots go through both passes together: in L1, x need not come from memory, or L3, for the apply pass.
+
+    Where that matters less, or long weights fill L1, long runs cost less. Segments are long pieces of memory then.
+    """
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t most = TASK if p.segs > 1 else 2 * RUN if job.walk.near else RUN
-    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, most // max(<ptrdiff_t>1, p.segs * p.planes * p.length)))
+    cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
+    cdef bint in_l1 = job.y != NULL and not job.walk.near and p.segs == 1 and not (
+        element_stage(job) and p.length > LONG_WEIGHT)
+    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, (RUN if in_l1 else TASK) // size))
 
 
 cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
