@@ -7,7 +7,8 @@
 enum {
     TALL = 32,          /* rows of a stretch */
     SWEEP = 8,          /* rows read side by side: few enough not to push each other out of L1 */
-    STRIP = 128,        /* columns done together, so that both passes over a stretch find it in L1, or nearly */
+    STRIP = 128,        /* columns done together, so that both passes over a stretch find it in L1 */
+    WIDEST = 256,       /* columns done together if they are all: memory in one piece counts more */
     FETCH_AHEAD = 2048, /* floats: 8 KiB */
     FETCH_FROM = 64,    /* columns */
     FETCH_TO = 512,
@@ -15,7 +16,7 @@ enum {
 
 /* What is kept of some columns while their rows go by; sums in float64 gather in the caller's mean and m2. */
 typedef struct {
-    float c[STRIP], r[STRIP], q[STRIP];
+    float c[WIDEST], r[WIDEST], q[WIDEST];
 } columns;
 
 INLINE vf some_of(const float *p, int n) {
@@ -135,8 +136,8 @@ INLINE void exact_strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, 
 }
 
 #define EACH_STRIP(about_, scaled_)                                                                                    \
-    for (ptrdiff_t c = 0; c < cols; c += STRIP)                                                                        \
-    strip_of_cols(x + c, rows, cols - c < STRIP ? cols - c : STRIP, stride, (moments_kind){about_, scaled_},           \
+    for (ptrdiff_t c = 0; c < cols; c += strip)                                                                        \
+    strip_of_cols(x + c, rows, cols - c < strip ? cols - c : strip, stride, (moments_kind){about_, scaled_},           \
                   scaled_ ? scale + c : x, mean + c, m2 + c)
 
 static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
@@ -144,6 +145,7 @@ static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
     size_t room = (size_t)(cols + NORMCY_LANES - 1) / NORMCY_LANES * NORMCY_LANES * sizeof(double);
     memset(mean, 0, room);
     memset(m2, 0, room);
+    ptrdiff_t strip = cols <= WIDEST ? cols : STRIP;
     if (about == NORMCY_EXACT)
         exact_strip_of_cols(x, rows, cols, stride, mean, m2);
     else if (scale)

@@ -106,4 +106,6 @@ def test_how_much_is_kept():
 
 @pytest.mark.parametrize("value", ["-1", "x", "1.5", "²", "1048576"])
 def test_wrong_amount(value):
-    assert f"ImportError: NORMCY_KEEP_OUTPUTS={value}: expected a number of MiB" in ask(NORMCY_KEEP_OUTPUTS=value).stderr
+    assert (
+        f"ImportError: NORMCY_KEEP_OUTPUTS={value}: expected a number of MiB" in ask(NORMCY_KEEP_OUTPUTS=value).stderr
+    )
