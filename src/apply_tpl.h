@@ -58,8 +58,8 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
 INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                           apply_kind kind) {
     /* Stores that straddle cache lines are slow: a few columns first, to where y is aligned, in all rows of a band. */
-    int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W), aligns = end - j >= SHORT_ROW && p.stride % W == 0;
-    if (head && (aligns || (rows == 1 && end - j >= SHORT_ROW))) {
+    int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W);
+    if (head && end - j >= SHORT_ROW && (rows == 1 || p.stride % W == 0)) {
         apply_step(p, with, rows, j, head, 0, coef, kind);
         j += head;
     }

@@ -49,8 +49,10 @@ void *normcy_take(size_t size) {
             }
         __atomic_clear(&busy, __ATOMIC_RELEASE);
     }
-    if (p || posix_memalign(&p, size >= 2 * HUGE_PAGE ? HUGE_PAGE : LINE, size))
+    if (p)
         return p;
+    if (posix_memalign(&p, size >= 2 * HUGE_PAGE ? HUGE_PAGE : LINE, size))
+        return NULL;
 #if defined(__linux__)
     if (size >= 2 * HUGE_PAGE)
         madvise(p, size, MADV_HUGEPAGE); /* advice: it may fail */

@@ -72,7 +72,7 @@ cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t
 
 
 cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t seg, ptrdiff_t begin, ptrdiff_t end,
-                     ptrdiff_t left, ptrdiff_t right, const normcy_walk *walk) noexcept nogil:
+                     ptrdiff_t left, ptrdiff_t right) noexcept nogil:
     """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
     cdef const Plan *p = &job.plan
     cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
@@ -98,7 +98,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         if job.given_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
         job.k.apply_rows(job.x + at, job.y + at, n, right - left, p.pitch, &coef, &element if staged else NULL,
-                         finish_at(job, at, &finish), walk)
+                         finish_at(job, at, &finish), &job.walk)
         r += n
 
 
@@ -135,7 +135,6 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     cdef Slots s = slots_in(doubles, scale, NORMCY_RUN, job.target.how >= TO_STYLE)
     cdef ptrdiff_t n, seg, slot = begin, cols = p.planes * p.length, sample = p.period // p.planes
     cdef ptrdiff_t run = run_of(job)
-    cdef normcy_walk walk = job.walk
     cdef unsigned long saved = normcy_fp_enter()
     while slot < end:
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
@@ -143,7 +142,7 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
         spread_of_rows(job, c, slot, n, &s)
         if job.y != NULL:
             for seg in range(p.segs):
-                apply_rows(job, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length, &walk)
+                apply_rows(job, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
         slot += n
     normcy_fp_leave(saved)
 
@@ -163,7 +162,7 @@ cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t
         while row < last:
             n = min(last - row, rows - row % rows)
             apply_rows(job, s, first, row // rows, begin + row % rows, begin + row % rows + n, left,
-                       min(left + c.cols, p.length), &job.walk)
+                       min(left + c.cols, p.length))
             row += n
     normcy_fp_leave(saved)
 
