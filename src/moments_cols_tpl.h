@@ -2,14 +2,14 @@
 #ifndef NORMCY_MOMENTS_COLS_TPL_H
 #define NORMCY_MOMENTS_COLS_TPL_H
 
+#include "lookahead_tpl.h"
 #include "moments_tpl.h"
 
 enum {
     TALL = 32,          /* rows of a stretch */
     SWEEP = 8,          /* rows read side by side: few enough not to push each other out of L1 */
-    STRIP = 128,        /* columns done together, so that both passes over a stretch find it in L1 */
+    STRIP = 128,        /* columns done together, so that another pass over a stretch finds it in L1 */
     WIDEST = 256,       /* columns done together if they are all: memory in one piece counts more */
-    FETCH_AHEAD = 2048, /* floats: 8 KiB */
     FETCH_FROM = 64,    /* columns */
     FETCH_TO = 512,
 };
@@ -41,21 +41,16 @@ INLINE sums sums_down(const float *x, int rows, ptrdiff_t stride, int part, vf c
     return plus(sums_of_four(v, of), sums_of_four(v + 4, of));
 }
 
-/* Sums over up to 8 rows into r and q of all columns; `begin`: they are not sums yet. */
+/* Sums over up to 8 rows into r and q of all columns; `begin`: they are not sums yet; `fetch`: x is far away. */
 INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, const float *scale,
-                  enum sums_of of, int begin, columns *at) {
-    /* The hardware does not fetch ahead well where rows side by side are short streams that cross each other: lines are
-     * asked for in memory order; nor where the next rows are far away: they are asked for. */
-    int flat = stride == cols, fetch = flat ? cols >= FETCH_FROM && cols < FETCH_TO : rows == SWEEP;
-    if (of == BOTH) /* read again, after the values */
-        fetch = 0;
-    const float *next = flat ? x + FETCH_AHEAD : x + SWEEP * stride;
-    ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
+                  enum sums_of of, int begin, int fetch, columns *at) {
+    int flat = stride == cols;
+    lookahead ahead = look_ahead(x, rows, 0, stride, flat);
+    fetch = fetch && (flat ? cols >= FETCH_FROM && cols < FETCH_TO : rows == SWEEP);
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols);
-        for (int r = 0; fetch && r < rows; r++)
-            __builtin_prefetch(next + r * step);
-        next += along;
+        if (fetch)
+            fetch_lines(&ahead, rows);
         vf centre = of == BOTH ? load(at->c + c) : (vf){0}, factor = kind.scaled ? some_of(scale + c, part) : (vf){0};
         sums s = part == W && rows == SWEEP ? sums_down(x + c, SWEEP, stride, W, centre, kind, factor, of)
                                             : sums_down(x + c, rows, stride, part, centre, kind, factor, of);
@@ -69,28 +64,44 @@ INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, mo
 }
 
 INLINE void sweeps(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, const float *scale,
-                   enum sums_of of, columns *at) {
-    sweep(x, rows < SWEEP ? rows : SWEEP, cols, stride, kind, scale, of, 1, at);
-    for (int i = SWEEP; i < rows; i += SWEEP)
-        sweep(x + i * stride, rows - i < SWEEP ? rows - i : SWEEP, cols, stride, kind, scale, of, 0, at);
+                   enum sums_of of, int fetch, columns *at) {
+    for (int i = 0; i < rows; i += SWEEP)
+        sweep(x + i * stride, rows - i < SWEEP ? rows - i : SWEEP, cols, stride, kind, scale, of, i == 0, fetch, at);
 }
 
-/* (C) for all columns. */
-INLINE void join_columns(const float *first, ptrdiff_t cols, int rows, moments_kind kind, const float *scale,
-                         const columns *at, double *s1, double *s2) {
-    vd n = set1_d(rows);
-    for (ptrdiff_t c = 0; c < cols; c += W) {
-        int part = lanes_left(c, cols);
-        vf r = load(at->r + c), q = load(at->q + c), centre = load(at->c + c), k = some_of(first + c, part);
+/* The sums of a stretch at W columns about other centres. */
+INLINE sums sums_again(const float *x, int rows, ptrdiff_t stride, int part, vf c, moments_kind kind, vf factor) {
+    sums s = sums_down(x, rows < SWEEP ? rows : SWEEP, stride, part, c, kind, factor, BOTH);
+    for (int i = SWEEP; i < rows; i += SWEEP)
+        s = plus(s, sums_down(x + i * stride, rows - i < SWEEP ? rows - i : SWEEP, stride, part, c, kind, factor, BOTH));
+    return s;
+}
+
+/* (C) for all columns of a stretch, where the centre does by (B); leaves the stretch's means as centres of the next. */
+INLINE void join_columns(const float *first, const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride,
+                         moments_kind kind, const float *scale, columns *at, double *s1, double *s2) {
+    vf count = set1((float)rows), share = set1(1.0f / (float)rows);
+    vd n = widen_lo(count);
+    for (ptrdiff_t j = 0; j < cols; j += W) {
+        int part = lanes_left(j, cols);
+        vf factor = kind.scaled ? some_of(scale + j, part) : (vf){0};
+        vf k = some_of(first + j, part), c = load(at->c + j);
+        sums s = {load(at->r + j), load(at->q + j)};
         if (kind.scaled)
-            k *= some_of(scale + c, part);
-        vd t1[2] = {load_d(s1 + c), load_d(s1 + c + W / 2)}, t2[2] = {load_d(s2 + c), load_d(s2 + c + W / 2)};
-        join(&t1[0], &t2[0], widen_lo(r), widen_lo(q), n, widen_lo(centre) - widen_lo(k));
-        join(&t1[1], &t2[1], widen_hi(r), widen_hi(q), n, widen_hi(centre) - widen_hi(k));
-        store_d(s1 + c, t1[0]);
-        store_d(s1 + c + W / 2, t1[1]);
-        store_d(s2 + c, t2[0]);
-        store_d(s2 + c + W / 2, t2[1]);
+            k *= factor;
+        vi off = off_centre(s, count);
+        if (any(off)) {
+            c = choose(off, c + s.r * share, c);
+            s = sums_again(x + j, rows, stride, part, c, kind, factor);
+        }
+        vd t1[2] = {load_d(s1 + j), load_d(s1 + j + W / 2)}, t2[2] = {load_d(s2 + j), load_d(s2 + j + W / 2)};
+        join(&t1[0], &t2[0], widen_lo(s.r), widen_lo(s.q), n, widen_lo(c) - widen_lo(k));
+        join(&t1[1], &t2[1], widen_hi(s.r), widen_hi(s.q), n, widen_hi(c) - widen_hi(k));
+        store_d(s1 + j, t1[0]);
+        store_d(s1 + j + W / 2, t1[1]);
+        store_d(s2 + j, t2[0]);
+        store_d(s2 + j + W / 2, t2[1]);
+        store(at->c + j, c + s.r * share);
     }
 }
 
@@ -101,16 +112,18 @@ INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdif
         int n = rows - i < TALL ? (int)(rows - i) : TALL;
         const float *p = x + i * stride;
         if (kind.about == NORMCY_ABOUT_ZERO) {
-            sweeps(p, n, cols, stride, kind, scale, SQUARES, &at);
+            sweeps(p, n, cols, stride, kind, scale, SQUARES, 1, &at);
             for (ptrdiff_t c = 0; c < cols; c++)
                 m2[c] += at.q[c];
             continue;
         }
-        sweeps(p, n, cols, stride, kind, scale, VALUES, &at);
-        for (ptrdiff_t c = 0; c < cols; c += W)
-            store(at.c + c, load(at.r + c) * set1(1.0f / (float)n));
-        sweeps(p, n, cols, stride, kind, scale, BOTH, &at);
-        join_columns(x, cols, n, kind, scale, &at, mean, m2);
+        if (i == 0) {
+            sweeps(p, n, cols, stride, kind, scale, VALUES, 1, &at);
+            for (ptrdiff_t c = 0; c < cols; c += W)
+                store(at.c + c, load(at.r + c) * set1(1.0f / (float)n));
+        }
+        sweeps(p, n, cols, stride, kind, scale, BOTH, i > 0, &at);
+        join_columns(x, p, n, cols, stride, kind, scale, &at, mean, m2);
     }
     if (kind.about == NORMCY_ABOUT_MEAN)
         for (ptrdiff_t c = 0; c < cols; c++)

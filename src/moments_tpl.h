@@ -41,6 +41,11 @@ INLINE sums sums_of_four(const vf v[4], enum sums_of of) {
     return s;
 }
 
+/* (B) Lanes whose centre is so far from their mean that the rounding of r could count: by more than 0.7 std. */
+INLINE vi off_centre(sums s, vf n) {
+    return s.r * s.r > s.q * (n * (1.0f / 3));
+}
+
 /* (C) for half of the lanes of a native vector. */
 INLINE void join(vd *s1, vd *s2, vd r, vd q, vd n, vd d) {
     vd t = r + n * d;

@@ -75,6 +75,10 @@ INLINE vd set1_d(double s) {
     return s - (vd){0};
 }
 
+INLINE vf choose(vi where, vf a, vf b) {
+    return (vf)(((vi)a & where) | ((vi)b & ~where));
+}
+
 /* a > b ? a : b and a < b ? a : b, lane by lane: where b is NaN, or both are zero, it is b that stays. That is x86's
  * instruction, not ARM's. */
 #if defined(NORMCY_LEVEL_AVX512)
@@ -94,12 +98,10 @@ INLINE vf smaller(vf a, vf b) {
 #undef X86
 #else
 INLINE vf larger(vf a, vf b) {
-    vi first = a > b;
-    return (vf)(((vi)a & first) | ((vi)b & ~first));
+    return choose(a > b, a, b);
 }
 INLINE vf smaller(vf a, vf b) {
-    vi first = a < b;
-    return (vf)(((vi)a & first) | ((vi)b & ~first));
+    return choose(a < b, a, b);
 }
 #endif
 INLINE vf at_least(vf v, float limit) {
@@ -107,6 +109,18 @@ INLINE vf at_least(vf v, float limit) {
 }
 INLINE vf at_most(vf v, float limit) {
     return smaller(set1(limit), v);
+}
+
+INLINE int any(vi where) {
+#if defined(NORMCY_LEVEL_AVX512)
+    return _mm512_test_epi32_mask((__m512i)where, (__m512i)where) != 0;
+#elif defined(NORMCY_LEVEL_AVX2)
+    return _mm256_movemask_ps((__m256)where) != 0;
+#elif defined(__SSE2__)
+    return _mm_movemask_ps((__m128)where) != 0;
+#else
+    return (where[0] | where[1] | where[2] | where[3]) != 0;
+#endif
 }
 
 /* a + b, to the bit, by the units that multiply where the level has a fused a * 1 + b. */
@@ -162,8 +176,7 @@ INLINE vi lane_numbers(void) {
 #endif
 }
 INLINE vf first_lanes(int n, vf a, vf b) {
-    vi first = lane_numbers() < n;
-    return (vf)(((vi)a & first) | ((vi)b & ~first));
+    return choose(lane_numbers() < n, a, b);
 }
 #if W == 8
 INLINE vf load_part(const float *p, int n) {
