@@ -5,13 +5,11 @@
 #ifndef NORMCY_APPLY_TPL_H
 #define NORMCY_APPLY_TPL_H
 
-#include "lookahead_tpl.h"
 #include "point_tpl.h"
 
 enum {
-    BAND = 4,        /* rows done together, so that what they share is loaded once */
+    BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
     LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
-    FAR_ROW = 768,   /* the same where memory is far */
     SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
     PIECE = 1024,    /* floats of a row that a costly activation finds in L1 */
 };
@@ -21,8 +19,8 @@ typedef struct {
     const float *x, *add;
     float *y;
     ptrdiff_t stride;
-    int relu, stream, fetch; /* fetch: bands ask for the memory that comes after them; 2: it follows at once */
-    vf offset;               /* of the weight; adding 0 is cheaper than asking */
+    int relu, stream;
+    vf offset; /* of the weight; adding 0 is cheaper than asking */
 } place;
 
 /* What goes with each of a few rows. */
@@ -57,32 +55,21 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
     }
 }
 
-/* The same, after asking for as much of what comes next. */
-INLINE void apply_next(place p, const band *with, int rows, ptrdiff_t j, int n, int past, lookahead ahead[2],
-                       const normcy_coef *coef, apply_kind kind) {
-    if (rows == BAND && p.fetch) {
-        fetch_lines(&ahead[0], rows);
-        fetch_lines(&ahead[1], rows);
-    }
-    apply_step(p, with, rows, j, n, past, coef, kind);
-}
-
 INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                           apply_kind kind) {
-    lookahead ahead[2] = {look_ahead(p.x, rows, j, p.stride, p.fetch > 1), look_ahead(p.y, rows, j, p.stride, p.fetch > 1)};
     /* Stores that straddle cache lines are slow: a few columns first, to where y is aligned, in all rows of a band. */
     int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W);
     if (head && end - j >= SHORT_ROW && (rows == 1 || p.stride % W == 0)) {
-        apply_next(p, with, rows, j, head, 0, ahead, coef, kind);
+        apply_step(p, with, rows, j, head, 0, coef, kind);
         j += head;
     }
     if (rows == 1 && p.stream && (uintptr_t)(p.y + j) % sizeof(vf) == 0)
         for (; j + W <= end; j += W)
             apply_step(p, with, rows, j, W, 1, coef, kind);
     for (; j + W <= end; j += W)
-        apply_next(p, with, rows, j, W, 0, ahead, coef, kind);
+        apply_step(p, with, rows, j, W, 0, coef, kind);
     if (j < end)
-        apply_next(p, with, rows, j, (int)(end - j), 0, ahead, coef, kind);
+        apply_step(p, with, rows, j, (int)(end - j), 0, coef, kind);
 }
 
 INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t cols, const normcy_coef *coef,
@@ -120,19 +107,15 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
                         const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
                         const normcy_walk *walk, apply_kind kind) {
     int gains = kind.by_col || kind.element == SHARED_ELEMENT ? cols < LONG_ROW : cols < SHORT_ROW;
-    int here = walk->near || (kind.by_col && cols < FAR_ROW && !walk->stream);
-    int banded = gains && here && !kind.scaled; /* scaled: rare, or bound by arithmetic */
-    ptrdiff_t i = 0;
+    ptrdiff_t i = 0, banded = walk->near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
     place p = {.x = x, .y = y, .stride = stride, .stream = walk->stream};
-    if (!walk->near)
-        p.fetch = 1 + (stride == cols);
     if (kind.element && element->weight.p)
         p.offset = set1(element->offset);
     if (kind.finish && finish)
         p.add = finish->add, p.relu = finish->activation == NORMCY_RELU;
     if (finish && finish->activation > NORMCY_RELU)
         p.stream = 0; /* y is read again */
-    for (; banded && i + BAND <= rows; i += BAND) {
+    for (; i + BAND <= banded; i += BAND) {
         apply_band(p, BAND, i, cols, coef, element, finish, kind);
         p = next_place(p, BAND * stride);
     }

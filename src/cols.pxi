@@ -6,6 +6,7 @@
 
 cdef enum:
     NARROW = 64             # columns below which rows are folded
+    LOCAL_NEAR = 4194304    # floats of an array that is near where the apply pass finds x in L2
 
 cdef struct Columns:        # scratch for the columns of one panel
     Slots stats
@@ -290,10 +291,12 @@ cdef int drive_cols(const Job *job) noexcept nogil:
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef Chunks c = split_cols(rows, p.cols)
     cdef ptrdiff_t strip = p.cols
+    cdef Job local = job[0]
     if job.given_mean != NULL:
         return given_cols(job)
     if p.group == 1 and rows * 128 <= 2 * TASK:     # a strip of columns, whole cache lines, stays in L2
         strip = min(p.cols, max(<ptrdiff_t>128, TASK // rows // 64 * 64))
     if rows * strip <= 2 * TASK and (job.threads == 1 or panels * ceil_div(p.cols, strip) >= 2 * job.threads):
-        return local_cols(job, &c, strip)
+        local.walk.near = local.walk.near or panels * rows * p.cols < LOCAL_NEAR
+        return local_cols(&local, &c, strip)
     return phased_cols(job, &c)

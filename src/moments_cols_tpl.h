@@ -2,7 +2,6 @@
 #ifndef NORMCY_MOMENTS_COLS_TPL_H
 #define NORMCY_MOMENTS_COLS_TPL_H
 
-#include "lookahead_tpl.h"
 #include "moments_tpl.h"
 
 enum {
@@ -10,6 +9,7 @@ enum {
     SWEEP = 8,          /* rows read side by side: few enough not to push each other out of L1 */
     STRIP = 128,        /* columns done together, so that another pass over a stretch finds it in L1 */
     WIDEST = 256,       /* columns done together if they are all: memory in one piece counts more */
+    FETCH_AHEAD = 2048, /* floats: 8 KiB */
     FETCH_FROM = 64,    /* columns */
     FETCH_TO = 512,
 };
@@ -44,13 +44,17 @@ INLINE sums sums_down(const float *x, int rows, ptrdiff_t stride, int part, vf c
 /* Sums over up to 8 rows into r and q of all columns; `begin`: they are not sums yet; `fetch`: x is far away. */
 INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, const float *scale,
                   enum sums_of of, int begin, int fetch, columns *at) {
+    /* The hardware does not fetch ahead well where rows side by side are short streams that cross each other: lines are
+     * asked for in memory order; nor where the next rows are far away: they are asked for. */
     int flat = stride == cols;
-    lookahead ahead = look_ahead(x, rows, 0, stride, flat);
     fetch = fetch && (flat ? cols >= FETCH_FROM && cols < FETCH_TO : rows == SWEEP);
+    const float *next = flat ? x + FETCH_AHEAD : x + SWEEP * stride;
+    ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols);
-        if (fetch)
-            fetch_lines(&ahead, rows);
+        for (int r = 0; fetch && r < rows; r++)
+            __builtin_prefetch(next + r * step);
+        next += along;
         vf centre = of == BOTH ? load(at->c + c) : (vf){0}, factor = kind.scaled ? some_of(scale + c, part) : (vf){0};
         sums s = part == W && rows == SWEEP ? sums_down(x + c, SWEEP, stride, W, centre, kind, factor, of)
                                             : sums_down(x + c, rows, stride, part, centre, kind, factor, of);
