@@ -81,8 +81,8 @@ cdef extern from "kernels.h" nogil:
         const char *isa
         void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols,
                  ptrdiff_t stride) noexcept nogil
-        void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
-                          ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2) noexcept nogil
+        void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
+                          float scale, double *mean, double *m2) noexcept nogil
         void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
                           const float *scale, double *mean, double *m2) noexcept nogil
         void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,

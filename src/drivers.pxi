@@ -10,6 +10,7 @@ cdef enum:
     MAX_CHUNKS = 64
     TASK = 49152            # floats of a local task, 192 KiB: both passes find them in L2
     RUN = 2048              # floats of a run of short slots that stays in L1, 8 KiB and its y
+    PIECE = 16384           # floats of a run of slots that lie together
     LONG_WEIGHT = 1024      # floats of a weight and of a bias that leave room for such a run
     NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
     BEYOND = 8388608        # floats of an array that is better written past the caches
@@ -77,6 +78,13 @@ cdef Chunks split_rows(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     c.rows = 1 if c.cols < cols else min(rows, size // cols)
     c.across = ceil_div(cols, c.cols)
     c.count = ceil_div(rows, c.rows) * c.across
+    return c
+
+
+cdef Chunks chunks_of_slot(const Plan *p) noexcept nogil:
+    """Of a slot along rows: pieces of one segment each."""
+    cdef Chunks c = split_rows(1, p.planes * p.length)
+    c.count *= p.segs
     return c
 
 

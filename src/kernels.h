@@ -86,13 +86,12 @@ typedef struct {
     /* sum = x + addend, panels of one stride. */
     void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride);
 
-    /* Moments of `slots` slots, each a rows x cols panel, `slot_stride` floats apart. Values are multiplied by
-     * `scale`, a power of two, on the way in.
-     * Writes mean[k] and m2[k], the sum of squared deviations. */
-    void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
-                         ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2);
+    /* Moments of `slots` slots of `length` floats, `stride` floats apart. Values are multiplied by `scale`, a power of
+     * two, on the way in. Writes mean[k] and m2[k], the sum of squared deviations. */
+    void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
+                         float scale, double *mean, double *m2);
 
-    /* The same with a slot for each column; `scale` has a value a column, or is NULL. mean and m2 have room for
+    /* The same with a slot for each column of a panel; `scale` has a value a column, or is NULL. mean and m2 have room for
      * `cols` rounded up to NORMCY_LANES. */
     void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
                          const float *scale, double *mean, double *m2);

@@ -54,103 +54,87 @@ INLINE sums row_block(const float *x, ptrdiff_t n, ptrdiff_t length, vf c, momen
     }
 }
 
-/* The same of a panel, whose blocks are added pairwise: one after the other, equal values would all be rounded to the
- * same side. */
-INLINE sums panel_sums(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, vf c, moments_kind kind,
-                       vf scale, enum sums_of of) {
-    sums pending[11], s; /* of 2^k blocks each, the larger ones first; a stretch has at most 2^10 */
-    int depth = 0;
-    unsigned count = 0;
-    for (ptrdiff_t i = 0; i < rows; i++)
-        for (ptrdiff_t at = 0; at < cols; at += NORMCY_BLOCK, count++) {
-            const float *lanes = x + i * stride + at + h * W;
-            if (depth > 0)
-                pending[depth - 1] = s;
-            s = row_block(lanes, cols - at - h * W, cols - at, c, kind, scale, of);
-            for (unsigned pairs = count; pairs & 1; pairs >>= 1)
-                s = plus(pending[--depth], s);
-            depth++;
-        }
-    while (--depth > 0)
-        s = plus(pending[depth - 1], s);
-    return s;
+/* The same of up to four blocks, pairwise: one after the other, equal values would all be rounded to the same side. */
+INLINE sums blocks_sums(const float *x, ptrdiff_t n, ptrdiff_t length, vf c, moments_kind kind, vf scale,
+                        enum sums_of of) {
+    sums half[2];
+    for (int k = 0; k < 2 && 2 * k * NORMCY_BLOCK < length; k++) {
+        ptrdiff_t at = 2 * k * NORMCY_BLOCK, next = at + NORMCY_BLOCK;
+        half[k] = row_block(x + at, n - at, length - at, c, kind, scale, of);
+        if (next < length)
+            half[k] = plus(half[k], row_block(x + next, n - next, length - next, c, kind, scale, of));
+    }
+    return 2 * NORMCY_BLOCK < length ? plus(half[0], half[1]) : half[0];
 }
 
-/* How a slot, a rows x cols panel, falls into stretches. */
+/* How a slot falls into stretches. */
 typedef struct {
-    ptrdiff_t height, width;
+    ptrdiff_t length;
     vf count[NV], share[NV]; /* values of each lane in a whole stretch, and of one of them in its mean */
 } stretches;
 
-/* How many values each of W lanes from h * W on has in a panel. */
-INLINE vf lane_counts(ptrdiff_t rows, ptrdiff_t cols, int h) {
-    float whole = (float)(rows * (cols / NORMCY_LANES)), more = (float)rows;
-    return first_lanes(lanes_left(h * W, cols % NORMCY_LANES), set1(whole + more), set1(whole));
+/* How many of some values each of W lanes from h * W on has. */
+INLINE vf lane_counts(ptrdiff_t length, int h) {
+    float whole = (float)(length / NORMCY_LANES);
+    return first_lanes(lanes_left(h * W, length % NORMCY_LANES), set1(whole + 1), set1(whole));
 }
 
 INLINE vf share_of_one(vf count) {
     return 1 / at_least(count, 1);
 }
 
-INLINE stretches stretches_of(ptrdiff_t rows, ptrdiff_t cols) {
-    stretches s;
-    s.width = cols < STRETCH ? cols : STRETCH;
-    s.height = cols < STRETCH && cols > 0 ? STRETCH / cols : 1;
-    if (s.height > rows)
-        s.height = rows;
+INLINE stretches stretches_of(ptrdiff_t length) {
+    stretches s = {.length = length < STRETCH ? length : STRETCH};
     for (int h = 0; h < NV; h++) {
-        s.count[h] = lane_counts(s.height, s.width, h);
+        s.count[h] = lane_counts(s.length, h);
         s.share[h] = share_of_one(s.count[h]);
     }
     return s;
 }
 
-/* The sums of a stretch. `fours`, a compile-time constant: it is one row of that many; 0: it is any. */
-INLINE sums stretch_sums(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, int fours, vf c,
-                         moments_kind kind, vf scale, enum sums_of of) {
-    return fours ? row_fours(x + h * W, cols - h * W, fours, 0, c, kind, scale, of)
-                 : panel_sums(x, rows, cols, stride, h, c, kind, scale, of);
+/* The sums of a stretch. `fours`, a compile-time constant: it is that many; 0: it is any. */
+INLINE sums stretch_sums(const float *x, ptrdiff_t length, int h, int fours, vf c, moments_kind kind, vf scale,
+                         enum sums_of of) {
+    return fours ? row_fours(x + h * W, length - h * W, fours, 0, c, kind, scale, of)
+                 : blocks_sums(x + h * W, length - h * W, length, c, kind, scale, of);
 }
 
 /* One stretch into the sums s1 and s2 about k of W lanes. */
-INLINE void row_stretch(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int h, int fours,
-                        const stretches *size, moments_kind kind, vf scale, vd k, vd s1[2], vd s2[2]) {
+INLINE void row_stretch(const float *x, ptrdiff_t length, int h, int fours, const stretches *size, moments_kind kind,
+                        vf scale, vd k, vd s1[2], vd s2[2]) {
     vf n = size->count[h], share = size->share[h];
     if (kind.about == NORMCY_ABOUT_ZERO) {
-        sums s = stretch_sums(x, rows, cols, stride, h, fours, (vf){0}, kind, scale, SQUARES);
+        sums s = stretch_sums(x, length, h, fours, (vf){0}, kind, scale, SQUARES);
         s2[0] += widen_lo(s.q);
         s2[1] += widen_hi(s.q);
         return;
     }
-    if (rows != size->height || cols != size->width) {
-        n = lane_counts(rows, cols, h);
+    if (length != size->length) {
+        n = lane_counts(length, h);
         share = share_of_one(n);
     }
-    vf c = stretch_sums(x, rows, cols, stride, h, fours, (vf){0}, kind, scale, VALUES).r * share;
+    vf c = stretch_sums(x, length, h, fours, (vf){0}, kind, scale, VALUES).r * share;
     REREAD;
-    sums s = stretch_sums(x, rows, cols, stride, h, fours, c, kind, scale, BOTH);
+    sums s = stretch_sums(x, length, h, fours, c, kind, scale, BOTH);
     join(&s1[0], &s2[0], widen_lo(s.r), widen_lo(s.q), widen_lo(n), widen_lo(c) - k);
     join(&s1[1], &s2[1], widen_hi(s.r), widen_hi(s.q), widen_hi(n), widen_hi(c) - k);
 }
 
-INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, int fours,
-                         const stretches *size, moments_kind kind, float scale, double *mean, double *m2) {
+INLINE void slot_of_rows(const float *x, ptrdiff_t length, int fours, const stretches *size, moments_kind kind,
+                         float scale, double *mean, double *m2) {
     vd s1[2 * NV], s2[2 * NV];
     double k = kind.about == NORMCY_ABOUT_ZERO ? 0 : kind.scaled ? x[0] * scale : x[0];
 #pragma GCC unroll 8
     for (int l = 0; l < 2 * NV; l++)
         s1[l] = s2[l] = (vd){0};
-    for (ptrdiff_t i = 0; i < rows; i += size->height)
-        for (ptrdiff_t j = 0; j < cols; j += size->width) {
-            ptrdiff_t height = rows - i < size->height ? rows - i : size->height;
-            ptrdiff_t width = cols - j < size->width ? cols - j : size->width;
+    for (ptrdiff_t i = 0; i < length; i += STRETCH) {
+        ptrdiff_t left = length - i < STRETCH ? length - i : STRETCH;
 #pragma GCC unroll 4
-            for (int h = 0; h < NV; h++)
-                row_stretch(x + i * stride + j, height, width, stride, h, fours, size, kind, set1(scale), set1_d(k),
-                            s1 + 2 * h, s2 + 2 * h);
-        }
+        for (int h = 0; h < NV; h++)
+            row_stretch(x + i, left, h, fours, size, kind, set1(scale), set1_d(k), s1 + 2 * h, s2 + 2 * h);
+    }
     if (kind.about == NORMCY_ABOUT_MEAN) {
-        settle((double)rows * (double)cols, k, sum_tree(s1), sum_tree(s2), mean, m2);
+        settle((double)length, k, sum_tree(s1), sum_tree(s2), mean, m2);
     } else {
         *mean = 0;
         *m2 = sum_tree(s2);
@@ -158,32 +142,30 @@ INLINE void slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
 }
 
 /* (E) for a slot. */
-INLINE void exact_slot_of_rows(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean,
-                               double *m2) {
+INLINE void exact_slot_of_rows(const float *x, ptrdiff_t length, double *mean, double *m2) {
     vd s1[2 * NV] = {{0}}, s2[2 * NV] = {{0}}, origin = set1_d(x[0]);
-    for (ptrdiff_t i = 0; i < rows; i++)
-        for (ptrdiff_t at = 0; at < cols; at += NORMCY_LANES)
+    for (ptrdiff_t at = 0; at < length; at += NORMCY_LANES)
 #pragma GCC unroll 4
-            for (int h = 0; h < NV; h++) {
-                ptrdiff_t here = at + h * W;
-                vf v = load_part(x + i * stride + here, lanes_left(here, cols));
-                join_exact(&s1[2 * h], &s2[2 * h], v, origin, origin, lanes_left(here, cols));
-            }
-    settle((double)rows * (double)cols, x[0], sum_tree(s1), sum_tree(s2), mean, m2);
+        for (int h = 0; h < NV; h++) {
+            ptrdiff_t here = at + h * W;
+            vf v = load_part(x + here, lanes_left(here, length));
+            join_exact(&s1[2 * h], &s2[2 * h], v, origin, origin, lanes_left(here, length));
+        }
+    settle((double)length, x[0], sum_tree(s1), sum_tree(s2), mean, m2);
 }
 
-/* `fours`: slots are one row of as many. */
-INLINE void slots_of_rows(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
-                          ptrdiff_t stride, int fours, moments_kind kind, float scale, double *mean, double *m2) {
-    const stretches size = stretches_of(rows, cols);
+/* `fours`: slots are as many. */
+INLINE void slots_of_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, int fours,
+                          moments_kind kind, float scale, double *mean, double *m2) {
+    const stretches size = stretches_of(length);
     for (ptrdiff_t s = 0; s < slots; s++)
-        slot_of_rows(x + s * slot_stride, rows, cols, stride, fours, &size, kind, scale, mean + s, m2 + s);
+        slot_of_rows(x + s * stride, length, fours, &size, kind, scale, mean + s, m2 + s);
 }
 
 #define SLOTS(fours, about_, scaled_)                                                                                  \
-    slots_of_rows(x, slots, slot_stride, rows, cols, stride, fours, (moments_kind){about_, scaled_}, scale, mean, m2)
+    slots_of_rows(x, slots, stride, length, fours, (moments_kind){about_, scaled_}, scale, mean, m2)
 #define SLOTS_BY_LENGTH(about_)                                                                                        \
-    switch (rows > 1 || cols > 4 * FOUR ? 0 : (cols + FOUR - 1) / FOUR) {                                              \
+    switch (length > 4 * FOUR ? 0 : (length + FOUR - 1) / FOUR) {                                                      \
     case 1:                                                                                                            \
         SLOTS(1, about_, 0);                                                                                           \
         break;                                                                                                         \
@@ -200,11 +182,11 @@ INLINE void slots_of_rows(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride
         SLOTS(0, about_, 0);                                                                                           \
     }
 
-static void moments_rows(const float *x, ptrdiff_t slots, ptrdiff_t slot_stride, ptrdiff_t rows, ptrdiff_t cols,
-                         ptrdiff_t stride, normcy_about about, float scale, double *mean, double *m2) {
+static void moments_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
+                         float scale, double *mean, double *m2) {
     if (about == NORMCY_EXACT)
         for (ptrdiff_t s = 0; s < slots; s++)
-            exact_slot_of_rows(x + s * slot_stride, rows, cols, stride, mean + s, m2 + s);
+            exact_slot_of_rows(x + s * stride, length, mean + s, m2 + s);
     else if (scale != 1)
         SLOTS(0, about, 1);
     else if (about == NORMCY_ABOUT_ZERO)

@@ -1,27 +1,28 @@
 # Slots along rows. A slot is `segs` segments of `planes` rows; see panels.pxi.
 
-cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t j, float scale,
+cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, ptrdiff_t j, float scale,
                           double *mean, double *m2) noexcept nogil:
-    """Moments of the j-th chunk of a slot; returns how many values it has."""
+    """Moments of the j-th chunk of n slots whose rows follow each other evenly; returns how many values it has."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t cols = p.planes * p.length
-    cdef ptrdiff_t row = j // c.across * c.rows, col = j % c.across * c.cols
-    cdef ptrdiff_t height = min(c.rows, p.segs - row), width = min(c.cols, cols - col)
-    cdef ptrdiff_t at = row_at(p, slot * p.planes) + row * p.seg_stride + col
+    cdef ptrdiff_t seg = j // c.across, col = j % c.across * c.cols, width = min(c.cols, p.planes * p.length - col)
+    cdef ptrdiff_t at = row_at(p, slot * p.planes) + seg * p.seg_stride + col, stride = p.planes * p.pitch
     if scale == 1:
-        add_first(job, at, height, width, p.seg_stride)
-    job.k.moments_rows(job.x + at, 1, 0, height, width, p.seg_stride, job.about, scale, mean, m2)
-    return <double>height * width
+        add_first(job, at, n, width, stride)
+    job.k.moments_rows(job.x + at, n, stride, width, job.about, scale, mean, m2)
+    return width
 
 
-cdef void slot_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, float scale,
-                       double *mean, double *m2) noexcept nogil:
-    cdef double mean_b, m2_b, n_b, n = chunk_of_rows(job, c, slot, 0, scale, mean, m2)
+cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, float scale,
+                          double *mean, double *m2) noexcept nogil:
+    """Moments of at most NORMCY_RUN slots: the same chunk of all of them, which is one piece of memory, then the next."""
+    cdef double mean_b[NORMCY_RUN]
+    cdef double m2_b[NORMCY_RUN]
+    cdef double more, values = chunk_of_rows(job, c, slot, n, 0, scale, mean, m2)
     cdef ptrdiff_t j
     for j in range(1, c.count):
-        n_b = chunk_of_rows(job, c, slot, j, scale, &mean_b, &m2_b)
-        job.k.merge(1, n, mean, m2, n_b, &mean_b, &m2_b)
-        n += n_b
+        more = chunk_of_rows(job, c, slot, n, j, scale, mean_b, m2_b)
+        job.k.merge(n, values, mean, m2, more, mean_b, m2_b)
+        values += more
 
 
 cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
@@ -35,7 +36,7 @@ cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdif
                 s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
                 s.scaled = s.scaled or s.scale[i] != 1
                 if s.scale[i] != 1 and s.scale[i] != 0.25:
-                    slot_of_rows(job, c, slot + i, s.scale[i], s.mean + i, s.m2 + i)
+                    moments_of_rows(job, c, slot + i, 1, s.scale[i], s.mean + i, s.m2 + i)
                     unscale(s.scale[i], s.mean + i, s.m2 + i)
                     job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i)
     if job.mean != NULL:
@@ -102,29 +103,20 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         r += n
 
 
-cdef void moments_of_run(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, Slots *s) noexcept nogil:
-    """Moments of n slots whose rows follow each other evenly."""
-    cdef const Plan *p = &job.plan
-    cdef ptrdiff_t i, cols = p.planes * p.length, at = row_at(p, slot * p.planes)
-    if c.count == 1:
-        for i in range(n if job.addend != NULL else 0):
-            add_first(job, at + i * p.planes * p.pitch, p.segs, cols, p.seg_stride)
-        job.k.moments_rows(job.x + at, n, p.planes * p.pitch, p.segs, cols, p.seg_stride, job.about, 1, s.mean, s.m2)
-    else:
-        for i in range(n):
-            slot_of_rows(job, c, slot + i, 1, s.mean + i, s.m2 + i)
-
-
 cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """How many slots go through both passes together: in L1, x need not come from memory, or L3, for the apply pass.
 
-    Where that matters less, or long weights fill L1, long runs cost less. Segments are long pieces of memory then.
+    Where that matters less, or long weights fill L1, long runs cost less. Where slots have segments, what counts is that
+    those of a run are long pieces of memory: jumps cost more than L2 gains.
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
     cdef bint in_l1 = job.y != NULL and not job.walk.near and p.segs == 1 and not (
         element_stage(job) and p.length > LONG_WEIGHT)
-    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, (RUN if in_l1 else TASK) // size))
+    cdef ptrdiff_t run = (RUN if in_l1 else TASK) // size
+    if p.segs > 1:
+        run = max(run, PIECE // max(<ptrdiff_t>1, p.length))
+    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, run))
 
 
 cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
@@ -138,7 +130,7 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     cdef unsigned long saved = normcy_fp_enter()
     while slot < end:
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
-        moments_of_run(job, c, slot, n, &s)
+        moments_of_rows(job, c, slot, n, 1, s.mean, s.m2)
         spread_of_rows(job, c, slot, n, &s)
         if job.y != NULL:
             for seg in range(p.segs):
@@ -173,7 +165,7 @@ cdef void chunks_share(const Job *job, const Chunks *c, ptrdiff_t slot, int part
     cdef unsigned long saved = normcy_fp_enter()
     share(c.count, job.threads, part, &lo, &hi)
     for j in range(lo, hi):
-        n[j] = chunk_of_rows(job, c, slot, j, 1, mean + j, m2 + j)
+        n[j] = chunk_of_rows(job, c, slot, 1, j, 1, mean + j, m2 + j)
     normcy_fp_leave(saved)
 
 
@@ -229,13 +221,13 @@ cdef int given_rows(const Job *job) noexcept nogil:
 cdef int drive_rows(const Job *job) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = p.segs * p.planes * p.length
-    cdef Chunks c = split_rows(p.segs, p.planes * p.length)
+    cdef Chunks c = chunks_of_slot(p)
     cdef ptrdiff_t t, per_task, tasks
     if job.given_mean != NULL:
         return given_rows(job)
     if job.threads > 1 and p.slots < 4 * job.threads and c.count > 1:
         return phased_rows(job, &c)
-    per_task = max(<ptrdiff_t>1, min(TASK // size, ceil_div(p.slots, 4 * job.threads)))
+    per_task = max(<ptrdiff_t>1, min(max(TASK // size, run_of(job)), ceil_div(p.slots, 4 * job.threads)))
     tasks = ceil_div(p.slots, per_task)
     if job.threads == 1:
         task_of_rows(job, &c, 0, p.slots)

@@ -26,7 +26,7 @@ static float uniform(void) {
 static void moments(const normcy_kernels *k, int length) {
     for (int about = NORMCY_ABOUT_ZERO; about <= NORMCY_EXACT; about++)
         for (int scaled = 0; scaled < 2; scaled++) {
-            k->moments_rows(x, SLOTS, length, 1, length, length, about, scaled ? 4 : 1, mean, m2);
+            k->moments_rows(x, SLOTS, length, length, about, scaled ? 4 : 1, mean, m2);
             feed(mean, SLOTS * sizeof *mean);
             feed(m2, SLOTS * sizeof *m2);
             k->moments_cols(x, ROWS, length, length, about, scaled ? scale : NULL, mean, m2);
