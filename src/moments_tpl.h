@@ -3,8 +3,8 @@
  * (A) A stretch is up to 1024 floats of a row, in sixteen lanes, or 32 rows of a column. Each lane has a centre c, the
  *     mean of its values, rounded to float32; then r = sum(x - c) and q = sum((x - c)^2), pairwise. The residual r
  * makes up for the rounding of c, so that c + r / n and q - r^2 / n are accurate far beyond float32, whatever |mean| /
- * std. (B) The mean of the stretch before would save a pass over L1. But on ramps and steps r is then large, and errors
- * of 6 units were seen where 4 is the bound: a centre has to be its values' own. (C) Stretches join in float64 as sums
+ * std. (B) By column, the mean of the stretch before is a cheaper centre. On ramps and steps r is then large, and so are
+ * its roundings: columns whose centre is more than 0.7 std off are summed again about their own. (C) Stretches join in float64 as sums
  * about the slot's first value k: with d = c - k, s1 += r + n d and s2 += q + d (2 r + n d). That needs no division a
  * stretch, and all lanes share k, so they add up in a fixed tree. (D) About zero instead of the mean (RMSNorm) there is
  * nothing to cancel: s2 += sum(x^2). (E) Exact: every x - k is taken, squared and added in float64, k the slot's first
