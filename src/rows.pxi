@@ -14,7 +14,7 @@ cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
 
 cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, float scale,
                           double *mean, double *m2) noexcept nogil:
-    """Moments of at most NORMCY_RUN slots: the same chunk of all of them, which is one piece of memory, then the next."""
+    """Moments of at most NORMCY_RUN slots: the same chunk of all, which is one piece of memory, then the next."""
     cdef double mean_b[NORMCY_RUN]
     cdef double m2_b[NORMCY_RUN]
     cdef double more, values = chunk_of_rows(job, c, slot, n, 0, scale, mean, m2)
@@ -106,8 +106,8 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
 cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """How many slots go through both passes together: in L1, x need not come from memory, or L3, for the apply pass.
 
-    Where that matters less, or long weights fill L1, long runs cost less. Where slots have segments, what counts is that
-    those of a run are long pieces of memory: jumps cost more than L2 gains.
+    Where that matters less, or long weights fill L1, long runs cost less. Where slots have segments, those of a run are to
+    be long pieces of memory: jumps cost more than L2 gains.
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
