@@ -91,8 +91,8 @@ typedef struct {
     void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
                          float scale, double *mean, double *m2);
 
-    /* The same with a slot for each column of a panel; `scale` has a value a column, or is NULL. mean and m2 have room for
-     * `cols` rounded up to NORMCY_LANES. */
+    /* The same with a slot for each column of a panel; `scale` has a value a column, or is NULL. mean and m2 have room
+     * for `cols` rounded up to NORMCY_LANES. */
     void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
                          const float *scale, double *mean, double *m2);
 

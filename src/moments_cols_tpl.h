@@ -77,7 +77,8 @@ INLINE void sweeps(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, m
 INLINE sums sums_again(const float *x, int rows, ptrdiff_t stride, int part, vf c, moments_kind kind, vf factor) {
     sums s = sums_down(x, rows < SWEEP ? rows : SWEEP, stride, part, c, kind, factor, BOTH);
     for (int i = SWEEP; i < rows; i += SWEEP)
-        s = plus(s, sums_down(x + i * stride, rows - i < SWEEP ? rows - i : SWEEP, stride, part, c, kind, factor, BOTH));
+        s = plus(s,
+                 sums_down(x + i * stride, rows - i < SWEEP ? rows - i : SWEEP, stride, part, c, kind, factor, BOTH));
     return s;
 }
 
