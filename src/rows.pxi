@@ -106,8 +106,8 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
 cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """How many slots go through both passes together: in L1, x need not come from memory, or L3, for the apply pass.
 
-    Where that matters less, or long weights fill L1, long runs cost less. Where slots have segments, those of a run are to
-    be long pieces of memory: jumps cost more than L2 gains.
+    Where that matters less, or long weights fill L1, long runs cost less. Where slots have segments, those of a run
+    are to be long pieces of memory: jumps cost more than L2 gains.
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
