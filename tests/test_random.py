@@ -18,8 +18,17 @@ def random_shape(g, rank):
     return tuple(g.permutation(shape).tolist())
 
 
+def trend(g, x, axis):
+    """A ramp, wave, step, saw or square along an axis, up to 1000 times as large as x, on a mean of up to 1e6 times."""
+    at = np.arange(x.shape[axis]) + int(g.integers(1000))
+    period = int(g.choice([3, 16, 21, 32, 33, 64, 100, 1000]))
+    kinds = at / at[-1], np.sin(at / period), at % period < period / 3, at % period / period, np.floor(at / period) % 2
+    values = kinds[g.integers(len(kinds))] * 10 ** g.uniform(-2, 3) + g.choice([0, 1, 1e6])
+    return np.std(x) * np.expand_dims(values, [k for k in range(x.ndim) if k != axis])
+
+
 def random_values(g, shape):
-    """Normal values of any scale: about 0, about a mean of up to 1e6, of extreme magnitude, or rounded."""
+    """Normal values of any scale: about 0, about a mean of up to 1e6, of extreme magnitude, rounded, or along a trend."""
     x = g.standard_normal(shape) * 10 ** g.uniform(-3, 3)
     kind = g.integers(5)
     if kind == 1:
@@ -28,6 +37,8 @@ def random_values(g, shape):
         x *= 10 ** g.uniform(-38, 33)
     elif kind == 3:
         x = np.round(x)
+    elif kind == 4:
+        x += trend(g, x, int(g.integers(x.ndim)))
     return x.astype(np.float32)
 
 
