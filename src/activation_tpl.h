@@ -1,44 +1,44 @@
 /* Activations: relu, and z / (1 + exp(-p(z))) for silu and both gelus, which differ in the polynomial p alone.
  *
- * (A) exp: n = round(t / ln 2) by the magic constant, e^r by a polynomial of degree 5 on |r| <= ln 2 / 2, 2^n by the
- *     exponent bits. Relative error below 4 * 2^-24; no contraction, no library: the same bits everywhere.
+ * (A) exp(-p) = 2^(8 t), t = -p / (8 ln 2). 8 t = n + 8 f with n = round(8 t) by the magic constant, which leaves
+ *     n + 127 in its low bits: the exponent of 2^n. 2^(8 f) is a ratio (u + v) / (u - v), u even and v odd in f, to
+ *     2^-33 on [-1/2, 1/2]; so one division is enough: z (u - v) / ((u - v) + (u + v) 2^n). exp by a polynomial, and
+ *     then the division, takes half as long again. That v's highest coefficient is 1 saves a multiplication; t counts
+ *     eighths because u - v is then 0.58 to 0.83, so that no z overflows in the numerator.
  * (B) silu: p(z) = z. gelu_tanh: p(z) = 2 sqrt(2 / pi) (z + 0.044715 z^3), as (1 + tanh u) / 2 = 1 / (1 + exp(-2u)).
  *     gelu: p(z) = log(Phi(z) / Phi(-z)), an odd function, as z Q(z^2); Q is fitted so that 1 / (1 + exp(-p)) is within
- *     0.5 * 2^-24 of Phi for every z. That costs a third of erf by its own series, and shares all the rest.
- * (C) The error is at most 3 * 2^-24 * |z|, on the scale of the error that z itself brings.
+ *     0.53 * 2^-24 of Phi for every z. That costs a third of erf by its own series, and shares all the rest.
+ *     All of them give t at once: -1 / (8 ln 2) is in the coefficients.
+ * (C) The error is at most 3 * 2^-24 * |z|, on the scale of the error that z itself brings. No contraction, no library:
+ *     the same bits everywhere.
  */
 #ifndef NORMCY_ACTIVATION_TPL_H
 #define NORMCY_ACTIVATION_TPL_H
 
 #include "vec.h"
 
-INLINE vf exp_of(vf t) {
-    const float magic = 0x1.8p23f;
-    t = at_most(at_least(t, -87), 89); /* 89 gives n = 128, whose exponent bits are those of inf */
-    vf shifted = t * 0x1.715476p+0f + magic, n = shifted - magic;
-    vf r = (t - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
-    vf q = 0x1.fffdfcp-2f + r * (0x1.5557aep-3f + r * (0x1.572a06p-5f + r * 0x1.10627ap-7f));
-    vu exponent = ((vu)shifted << 23) + (127u << 23);
-    return (1 + (r + r * r * q)) * (vf)exponent;
+/* numerator / (1 + 2^(8 t)): what every activation here, and EvoNorm-S0, come to. */
+INLINE vf logistic(vf numerator, vf t) {
+    const float magic = 0x1.8p20f + 127 / 8.f;
+    t = at_most(at_least(t, -127 / 8.f), 128 / 8.f); /* the ends are 2^n = 0 and inf */
+    vf shifted = t + magic, f = t - (shifted - magic), w = f * f;
+    vf u = 0x1.68e008p-1f + 0x1.15580ep+1f * w, v = f * (0x1.f44778p+0f + w), below = u - v;
+    return numerator * below / (below + (u + v) * (vf)((vu)shifted << 23));
 }
 
-/* numerator / (1 + exp(-p)): what every activation here, and EvoNorm-S0, come to. */
-INLINE vf logistic(vf numerator, vf p) {
-    return numerator / (1 + exp_of(-p));
+INLINE vf silu_logit(vf z) {
+    return -0x1.715476p-3f * z;
 }
 
 INLINE vf gelu_tanh_logit(vf z) {
-    return z * (0x1.988454p+0f + z * z * 0x1.2444f2p-4f);
+    return z * (-0x1.26aec2p-2f + z * z * -0x1.a5a7dp-7f);
 }
 
 INLINE vf gelu_logit(vf z) {
     vf t = at_most(z * z, 36);
-    vf q = -0x1.1c087p-22f + t * 0x1.e2bb4p-29f;
-    q = 0x1.0a11bep-17f + t * q;
-    q = -0x1.cff11cp-14f + t * q;
-    q = -0x1.116d44p-14f + t * q;
-    q = 0x1.29a4p-4f + t * q;
-    return z * (0x1.98846p+0f + t * q);
+    vf u = t * t, even = -0x1.26aeccp-2f + u * (0x1.87e81ap-17f + u * (-0x1.823ebap-20f + u * -0x1.6c1468p-31f));
+    vf odd = -0x1.ad672p-7f + u * (0x1.4f53eap-16f + u * 0x1.a12bcep-25f);
+    return z * (even + t * odd);
 }
 
 INLINE vf relu(vf z) {
@@ -62,7 +62,7 @@ INLINE vf relu(vf z) {
  * for each. */
 static void activate(float *y, ptrdiff_t n, normcy_activation how) {
     if (how == NORMCY_SILU)
-        ACTIVATE(logistic(z, z));
+        ACTIVATE(logistic(z, silu_logit(z)));
     else if (how == NORMCY_GELU)
         ACTIVATE(logistic(z, gelu_logit(z)));
     else

@@ -68,7 +68,7 @@ INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) 
 INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
     vf scaled = kind.scaled ? x * c.scale : x, u;
     if (kind.form == NORMCY_SWISH)
-        u = logistic(scaled, c.gate * x);
+        u = logistic(scaled, silu_logit(c.gate * x));
     else if (kind.form == NORMCY_RATIO)
         u = scaled / larger(c.batch, c.gate * scaled + c.own);
     else
