@@ -192,10 +192,13 @@ cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept n
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t t, strips = ceil_div(p.cols, strip), panels = 1 if p.pooled else p.samples
     cdef ptrdiff_t stride = stride_of(p, strip), bytes = column_bytes(stride)
+    # Strips side by side share a cache line of y in every row: few of those should lie between two threads.
+    cdef ptrdiff_t together = max(<ptrdiff_t>1, panels * strips // (4 * job.threads))
     cdef char *memory = <char *>malloc(bytes * job.threads)
     if memory == NULL:
         return -1
-    for t in prange(panels * strips, num_threads=job.threads, schedule="dynamic", use_threads_if=job.threads > 1):
+    for t in prange(panels * strips, num_threads=job.threads, schedule="dynamic", chunksize=together,
+                    use_threads_if=job.threads > 1):
         task_of_cols(job, c, t // strips, t % strips * strip, min(strip, p.cols - t % strips * strip),
                      memory + threadid() * bytes, stride)
     free(memory)
