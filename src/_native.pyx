@@ -16,7 +16,7 @@ cimport openmp
 from cython.parallel cimport prange, threadid
 from libc.math cimport HUGE_VAL, NAN, fabs, sqrt
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 import numpy as np
 

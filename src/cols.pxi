@@ -6,6 +6,7 @@
 
 cdef enum:
     NARROW = 64             # columns below which rows are folded
+    TURNED = 32             # rows from which it pays to begin them where y is aligned
     LOCAL_NEAR = 4194304    # floats of an array that is near where the apply pass finds x in L2
 
 cdef struct Columns:        # scratch for the columns of one panel
@@ -141,6 +142,29 @@ cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdi
     adjust(&job.target, panel * job.plan.cols + left, width, job.plan.count, s)
 
 
+cdef void rotate(float *v, ptrdiff_t cols, ptrdiff_t head) noexcept nogil:
+    """v[head:cols] first, then v[:head]; head < NORMCY_LANES."""
+    cdef float[NORMCY_LANES] first
+    memcpy(first, v, head * sizeof(float))
+    memmove(v, v + head, (cols - head) * sizeof(float))
+    memcpy(v + cols - head, first, head * sizeof(float))
+
+
+cdef void apply_run(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
+                    Columns *w) noexcept nogil:
+    """Rows that follow each other. They may begin anywhere if the coefficients begin there: where y is aligned."""
+    cdef normcy_finish finish
+    cdef ptrdiff_t i, head = -(<ptrdiff_t>(<size_t>(job.y + at) // sizeof(float))) & (NORMCY_LANES - 1)
+    if head and cols % NORMCY_LANES == 0 and rows >= TURNED:
+        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, finish_at(job, at, &finish), &job.walk)
+        for i in range(coefs_used(coef)):
+            rotate(w.room + i * w.stride, cols, head)
+        at, rows = at + head, rows - 1
+        job.k.apply_cols(job.x + at + rows * cols, job.y + at + rows * cols, 1, cols - head, cols, coef, NULL,
+                         finish_at(job, at + rows * cols, &finish), &job.walk)
+    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, finish_at(job, at, &finish), &job.walk)
+
+
 cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
                      ptrdiff_t width) noexcept nogil:
     """The apply pass over rows begin:end of the whole array, at columns left:left + width."""
@@ -164,14 +188,14 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
         at = row_at(p, r) + left
         if job.given_mean != NULL:
             add_first(job, at, n, width, p.pitch)
-        if k > 1:
-            for i in range(coefs_used(&coef)):
-                repeat(w.room + i * w.stride, p.cols, k)
-            job.k.apply_cols(job.x + at, job.y + at, n // k, p.cols * k, p.cols * k, &coef, NULL,
+        if width != p.pitch or staged:
+            job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if staged else NULL,
                              finish_at(job, at, &finish), &job.walk)
-            r, at, n = r + n // k * k, at + n // k * k * p.cols, n % k
-        job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if staged else NULL,
-                         finish_at(job, at, &finish), &job.walk)
+        else:
+            apply_run(job, at + n // k * k * width, n % k, width, &coef, w)
+            for i in range(coefs_used(&coef) if k > 1 else 0):
+                repeat(w.room + i * w.stride, width, k)
+            apply_run(job, at, n // k, width * k, &coef, w)
         r += n
 
 
