@@ -63,6 +63,8 @@ INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrd
         apply_step(p, with, rows, j, head, 0, coef, kind);
         j += head;
     }
+    if (p.stream && !kind.by_col)
+        __builtin_prefetch(p.y + end, 1); /* the line that two rows share cannot be written past the caches */
     if (rows == 1 && p.stream && (uintptr_t)(p.y + j) % sizeof(vf) == 0)
         for (; j + W <= end; j += W)
             apply_step(p, with, rows, j, W, 1, coef, kind);
@@ -108,13 +110,13 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
                         const normcy_walk *walk, apply_kind kind) {
     int gains = kind.by_col || kind.element == SHARED_ELEMENT ? cols < LONG_ROW : cols < SHORT_ROW;
     ptrdiff_t i = 0, banded = walk->near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
-    place p = {.x = x, .y = y, .stride = stride, .stream = walk->stream};
+    place p = {.x = x, .y = y, .stride = stride};
     if (kind.element && element->weight.p)
         p.offset = set1(element->offset);
     if (kind.finish && finish)
         p.add = finish->add, p.relu = finish->activation == NORMCY_RELU;
-    if (finish && finish->activation > NORMCY_RELU)
-        p.stream = 0; /* y is read again */
+    if (walk->stream && kind.form == NORMCY_AFFINE && !(finish && finish->activation > NORMCY_RELU))
+        p.stream = kind.by_col ? (uintptr_t)y % sizeof(vf) == 0 && stride % W == 0 : cols >= LONG_ROW;
     for (; i + BAND <= banded; i += BAND) {
         apply_band(p, BAND, i, cols, coef, element, finish, kind);
         p = next_place(p, BAND * stride);

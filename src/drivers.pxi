@@ -13,7 +13,7 @@ cdef enum:
     PIECE = 16384           # floats of a run of slots that lie together
     LONG_WEIGHT = 1024      # floats of a weight and of a bias that leave room for such a run
     NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
-    BEYOND = 8388608        # floats of an array that is better written past the caches
+    BEYOND = 4194304        # floats a thread of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
 
 cdef enum Adjust:           # what becomes of a slot's statistics before they are coefficients

@@ -17,7 +17,7 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     if size == 0:
         return 0
     job.threads = threads_for(size)
-    job.walk.near, job.walk.stream = size <= NEAR, size >= BEYOND
+    job.walk.near, job.walk.stream = size <= NEAR, size >= BEYOND * job.threads
     with nogil:
         failed = drive_cols(job) if job.plan.by_col else drive_rows(job)
     if failed:
