@@ -9,6 +9,7 @@
 
 enum {
     BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
+    PAGE = 1024,     /* rows that many floats apart push each other out of L1 */
     LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
     SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
     PIECE = 1024,    /* floats of a row that a costly activation finds in L1 */
@@ -106,9 +107,10 @@ INLINE place next_place(place p, ptrdiff_t floats) {
 }
 
 INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                        const normcy_coef *shared, const normcy_element *element, const normcy_finish *finish,
                         const normcy_walk *walk, apply_kind kind) {
-    int gains = kind.by_col || kind.element == SHARED_ELEMENT ? cols < LONG_ROW : cols < SHORT_ROW;
+    const normcy_coef own = *shared, *coef = &own; /* pointers that no store to y can change: they stay in registers */
+    int gains = stride % PAGE && cols < (kind.by_col || kind.element == SHARED_ELEMENT ? LONG_ROW : SHORT_ROW);
     ptrdiff_t i = 0, banded = walk->near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
     place p = {.x = x, .y = y, .stride = stride};
     if (kind.element && element->weight.p)

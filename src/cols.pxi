@@ -7,6 +7,7 @@
 cdef enum:
     NARROW = 64             # columns below which rows are folded
     TURNED = 32             # rows from which it pays to begin them where y is aligned
+    LINE = 64               # bytes
     LOCAL_NEAR = 4194304    # floats of an array that is near where the apply pass finds x in L2
 
 cdef struct Columns:        # scratch for the columns of one panel
@@ -33,6 +34,11 @@ cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
 
 cdef inline ptrdiff_t column_bytes(ptrdiff_t stride) noexcept nogil:
     return stride * ((SLOT_DOUBLES + 2) * sizeof(double) + (COEFS + 1) * sizeof(float))
+
+
+cdef inline char *lined_up(char *memory) noexcept nogil:
+    """Where the first cache line begins; a load that straddles two takes twice as long."""
+    return memory + (-<Py_ssize_t>memory & (LINE - 1))
 
 
 cdef Columns columns_in(char *memory, ptrdiff_t stride, bint lifted) noexcept nogil:
@@ -218,14 +224,15 @@ cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept n
     cdef ptrdiff_t stride = stride_of(p, strip), bytes = column_bytes(stride)
     # Strips side by side share a cache line of y in every row: few of those should lie between two threads.
     cdef ptrdiff_t together = max(<ptrdiff_t>1, panels * strips // (4 * job.threads))
-    cdef char *memory = <char *>malloc(bytes * job.threads)
-    if memory == NULL:
+    cdef char *scratch = <char *>malloc(bytes * job.threads + LINE)
+    cdef char *memory = lined_up(scratch)
+    if scratch == NULL:
         return -1
     for t in prange(panels * strips, num_threads=job.threads, schedule="dynamic", chunksize=together,
                     use_threads_if=job.threads > 1):
         task_of_cols(job, c, t // strips, t % strips * strip, min(strip, p.cols - t % strips * strip),
                      memory + threadid() * bytes, stride)
-    free(memory)
+    free(scratch)
     return 0
 
 
@@ -260,12 +267,13 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef ptrdiff_t own = column_bytes(stride), partial = stride * c.count * sizeof(double)
     cdef ptrdiff_t coefs = COEFS * stride * sizeof(float)
-    cdef char *memory = <char *>malloc(own + 2 * partial + coefs * job.threads)
+    cdef char *scratch = <char *>malloc(own + 2 * partial + coefs * job.threads + LINE)
+    cdef char *memory = lined_up(scratch)
     cdef double *mean = <double *>(memory + own)
     cdef double *m2 = <double *>(memory + own + partial)
     cdef Columns w
     cdef int t
-    if memory == NULL:
+    if scratch == NULL:
         return -1
     w = columns_in(memory, stride, job.target.how >= TO_STYLE)
     for panel in range(panels):
@@ -283,7 +291,7 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
                             use_threads_if=job.threads > 1):
                 apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
                                  <float *>(memory + own + 2 * partial + t * coefs))
-    free(memory)
+    free(scratch)
     return 0
 
 
@@ -292,10 +300,11 @@ cdef int given_cols(const Job *job) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t k, panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
     cdef ptrdiff_t own = column_bytes(stride), coefs = COEFS * stride * sizeof(float)
-    cdef char *memory = <char *>malloc(own + coefs * job.threads)
+    cdef char *scratch = <char *>malloc(own + coefs * job.threads + LINE)
+    cdef char *memory = lined_up(scratch)
     cdef Columns w
     cdef int t
-    if memory == NULL:
+    if scratch == NULL:
         return -1
     w = columns_in(memory, stride, False)
     for panel in range(1 if p.pooled else p.samples):
@@ -309,7 +318,7 @@ cdef int given_cols(const Job *job) noexcept nogil:
                         use_threads_if=job.threads > 1):
             apply_cols_share(job, &w, panel * rows, rows, max(<ptrdiff_t>16, TASK // p.cols), t,
                              <float *>(memory + own + t * coefs))
-    free(memory)
+    free(scratch)
     return 0
 
 
