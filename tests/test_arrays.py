@@ -308,3 +308,48 @@ def test_errors_write_nothing():
     assert np.all(out == 7)
     assert np.all(mean == 2)
     assert np.all(var == 3)
+
+
+def placed(x, floats):
+    """A copy of x that begins `floats` behind a cache line."""
+    raw = np.empty(x.size + 32, np.float32)
+    at = -(raw.ctypes.data // 4) % 16 + floats
+    y = raw[at : at + x.size].reshape(x.shape)
+    y[...] = x
+    return y
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "silu"])
+@pytest.mark.parametrize("channels", [3, 16, 24, 64, 80, 272])
+def test_every_place_in_a_line(channels, activation):
+    """Channels last, rows may begin at any float of a line: the same bits, and nothing written beside y."""
+    x = sample((2, 50, channels))
+    w, b = sample((2, channels))
+    kw = {"weight": w, "bias": b, "layout": "NHWC", "activation": activation}
+    expected = normcy.instance_norm(placed(x, 0), **kw, post_add=x)
+    for floats in range(16):
+        y = placed(x, floats)
+        y.base[...] = 7
+        normcy.instance_norm(x, **kw, post_add=placed(x, 5), out=y)
+        assert same_bits(y, expected), floats
+        assert np.count_nonzero(y.base == 7) >= 32
+        assert same_bits(normcy.instance_norm(y := placed(x, floats), **kw, post_add=x, out=y), expected), floats
+
+
+@pytest.mark.parametrize("shape", [(1, 16400, 256), (1, 257, 16400)], ids=str)
+def test_past_the_caches(shape):
+    """Results of 16 MiB a thread are stored in another way, whose bits and edges are the same."""
+    x, layout = sample(shape), "NHWC" if shape[1] > shape[2] else "NCHW"
+    channels = shape[-1 if layout == "NHWC" else 1]
+    mean, var = np.linspace(-1, 1, channels, dtype=np.float32), np.linspace(1, 2, channels, dtype=np.float32)
+    with normcy.num_threads(2):
+        expected = normcy.batch_norm(x, mean, var, layout=layout)
+    exact = normcy.reference.batch_norm(x, mean, var, layout=layout)
+    assert np.abs(expected - exact).max() < 1e-5
+    for floats in (0, 4, 7):
+        y = placed(x, floats)
+        y.base[...] = 7
+        with normcy.num_threads(1):
+            normcy.batch_norm(x, mean, var, layout=layout, out=y)
+        assert same_bits(y, expected), floats
+        assert np.count_nonzero(y.base == 7) >= 32
