@@ -52,7 +52,7 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
         else if (n == W)
             store(p.y + at, v);
         else
-            store_part(p.y + at, v, n);
+            store_part(p.y + at, v, first(n));
     }
 }
 

@@ -20,7 +20,7 @@ typedef struct {
 } columns;
 
 INLINE vf some_of(const float *p, int n) {
-    return n == W ? load(p) : load_part(p, n);
+    return n == W ? load(p) : load_part(p, first(n));
 }
 
 /* Sums over up to 8 rows, less c, at W columns of which `part` exist. */

@@ -6,146 +6,228 @@
 
 enum { FOUR = 4 * NORMCY_LANES, STRETCH = 4 * NORMCY_BLOCK };
 
-/* Four vectors of a row, less c (of squares and values alone c is 0); lanes from n on are 0. `whole`, a compile-time
- * constant: there are none such. */
-INLINE sums row_four(const float *x, ptrdiff_t n, int whole, vf c, moments_kind kind, vf scale, enum sums_of of) {
+/* What is the same for all slots of a call. */
+typedef struct {
+    ptrdiff_t length;
+    lanes last[4 * NV]; /* which lanes the vectors of the last four have; all sixteen lanes of one, then of the next */
+    float share;        /* of a value in the slot's first centre */
+} row_shape;
+
+INLINE void shape_of(ptrdiff_t length, row_shape *s) {
+    ptrdiff_t rest = (length - 1) % FOUR + 1;
+    s->length = length;
+    s->share = 1 / (float)(length < NORMCY_BLOCK ? length : NORMCY_BLOCK);
+    for (int k = 0; k < 4 * NV; k++)
+        s->last[k] = first(lanes_left(k * W, rest));
+}
+
+/* Four vectors of a row, less c (of squares and values alone c is 0). `last`, a compile-time constant: of the last
+ * ones, some lanes need not be there, and are 0. */
+INLINE sums row_four(const float *x, int h, int last, const row_shape *shape, vf c, moments_kind kind, vf scale,
+                     enum sums_of of) {
     vf v[4];
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++) {
-        const float *p = x + k * NORMCY_LANES;
-        int lanes = whole ? W : lanes_left(k * NORMCY_LANES, n);
-        if (kind.scaled)
-            v[k] = first_lanes(lanes, load_part(p, lanes) * scale, c);
+        const float *p = x + k * NORMCY_LANES + h * W;
+        lanes some = shape->last[k * NV + h];
+        if (kind.scaled && last)
+            v[k] = first_lanes(some, load_part(p, some) * scale, c);
+        else if (last)
+            v[k] = load_or(c, p, some);
         else
-            v[k] = whole ? load(p) : load_or(c, p, lanes);
+            v[k] = kind.scaled ? load(p) * scale : load(p);
         if (of == BOTH)
             v[k] -= c;
     }
     return sums_of_four(v, of);
 }
 
-/* The same of 1 to 4 fours, a compile-time constant, of which the last need not be whole. */
-INLINE sums row_fours(const float *x, ptrdiff_t n, int fours, int whole, vf c, moments_kind kind, vf scale,
-                      enum sums_of of) {
-    sums s[4];
+/* Sums in all sixteen lanes. */
+typedef struct {
+    sums v[NV];
+} lane_sums;
+
+/* What the sums of a row are about, lane by lane. */
+typedef struct {
+    vf v[NV];
+} centres;
+
+/* Of a block of 1 to 4 fours, a compile-time constant; `last`: the slot ends there. */
+INLINE lane_sums block_sums(const float *x, int fours, int last, const row_shape *shape, centres c, moments_kind kind,
+                            vf scale, enum sums_of of) {
+    lane_sums all;
 #pragma GCC unroll 4
-    for (int k = 0; k < fours; k++) {
-        s[k] = row_four(x + k * FOUR, n - k * FOUR, whole || k + 1 < fours, c, kind, scale, of);
-        REREAD;
+    for (int h = 0; h < NV; h++) {
+        sums s[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < fours; k++) {
+            s[k] = row_four(x + k * FOUR, h, last && k + 1 == fours, shape, c.v[h], kind, scale, of);
+            DONE(s[k].r, s[k].q);
+        }
+        sums two = fours > 1 ? plus(s[0], s[1]) : s[0];
+        all.v[h] = fours > 3 ? plus(two, plus(s[2], s[3])) : fours > 2 ? plus(two, s[2]) : two;
     }
-    sums first = fours > 1 ? plus(s[0], s[1]) : s[0];
-    return fours > 3 ? plus(first, plus(s[2], s[3])) : fours > 2 ? plus(first, s[2]) : first;
+    return all;
 }
 
-/* The same of a block, or of what there is of it. */
-INLINE sums row_block(const float *x, ptrdiff_t n, ptrdiff_t length, vf c, moments_kind kind, vf scale,
-                      enum sums_of of) {
-    if (length >= NORMCY_BLOCK)
-        return row_fours(x, n, 4, 1, c, kind, scale, of);
+INLINE lane_sums all_plus(lane_sums a, lane_sums b) {
+#pragma GCC unroll 4
+    for (int h = 0; h < NV; h++)
+        a.v[h] = plus(a.v[h], b.v[h]);
+    return a;
+}
+
+#define BLOCK_OF(fours, last) block_sums(x, fours, last, shape, c, kind, scale, of)
+
+/* Of what there is of a block at the end of a slot. */
+INLINE lane_sums rest_sums(const float *x, ptrdiff_t length, const row_shape *shape, centres c, moments_kind kind,
+                           vf scale, enum sums_of of) {
     switch ((length - 1) / FOUR) {
     case 0:
-        return row_fours(x, n, 1, 0, c, kind, scale, of);
+        return BLOCK_OF(1, 1);
     case 1:
-        return row_fours(x, n, 2, 0, c, kind, scale, of);
+        return BLOCK_OF(2, 1);
     case 2:
-        return row_fours(x, n, 3, 0, c, kind, scale, of);
+        return BLOCK_OF(3, 1);
     default:
-        return row_fours(x, n, 4, 0, c, kind, scale, of);
+        return BLOCK_OF(4, 1);
     }
 }
 
-/* The same of up to four blocks, pairwise: one after the other, equal values would all be rounded to the same side. One
- * loop for all: two at a time, layer norms beyond the caches took 1.2 times as long. */
-INLINE sums blocks_sums(const float *x, ptrdiff_t n, ptrdiff_t length, vf c, moments_kind kind, vf scale,
-                        enum sums_of of) {
-    sums pending[2], s; /* of 2^k blocks each, the larger ones first */
-    int depth = 0;
-    unsigned count = 0;
-    for (ptrdiff_t at = 0; at < length; at += NORMCY_BLOCK, count++) {
-        if (depth > 0)
-            pending[depth - 1] = s;
-        s = row_block(x + at, n - at, length - at, c, kind, scale, of);
-        for (unsigned pairs = count; pairs & 1; pairs >>= 1)
-            s = plus(pending[--depth], s);
-        depth++;
-    }
-    while (--depth > 0)
-        s = plus(pending[depth - 1], s);
-    return s;
+/* Of a stretch. `fours`, a compile-time constant: it is a slot of that many; 0: it is any number of blocks. */
+INLINE lane_sums stretch_sums(const float *x, ptrdiff_t length, int fours, const row_shape *shape, centres c,
+                              moments_kind kind, vf scale, enum sums_of of) {
+    if (fours)
+        return BLOCK_OF(fours, 1);
+    lane_sums s = {{{{0}, {0}}}};
+    for (; length >= NORMCY_BLOCK; length -= NORMCY_BLOCK, x += NORMCY_BLOCK)
+        s = all_plus(s, BLOCK_OF(4, 0));
+    return length ? all_plus(s, rest_sums(x, length, shape, c, kind, scale, of)) : s;
 }
 
-/* How a slot falls into stretches. */
-typedef struct {
-    ptrdiff_t length;
-    vf count[NV], share[NV]; /* values of each lane in a whole stretch, and of one of them in its mean */
-} stretches;
-
-/* How many of some values each of W lanes from h * W on has. */
+/* How many of `length` values each of W lanes from h * W on has. */
 INLINE vf lane_counts(ptrdiff_t length, int h) {
     float whole = (float)(length / NORMCY_LANES);
-    return first_lanes(lanes_left(h * W, length % NORMCY_LANES), set1(whole + 1), set1(whole));
+    return first_lanes(first(lanes_left(h * W, length % NORMCY_LANES)), set1(whole + 1), set1(whole));
 }
 
-INLINE vf share_of_one(vf count) {
-    return 1 / at_least(count, 1);
-}
-
-INLINE stretches stretches_of(ptrdiff_t length) {
-    stretches s = {.length = length < STRETCH ? length : STRETCH};
-    for (int h = 0; h < NV; h++) {
-        s.count[h] = lane_counts(s.length, h);
-        s.share[h] = share_of_one(s.count[h]);
-    }
-    return s;
-}
-
-/* The sums of a stretch. `fours`, a compile-time constant: it is that many; 0: it is any. */
-INLINE sums stretch_sums(const float *x, ptrdiff_t length, int h, int fours, vf c, moments_kind kind, vf scale,
-                         enum sums_of of) {
-    return fours ? row_fours(x + h * W, length - h * W, fours, 0, c, kind, scale, of)
-                 : blocks_sums(x + h * W, length - h * W, length, c, kind, scale, of);
-}
-
-/* One stretch into the sums s1 and s2 about k of W lanes. */
-INLINE void row_stretch(const float *x, ptrdiff_t length, int h, int fours, const stretches *size, moments_kind kind,
-                        vf scale, vd k, vd s1[2], vd s2[2]) {
-    vf n = size->count[h], share = size->share[h];
-    if (kind.about == NORMCY_ABOUT_ZERO) {
-        sums s = stretch_sums(x, length, h, fours, (vf){0}, kind, scale, SQUARES);
-        s2[0] += widen_lo(s.q);
-        s2[1] += widen_hi(s.q);
-        return;
-    }
-    if (length != size->length) {
-        n = lane_counts(length, h);
-        share = share_of_one(n);
-    }
-    vf c = stretch_sums(x, length, h, fours, (vf){0}, kind, scale, VALUES).r * share;
-    REREAD;
-    sums s = stretch_sums(x, length, h, fours, c, kind, scale, BOTH);
-    join(&s1[0], &s2[0], widen_lo(s.r), widen_lo(s.q), widen_lo(n), widen_lo(c) - k);
-    join(&s1[1], &s2[1], widen_hi(s.r), widen_hi(s.q), widen_hi(n), widen_hi(c) - k);
-}
-
-INLINE void slot_of_rows(const float *x, ptrdiff_t length, int fours, const stretches *size, moments_kind kind,
-                         float scale, double *mean, double *m2) {
-    vd s1[2 * NV], s2[2 * NV];
-    double k = kind.about == NORMCY_ABOUT_ZERO ? 0 : kind.scaled ? x[0] * scale : x[0];
-#pragma GCC unroll 8
-    for (int l = 0; l < 2 * NV; l++)
-        s1[l] = s2[l] = (vd){0};
-    for (ptrdiff_t i = 0; i < length; i += STRETCH) {
-        ptrdiff_t left = length - i < STRETCH ? length - i : STRETCH;
+INLINE centres all_lanes(float k) {
+    centres c;
 #pragma GCC unroll 4
+    for (int h = 0; h < NV; h++)
+        c.v[h] = set1(k);
+    return c;
+}
+
+/* One mean for all lanes: of a short slot's values, or of the first block of a longer one. */
+INLINE float first_centre(const float *x, int fours, const row_shape *shape, moments_kind kind, vf scale) {
+    ptrdiff_t length = shape->length < NORMCY_BLOCK ? shape->length : NORMCY_BLOCK;
+    lane_sums s = stretch_sums(x, length, fours, shape, all_lanes(0), kind, scale, VALUES);
+    vf r[NV];
+#pragma GCC unroll 4
+    for (int h = 0; h < NV; h++)
+        r[h] = s.v[h].r;
+    return sum_floats(r) * shape->share;
+}
+
+/* A slot's sums about k in float64, and about the centres that it had on the way. */
+typedef struct {
+    vd s1[2 * NV], s2[2 * NV];
+    vf about_centres[NV];
+} slot_sums;
+
+INLINE slot_sums first_stretch(const lane_sums *s) {
+    slot_sums all;
+#pragma GCC unroll 4
+    for (int h = 0; h < NV; h++) {
+        all.s1[2 * h] = widen_lo(s->v[h].r), all.s1[2 * h + 1] = widen_hi(s->v[h].r);
+        all.s2[2 * h] = widen_lo(s->v[h].q), all.s2[2 * h + 1] = widen_hi(s->v[h].q);
+        all.about_centres[h] = s->v[h].q;
+    }
+    return all;
+}
+
+INLINE void join_stretch(slot_sums *all, const lane_sums *s, const centres *c, ptrdiff_t length, float k) {
+#pragma GCC unroll 4
+    for (int h = 0; h < NV; h++) {
+        vf n = lane_counts(length, h), r = s->v[h].r, q = s->v[h].q;
+        vd *s1 = all->s1 + 2 * h, *s2 = all->s2 + 2 * h;
+        join(&s1[0], &s2[0], widen_lo(r), widen_lo(q), widen_lo(n), widen_lo(c->v[h]) - set1_d(k));
+        join(&s1[1], &s2[1], widen_hi(r), widen_hi(q), widen_hi(n), widen_hi(c->v[h]) - set1_d(k));
+        all->about_centres[h] += q;
+    }
+}
+
+/* The mean of each lane of a whole stretch, from the sums about c. */
+INLINE centres means_of(centres c, const lane_sums *s) {
+#pragma GCC unroll 4
+    for (int h = 0; h < NV; h++)
+        c.v[h] += s->v[h].r * set1(1.0f / (STRETCH / NORMCY_LANES));
+    return c;
+}
+
+/* A slot about k at first, then each stretch about the means of the last but one, so that it need not wait for those of
+ * the last. Returns whether the centres were far off. */
+INLINE int slot_about(float k, const float *x, int fours, const row_shape *shape, moments_kind kind, float scale,
+                      double *mean, double *m2) {
+    ptrdiff_t length = shape->length;
+    vf factor = set1(scale);
+    centres c = all_lanes(k), next = c;
+    lane_sums s = stretch_sums(x, length < STRETCH ? length : STRETCH, fours, shape, c, kind, factor, BOTH);
+    slot_sums all = first_stretch(&s);
+    for (ptrdiff_t i = STRETCH; !fours && i < length; i += STRETCH) {
+        ptrdiff_t left = length - i < STRETCH ? length - i : STRETCH;
+        centres last_but_one = next;
+        next = means_of(c, &s);
+        c = last_but_one;
+        s = stretch_sums(x + i, left, 0, shape, c, kind, factor, BOTH);
+        join_stretch(&all, &s, &c, left, k);
+    }
+    settle((double)length, k, sum_tree(all.s1), sum_tree(all.s2), mean, m2);
+    return !fours && far_off(sum_floats(all.about_centres), *m2);
+}
+
+/* A slot with each stretch about its own means. */
+INLINE void slot_about_own(float k, const float *x, const row_shape *shape, moments_kind kind, float scale,
+                           double *mean, double *m2) {
+    slot_sums all = {{{0}}, {{0}}, {{0}}};
+    for (ptrdiff_t i = 0; i < shape->length; i += STRETCH) {
+        ptrdiff_t left = shape->length - i < STRETCH ? shape->length - i : STRETCH;
+        centres c = all_lanes(0);
+        lane_sums s = stretch_sums(x + i, left, 0, shape, c, kind, set1(scale), VALUES);
         for (int h = 0; h < NV; h++)
-            row_stretch(x + i, left, h, fours, size, kind, set1(scale), set1_d(k), s1 + 2 * h, s2 + 2 * h);
+            c.v[h] = s.v[h].r / at_least(lane_counts(left, h), 1);
+        s = stretch_sums(x + i, left, 0, shape, c, kind, set1(scale), BOTH);
+        join_stretch(&all, &s, &c, left, k);
     }
-    if (kind.about == NORMCY_ABOUT_MEAN) {
-        settle((double)length, k, sum_tree(s1), sum_tree(s2), mean, m2);
-    } else {
-        *mean = 0;
-        *m2 = sum_tree(s2);
+    settle((double)shape->length, k, sum_tree(all.s1), sum_tree(all.s2), mean, m2);
+}
+
+static __attribute__((noinline)) void slot_again(float k, const float *x, const row_shape *shape, int scaled,
+                                                 float scale, double *mean, double *m2) {
+    if (scaled)
+        slot_about_own(k, x, shape, (moments_kind){NORMCY_ABOUT_MEAN, 1}, scale, mean, m2);
+    else
+        slot_about_own(k, x, shape, (moments_kind){NORMCY_ABOUT_MEAN, 0}, 1, mean, m2);
+}
+
+INLINE void slot_about_zero(const float *x, int fours, const row_shape *shape, moments_kind kind, float scale,
+                            double *mean, double *m2) {
+    ptrdiff_t length = shape->length;
+    lane_sums s = stretch_sums(x, length < STRETCH ? length : STRETCH, fours, shape, all_lanes(0), kind, set1(scale),
+                               SQUARES);
+    slot_sums all = first_stretch(&s);
+    for (ptrdiff_t i = STRETCH; !fours && i < length; i += STRETCH) {
+        s = stretch_sums(x + i, length - i < STRETCH ? length - i : STRETCH, 0, shape, all_lanes(0), kind, set1(scale),
+                         SQUARES);
+#pragma GCC unroll 4
+        for (int h = 0; h < NV; h++) {
+            all.s2[2 * h] += widen_lo(s.v[h].q);
+            all.s2[2 * h + 1] += widen_hi(s.v[h].q);
+        }
     }
+    *mean = 0;
+    *m2 = sum_tree(all.s2);
 }
 
 /* (E) for a slot. */
@@ -155,18 +237,30 @@ INLINE void exact_slot_of_rows(const float *x, ptrdiff_t length, double *mean, d
 #pragma GCC unroll 4
         for (int h = 0; h < NV; h++) {
             ptrdiff_t here = at + h * W;
-            vf v = load_part(x + here, lanes_left(here, length));
+            vf v = load_part(x + here, first(lanes_left(here, length)));
             join_exact(&s1[2 * h], &s2[2 * h], v, origin, origin, lanes_left(here, length));
         }
     settle((double)length, x[0], sum_tree(s1), sum_tree(s2), mean, m2);
 }
 
-/* `fours`: slots are as many. */
+/* `fours`: slots are as many, a compile-time constant; 0: longer than a block, or any. */
 INLINE void slots_of_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, int fours,
                           moments_kind kind, float scale, double *mean, double *m2) {
-    const stretches size = stretches_of(length);
-    for (ptrdiff_t s = 0; s < slots; s++)
-        slot_of_rows(x + s * stride, length, fours, &size, kind, scale, mean + s, m2 + s);
+    row_shape shape;
+    shape_of(length, &shape);
+    if (kind.about == NORMCY_ABOUT_ZERO) {
+        for (ptrdiff_t s = 0; s < slots; s++)
+            slot_about_zero(x + s * stride, fours, &shape, kind, scale, mean + s, m2 + s);
+        return;
+    }
+    float next = first_centre(x, fours, &shape, kind, set1(scale));
+    for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
+        float k = next;
+        if (s + 1 < slots) /* early, so that nothing waits for it */
+            next = first_centre(x + stride, fours, &shape, kind, set1(scale));
+        if (slot_about(k, x, fours, &shape, kind, scale, mean + s, m2 + s))
+            slot_again(k, x, &shape, kind.scaled, scale, mean + s, m2 + s);
+    }
 }
 
 #define SLOTS(fours, about_, scaled_)                                                                                  \

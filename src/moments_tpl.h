@@ -46,6 +46,11 @@ INLINE vi off_centre(sums s, vf n) {
     return s.r * s.r > s.q * (n * (1.0f / 3));
 }
 
+/* (B) for a whole slot, of which m2 and the sum of squares about its centres are known. */
+INLINE int far_off(double about_centres, double m2) {
+    return about_centres > 1.5 * m2;
+}
+
 /* (C) for half of the lanes of a native vector. */
 INLINE void join(vd *s1, vd *s2, vd r, vd q, vd n, vd d) {
     vd t = r + n * d;
@@ -66,7 +71,7 @@ INLINE void join_exact(vd s1[2], vd s2[2], vf x, vd origin_lo, vd origin_hi, int
 
 /* From sums about k to mean and m2. */
 INLINE void settle(double n, double k, double s1, double s2, double *mean, double *m2) {
-    double off = s1 * (1 / n), m = s2 - s1 * off;
+    double off = s1 / n, m = s2 - s1 * off;
     *mean = k + off;
     *m2 = m < 0 ? 0 : m;
 }

@@ -31,7 +31,7 @@ INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absen
 }
 
 INLINE vf part_of(const float *p, int n) {
-    return n == W ? load(p) : load_part(p, n);
+    return n == W ? load(p) : load_part(p, first(n));
 }
 
 INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {

@@ -140,21 +140,27 @@ INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
     return n < 0 ? 0 : n > W ? W : (int)n;
 }
 
-/* Below: load_part and store_part touch the first n floats only; the other lanes load as 0, or, by load_or, as those of
- * `absent`. first_lanes takes the first n lanes of a and the rest of b; widen_lo and widen_hi convert half of the
- * lanes; sum_lanes adds in halves. */
+/* Some first lanes of a vector, in the form that partial loads of the level want: worth making once for many loads.
+ *
+ * load_part and store_part touch these floats only; the other lanes load as 0, or, by load_or, as those of `absent`.
+ * first_lanes takes these lanes of a and the rest of b. Then: widen_lo and widen_hi convert half of the lanes;
+ * sum_lanes and sum_float_lanes add in halves. */
 #if W == 16
-INLINE vf load_part(const float *p, int n) {
-    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+typedef __mmask16 lanes;
+INLINE lanes first(int n) {
+    return (__mmask16)((1u << n) - 1);
 }
-INLINE void store_part(float *p, vf v, int n) {
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+INLINE vf load_or(vf absent, const float *p, lanes some) {
+    return (vf)_mm512_mask_loadu_ps((__m512)absent, some, p);
 }
-INLINE vf first_lanes(int n, vf a, vf b) {
-    return (vf)_mm512_mask_mov_ps((__m512)b, (__mmask16)((1u << n) - 1), (__m512)a);
+INLINE vf load_part(const float *p, lanes some) {
+    return (vf)_mm512_maskz_loadu_ps(some, p);
 }
-INLINE vf load_or(vf absent, const float *p, int n) {
-    return (vf)_mm512_mask_loadu_ps((__m512)absent, (__mmask16)((1u << n) - 1), p);
+INLINE void store_part(float *p, vf v, lanes some) {
+    _mm512_mask_storeu_ps(p, some, (__m512)v);
+}
+INLINE vf first_lanes(lanes some, vf a, vf b) {
+    return (vf)_mm512_mask_mov_ps((__m512)b, some, (__m512)a);
 }
 INLINE vd widen_lo(vf v) {
     return (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
@@ -162,28 +168,34 @@ INLINE vd widen_lo(vf v) {
 INLINE vd widen_hi(vf v) {
     return (vd)_mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1)));
 }
+INLINE float sum_float_lanes(vf v) {
+    __m256 upper = _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1));
+    __m256 q = _mm256_add_ps(_mm512_castps512_ps256((__m512)v), upper);
+    __m128 h = _mm_add_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1));
+    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
 INLINE double sum_lanes(vd v) {
     __m256d q = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)v), _mm512_extractf64x4_pd((__m512d)v, 1));
     __m128d h = _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
     return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
 }
-#else
-INLINE vi lane_numbers(void) {
-#if W == 8
-    return (vi){0, 1, 2, 3, 4, 5, 6, 7};
-#else
-    return (vi){0, 1, 2, 3};
-#endif
+#elif W == 8
+typedef vi lanes;
+INLINE lanes first(int n) {
+    return (vi){0, 1, 2, 3, 4, 5, 6, 7} < n;
 }
-INLINE vf first_lanes(int n, vf a, vf b) {
-    return choose(lane_numbers() < n, a, b);
+INLINE vf first_lanes(lanes some, vf a, vf b) {
+    return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)some);
 }
-#if W == 8
-INLINE vf load_part(const float *p, int n) {
-    return (vf)_mm256_maskload_ps(p, (__m256i)(lane_numbers() < n));
+INLINE vf load_part(const float *p, lanes some) {
+    return (vf)_mm256_maskload_ps(p, (__m256i)some);
 }
-INLINE void store_part(float *p, vf v, int n) {
-    _mm256_maskstore_ps(p, (__m256i)(lane_numbers() < n), (__m256)v);
+INLINE vf load_or(vf absent, const float *p, lanes some) {
+    return first_lanes(some, load_part(p, some), absent);
+}
+INLINE void store_part(float *p, vf v, lanes some) {
+    _mm256_maskstore_ps(p, (__m256i)some, (__m256)v);
 }
 INLINE vd widen_lo(vf v) {
     return (vd)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)v));
@@ -191,17 +203,34 @@ INLINE vd widen_lo(vf v) {
 INLINE vd widen_hi(vf v) {
     return (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)v, 1));
 }
+INLINE float sum_float_lanes(vf v) {
+    __m128 h = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
 INLINE double sum_lanes(vd v) {
-    double h0 = v[0] + v[2], h1 = v[1] + v[3];
-    return h0 + h1;
+    __m128d h = _mm_add_pd(_mm256_castpd256_pd128((__m256d)v), _mm256_extractf128_pd((__m256d)v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
 }
 #else
-INLINE vf load_part(const float *p, int n) {
-    vf v = {n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
+typedef int lanes;
+INLINE lanes first(int n) {
+    return n;
+}
+INLINE vf first_lanes(lanes some, vf a, vf b) {
+    return choose((vi){0, 1, 2, 3} < some, a, b);
+}
+INLINE vf load_part(const float *p, lanes some) {
+    if (some == W)
+        return load(p);
+    vf v = {some > 0 ? p[0] : 0, some > 1 ? p[1] : 0, some > 2 ? p[2] : 0, 0};
     return v;
 }
-INLINE void store_part(float *p, vf v, int n) {
-    for (int i = 0; i < n; i++)
+INLINE vf load_or(vf absent, const float *p, lanes some) {
+    return some == W ? load(p) : first_lanes(some, load_part(p, some), absent);
+}
+INLINE void store_part(float *p, vf v, lanes some) {
+    for (int i = 0; i < some; i++)
         p[i] = v[i];
 }
 INLINE vd widen_lo(vf v) {
@@ -210,15 +239,11 @@ INLINE vd widen_lo(vf v) {
 INLINE vd widen_hi(vf v) {
     return (vd){v[2], v[3]};
 }
+INLINE float sum_float_lanes(vf v) {
+    return (v[0] + v[2]) + (v[1] + v[3]);
+}
 INLINE double sum_lanes(vd v) {
     return v[0] + v[1];
-}
-#endif
-#endif
-
-#if W < 16
-INLINE vf load_or(vf absent, const float *p, int n) {
-    return first_lanes(n, load_part(p, n), absent);
 }
 #endif
 
@@ -232,6 +257,16 @@ INLINE double sum_tree(vd lanes[2 * NV]) {
     return sum_lanes(lanes[0]);
 }
 
+/* The same in float32. */
+INLINE float sum_floats(vf lanes[NV]) {
+#pragma GCC unroll 4
+    for (int half = NV / 2; half >= 1; half /= 2)
+#pragma GCC unroll 4
+        for (int j = 0; j < half; j++)
+            lanes[j] += lanes[j + half];
+    return sum_float_lanes(lanes[0]);
+}
+
 /* The first n lanes of v, and 0 in the rest. */
 INLINE vd first_doubles(int n, vd v) {
     vd kept = {0};
@@ -241,11 +276,16 @@ INLINE vd first_doubles(int n, vd v) {
     return kept;
 }
 
-/* On levels with sixteen registers a block does not stay in them: make the compiler read L1 again, not spill. */
+/* On levels with sixteen registers the sums of a whole block do not stay in them: to have two vectors done before others
+ * are loaded is cheaper than what the compiler makes of it, which is to spill all that is loaded. */
 #if W == 16
-#define REREAD ((void)0)
+#define DONE(v, w) ((void)0)
+#elif defined(__x86_64__)
+#define DONE(v, w) __asm__ volatile("" : "+x"(v), "+x"(w)::"memory")
+#elif defined(__aarch64__)
+#define DONE(v, w) __asm__ volatile("" : "+w"(v), "+w"(w)::"memory")
 #else
-#define REREAD __asm__ volatile("" ::: "memory")
+#define DONE(v, w) __asm__ volatile("" ::: "memory")
 #endif
 
 #endif
