@@ -91,7 +91,8 @@ cdef Chunks chunks_of_slot(const Plan *p) noexcept nogil:
 cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     cdef Chunks c
     c.cols, c.across = cols, 1
-    c.rows = max(<ptrdiff_t>64, ceil_div(2 * CHUNK // cols, 16) * 16, ceil_div(ceil_div(rows, MAX_CHUNKS), 16) * 16)
+    c.rows = max(<ptrdiff_t>64, ceil_div(2 * CHUNK // cols, 16) * 16, ceil_div(ceil_div(rows, MAX_CHUNKS), 16) * 16,
+                 min(<ptrdiff_t>256, rows // 8 // 64 * 64))
     c.count = ceil_div(rows, c.rows)
     return c
 

@@ -4,21 +4,31 @@
 
 #include "moments_tpl.h"
 
-enum { FOUR = 4 * NORMCY_LANES, STRETCH = 4 * NORMCY_BLOCK };
+enum {
+    FOUR = 4 * NORMCY_LANES,
+    STRETCH = 4 * NORMCY_BLOCK,
+    FETCH_RUN = 2048, /* floats of a run after which the next one is asked for; further on in longer ones */
+    FETCH_NEAR = 512,
+};
 
 /* What is the same for all slots of a call. */
 typedef struct {
     ptrdiff_t length;
     lanes last[4 * NV]; /* which lanes the vectors of the last four have; all sixteen lanes of one, then of the next */
     float share;        /* of a value in the slot's first centre */
+    ptrdiff_t apart;    /* floats between the vectors that a longer slot has its first centre from */
+    ptrdiff_t ahead;    /* floats from what is read to what is asked for */
 } row_shape;
 
-INLINE void shape_of(ptrdiff_t length, row_shape *s) {
-    ptrdiff_t rest = (length - 1) % FOUR + 1;
+INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
+    ptrdiff_t rest = (length - 1) % FOUR + 1, run = slots * stride;
     s->length = length;
-    s->share = 1 / (float)(length < NORMCY_BLOCK ? length : NORMCY_BLOCK);
+    s->share = 1 / (float)(length <= NORMCY_BLOCK ? length : FOUR);
+    s->apart = (length < STRETCH ? length : STRETCH) / FOUR * NORMCY_LANES;
+    s->ahead = run > 0 && run <= FETCH_RUN ? run : FETCH_NEAR;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
+    return s;
 }
 
 /* Four vectors of a row, less c (of squares and values alone c is 0). `last`, a compile-time constant: of the last
@@ -30,6 +40,8 @@ INLINE sums row_four(const float *x, int h, int last, const row_shape *shape, vf
     for (int k = 0; k < 4; k++) {
         const float *p = x + k * NORMCY_LANES + h * W;
         lanes some = shape->last[k * NV + h];
+        if (h == 0 && of != VALUES)
+            __builtin_prefetch(p + shape->ahead);
         if (kind.scaled && last)
             v[k] = first_lanes(some, load_part(p, some) * scale, c);
         else if (last)
@@ -119,14 +131,19 @@ INLINE centres all_lanes(float k) {
     return c;
 }
 
-/* One mean for all lanes: of a short slot's values, or of the first block of a longer one. */
+/* One mean for all lanes: of a short slot's values, or of four vectors of a longer one. */
 INLINE float first_centre(const float *x, int fours, const row_shape *shape, moments_kind kind, vf scale) {
-    ptrdiff_t length = shape->length < NORMCY_BLOCK ? shape->length : NORMCY_BLOCK;
-    lane_sums s = stretch_sums(x, length, fours, shape, all_lanes(0), kind, scale, VALUES);
+    lane_sums s;
     vf r[NV];
+    if (fours || shape->length <= NORMCY_BLOCK)
+        s = stretch_sums(x, shape->length, fours, shape, all_lanes(0), kind, scale, VALUES);
 #pragma GCC unroll 4
-    for (int h = 0; h < NV; h++)
-        r[h] = s.v[h].r;
+    for (int h = 0; h < NV; h++) {
+        vf v[4];
+        for (int k = 0; k < 4; k++)
+            v[k] = load(x + k * shape->apart + h * W) * (kind.scaled ? scale : set1(1));
+        r[h] = fours || shape->length <= NORMCY_BLOCK ? s.v[h].r : sums_of_four(v, VALUES).r;
+    }
     return sum_floats(r) * shape->share;
 }
 
@@ -246,20 +263,20 @@ INLINE void exact_slot_of_rows(const float *x, ptrdiff_t length, double *mean, d
 /* `fours`: slots are as many, a compile-time constant; 0: longer than a block, or any. */
 INLINE void slots_of_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, int fours,
                           moments_kind kind, float scale, double *mean, double *m2) {
-    row_shape shape;
-    shape_of(length, &shape);
+    row_shape room;
+    const row_shape *shape = shape_of(&room, slots, stride, length);
     if (kind.about == NORMCY_ABOUT_ZERO) {
         for (ptrdiff_t s = 0; s < slots; s++)
-            slot_about_zero(x + s * stride, fours, &shape, kind, scale, mean + s, m2 + s);
+            slot_about_zero(x + s * stride, fours, shape, kind, scale, mean + s, m2 + s);
         return;
     }
-    float next = first_centre(x, fours, &shape, kind, set1(scale));
+    float next = first_centre(x, fours, shape, kind, set1(scale));
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
         float k = next;
         if (s + 1 < slots) /* early, so that nothing waits for it */
-            next = first_centre(x + stride, fours, &shape, kind, set1(scale));
-        if (slot_about(k, x, fours, &shape, kind, scale, mean + s, m2 + s))
-            slot_again(k, x, &shape, kind.scaled, scale, mean + s, m2 + s);
+            next = first_centre(x + stride, fours, shape, kind, set1(scale));
+        if (slot_about(k, x, fours, shape, kind, scale, mean + s, m2 + s))
+            slot_again(k, x, shape, kind.scaled, scale, mean + s, m2 + s);
     }
 }
 

@@ -41,11 +41,6 @@ INLINE sums sums_of_four(const vf v[4], enum sums_of of) {
     return s;
 }
 
-/* (B) Lanes whose centre is so far from their mean that the rounding of r could count: by more than 0.7 std. */
-INLINE vi off_centre(sums s, vf n) {
-    return s.r * s.r > s.q * (n * (1.0f / 3));
-}
-
 /* (B) for a whole slot, of which m2 and the sum of squares about its centres are known. */
 INLINE int far_off(double about_centres, double m2) {
     return about_centres > 1.5 * m2;
