@@ -21,7 +21,7 @@ typedef struct {
     float *y;
     ptrdiff_t stride;
     int relu, stream;
-    vf offset; /* of the weight; adding 0 is cheaper than asking */
+    vf offset; /* of the weight */
 } place;
 
 /* What goes with each of a few rows. */
@@ -34,14 +34,16 @@ typedef struct {
 INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, int past, const normcy_coef *coef,
                        apply_kind kind) {
     vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : with->c[0];
-    vf weight = p.offset, bias = p.offset;
+    vf weight = {0}, bias = {0};
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
         ptrdiff_t at = r * p.stride + j;
         if (kind.element == OWN_ELEMENT || (kind.element && r == 0)) {
-            weight = operand_at(&with->weight[r], j, n) + p.offset;
+            weight = operand_at(&with->weight[r], j, n);
             bias = operand_at(&with->bias[r], j, n);
         }
+        if (kind.element == OWN_ELEMENT)
+            weight += p.offset;
         vf v = point(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
         if (kind.finish && p.add)
             v += part_of(p.add + at, n);
@@ -75,27 +77,29 @@ INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrd
         apply_step(p, with, rows, j, (int)(end - j), 0, coef, kind);
 }
 
-INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t cols, const normcy_coef *coef,
+/* Columns j to end of a few rows, the i-th and those after it. */
+INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                        const normcy_element *element, const normcy_finish *finish, apply_kind kind) {
     band with;
+    float same[2 * BAND][W];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
         if (!kind.by_col)
             with.c[r] = coef_of_row(coef, i + r, kind);
         if (kind.element) {
-            with.weight[r] = open_row(&element->weight, i + r, 1);
-            with.bias[r] = open_row(&element->bias, i + r, 0);
+            with.weight[r] = open_row(&element->weight, i + r, 1, same[2 * r]);
+            with.bias[r] = open_row(&element->bias, i + r, 0, same[2 * r + 1]);
         }
     }
     if (!kind.finish || !finish || finish->activation <= NORMCY_RELU) {
-        apply_columns(p, &with, rows, 0, cols, coef, kind);
+        apply_columns(p, &with, rows, j, end, coef, kind);
         return;
     }
-    for (ptrdiff_t j = 0; j < cols; j += PIECE) {
-        ptrdiff_t end = cols - j < PIECE ? cols : j + PIECE;
-        apply_columns(p, &with, rows, j, end, coef, kind);
+    for (; j < end; j += PIECE) {
+        ptrdiff_t stop = end - j < PIECE ? end : j + PIECE;
+        apply_columns(p, &with, rows, j, stop, coef, kind);
         for (int r = 0; r < rows; r++)
-            activate(p.y + r * p.stride + j, end - j, finish->activation);
+            activate(p.y + r * p.stride + j, stop - j, finish->activation);
     }
 }
 
@@ -111,7 +115,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
                         const normcy_walk *walk, apply_kind kind) {
     const normcy_coef own = *shared, *coef = &own; /* pointers that no store to y can change: they stay in registers */
     int gains = stride % PAGE && cols < (kind.by_col || kind.element == SHARED_ELEMENT ? LONG_ROW : SHORT_ROW);
-    ptrdiff_t i = 0, banded = walk->near && gains && !kind.scaled ? rows : 0; /* scaled: rare, or bound by arithmetic */
+    ptrdiff_t i = 0, banded = (walk->near || (!kind.by_col && cols <= 192)) && gains && !kind.scaled ? rows : 0;
     place p = {.x = x, .y = y, .stride = stride};
     if (kind.element && element->weight.p)
         p.offset = set1(element->offset);
@@ -119,13 +123,19 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         p.add = finish->add, p.relu = finish->activation == NORMCY_RELU;
     if (walk->stream && kind.form == NORMCY_AFFINE && !(finish && finish->activation > NORMCY_RELU))
         p.stream = kind.by_col ? (uintptr_t)y % sizeof(vf) == 0 && stride % W == 0 : cols >= LONG_ROW;
-    for (; i + BAND <= banded; i += BAND) {
-        apply_band(p, BAND, i, cols, coef, element, finish, kind);
-        p = next_place(p, BAND * stride);
-    }
-    for (; i < rows; i++) {
-        apply_band(p, 1, i, cols, coef, element, finish, kind);
-        p = next_place(p, stride);
+    /* Weights for all rows stay in L1 while a piece of each row goes by. */
+    ptrdiff_t piece = kind.element == SHARED_ELEMENT && cols > PIECE && rows > 1 ? PIECE : cols;
+    const place top = p;
+    for (ptrdiff_t j = 0; j < cols; j += piece) {
+        ptrdiff_t end = cols - j < piece ? cols : j + piece;
+        for (p = top, i = 0; i + BAND <= banded; i += BAND) {
+            apply_band(p, BAND, i, j, end, coef, element, finish, kind);
+            p = next_place(p, BAND * stride);
+        }
+        for (; i < rows; i++) {
+            apply_band(p, 1, i, j, end, coef, element, finish, kind);
+            p = next_place(p, stride);
+        }
     }
     if (p.stream)
         all_stored();
@@ -149,7 +159,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
             APPLY(NORMCY_AFFINE, 1, OWN_ELEMENT, 1);                                                                   \
         else if (coef->scale)                                                                                          \
             APPLY(NORMCY_AFFINE, 1, NO_ELEMENT, 1);                                                                    \
-        else if (element && (element->weight.row || element->bias.row))                                                \
+        else if (element && (element->weight.row || element->bias.row || element->offset != 0))                        \
             APPLY(NORMCY_AFFINE, 0, OWN_ELEMENT, 1);                                                                   \
         else if (element && finish)                                                                                    \
             APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, 1);                                                                \

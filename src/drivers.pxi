@@ -12,6 +12,7 @@ cdef enum:
     RUN = 2048              # floats of a run of short slots that stays in L1, 8 KiB and its y
     PIECE = 16384           # floats of a run of slots that lie together
     LONG_WEIGHT = 1024      # floats of a weight and of a bias that leave room for such a run
+    SHARING = 8             # rows that at least share longer ones
     NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
     BEYOND = 4194304        # floats a thread of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start

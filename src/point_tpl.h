@@ -9,7 +9,8 @@
 
 #include "activation_tpl.h"
 
-enum element_stage { NO_ELEMENT, SHARED_ELEMENT, OWN_ELEMENT }; /* one weight and bias for all rows, or one a row */
+/* What the coefficients cannot hold: nothing, one weight and one bias for all rows, or one of each for every row. */
+enum element_stage { NO_ELEMENT, SHARED_ELEMENT, OWN_ELEMENT };
 
 typedef struct {
     int by_col, form, scaled, element, finish; /* compile-time constants once inlined */
@@ -19,15 +20,19 @@ typedef struct {
     vf hi, a, b, scale, gate, batch, own;
 } vec_coef;
 
+/* A value for each column of a row: at p + (j & columns), so that a value for the whole row costs no branch. */
 typedef struct {
-    const float *p; /* one value a column, or NULL */
-    vf same;        /* the value of the whole row */
+    const float *p;
+    ptrdiff_t columns;
 } row_operand;
 
-INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absent) {
+/* Of the i-th row; `same` has room for the value of the whole row. */
+INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absent, float same[W]) {
     const float *p = from->p ? from->p + i * from->row : &absent;
-    int step = from->p && from->step;
-    return (row_operand){step ? p : NULL, step ? (vf){0} : set1(*p)};
+    if (from->p && from->step)
+        return (row_operand){p, -1};
+    store(same, set1(*p));
+    return (row_operand){same, 0};
 }
 
 INLINE vf part_of(const float *p, int n) {
@@ -35,7 +40,7 @@ INLINE vf part_of(const float *p, int n) {
 }
 
 INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
-    return o->p ? part_of(o->p + j, n) : o->same;
+    return part_of(o->p + (j & o->columns), n);
 }
 
 INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kind kind) {

@@ -106,14 +106,16 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
 cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """How many slots go through both passes together: in L1, x need not come from memory, or L3, for the apply pass.
 
-    Where that matters less, or long weights fill L1, long runs cost less. Where slots have segments, those of a run
-    are to be long pieces of memory: jumps cost more than L2 gains.
+    Where that matters less, long runs cost less; and rows that share long weights find them in L1 piece by piece.
+    Where slots have segments, those of a run are to be long pieces of memory: jumps cost more than L2 gains.
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
-    cdef bint in_l1 = job.y != NULL and not job.walk.near and p.segs == 1 and not (
-        element_stage(job) and p.length > LONG_WEIGHT)
+    cdef bint long_weights = element_stage(job) and p.length > LONG_WEIGHT
+    cdef bint in_l1 = job.y != NULL and not job.walk.near and p.segs == 1 and not long_weights
     cdef ptrdiff_t run = (RUN if in_l1 else TASK) // size
+    if long_weights:
+        run = max(run, SHARING)
     if p.segs > 1:
         run = max(run, PIECE // max(<ptrdiff_t>1, p.length))
     return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, run))
