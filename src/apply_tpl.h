@@ -12,7 +12,8 @@ enum {
     PAGE = 1024,     /* rows that many floats apart push each other out of L1 */
     LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
     SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
-    PIECE = 1024,    /* floats of a row that a costly activation finds in L1 */
+    PIECE = 1024,     /* floats of a row that a costly activation finds in L1 */
+    SHARED_PIECE = 2048, /* floats of a weight and of a bias that stay there while rows go by */
 };
 
 /* Where a panel's rows are, from the first one still to do on. */
@@ -23,6 +24,13 @@ typedef struct {
     int relu, stream;
     vf offset; /* of the weight */
 } place;
+
+INLINE place next_place(place p, ptrdiff_t floats) {
+    p.x += floats, p.y += floats;
+    if (p.add)
+        p.add += floats;
+    return p;
+}
 
 /* What goes with each of a few rows. */
 typedef struct {
@@ -77,20 +85,25 @@ INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrd
         apply_step(p, with, rows, j, (int)(end - j), 0, coef, kind);
 }
 
+/* What goes with the i-th row, which is the r-th of a band; `same` has room for values of the whole row. */
+INLINE void open_in_band(band *with, int r, ptrdiff_t i, float same[2][W], const normcy_coef *coef,
+                         const normcy_element *element, apply_kind kind) {
+    if (!kind.by_col)
+        with->c[r] = coef_of_row(coef, i, kind);
+    if (kind.element) {
+        with->weight[r] = open_row(&element->weight, i, 1, same[0]);
+        with->bias[r] = open_row(&element->bias, i, 0, same[1]);
+    }
+}
+
 /* Columns j to end of a few rows, the i-th and those after it. */
 INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                        const normcy_element *element, const normcy_finish *finish, apply_kind kind) {
     band with;
-    float same[2 * BAND][W];
+    float same[BAND][2][W];
 #pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-        if (!kind.by_col)
-            with.c[r] = coef_of_row(coef, i + r, kind);
-        if (kind.element) {
-            with.weight[r] = open_row(&element->weight, i + r, 1, same[2 * r]);
-            with.bias[r] = open_row(&element->bias, i + r, 0, same[2 * r + 1]);
-        }
-    }
+    for (int r = 0; r < rows; r++)
+        open_in_band(&with, r, i + r, same[r], coef, element, kind);
     if (!kind.finish || !finish || finish->activation <= NORMCY_RELU) {
         apply_columns(p, &with, rows, j, end, coef, kind);
         return;
@@ -103,11 +116,42 @@ INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t en
     }
 }
 
-INLINE place next_place(place p, ptrdiff_t floats) {
-    p.x += floats, p.y += floats;
-    if (p.add)
-        p.add += floats;
-    return p;
+/* The last W - head values of a weight or bias, then its first `head`. */
+INLINE row_operand seam_of(row_operand o, ptrdiff_t cols, int head, float seam[W]) {
+    for (int k = 0; k < W; k++)
+        seam[k] = o.p[(k < W - head ? cols - (W - head) + k : k - (W - head)) & o.columns];
+    return (row_operand){seam, 0};
+}
+
+/* Rows that follow each other, as one stream of whole vectors from the first aligned one on, `head` floats into y: those
+ * that two rows share take the coefficients of both. */
+INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
+                         const normcy_element *element, apply_kind kind) {
+    band with, between;
+    float same[2][W], seam[2][W];
+    open_in_band(&with, 0, 0, same, coef, element, kind);
+    if (kind.element) {
+        between.weight[0] = seam_of(with.weight[0], cols, head, seam[0]);
+        between.bias[0] = seam_of(with.bias[0], cols, head, seam[1]);
+    }
+    apply_step(p, &with, 1, 0, head, 0, coef, kind);
+    for (ptrdiff_t i = 1;; i++) {
+        ptrdiff_t j = head;
+        if (p.stream)
+            for (; j + W <= cols; j += W)
+                apply_step(p, &with, 1, j, W, 1, coef, kind);
+        for (; j + W <= cols; j += W)
+            apply_step(p, &with, 1, j, W, 0, coef, kind);
+        if (i == rows) {
+            apply_step(p, &with, 1, j, W - head, 0, coef, kind);
+            return;
+        }
+        between.c[0] = with.c[0];
+        with.c[0] = coef_of_row(coef, i, kind);
+        between.c[0] = coef_of_both(first(W - head), between.c[0], with.c[0], kind);
+        apply_step(p, &between, 1, j, W, p.stream, coef, kind);
+        p = next_place(p, cols);
+    }
 }
 
 INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
@@ -121,13 +165,21 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         p.offset = set1(element->offset);
     if (kind.finish && finish)
         p.add = finish->add, p.relu = finish->activation == NORMCY_RELU;
-    if (walk->stream && kind.form == NORMCY_AFFINE && !(finish && finish->activation > NORMCY_RELU))
-        p.stream = kind.by_col ? (uintptr_t)y % sizeof(vf) == 0 && stride % W == 0 : cols >= LONG_ROW;
+    int costly = finish && finish->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
+    int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
+    if (walk->stream && kind.form == NORMCY_AFFINE && !costly)
+        p.stream = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW;
     /* Weights for all rows stay in L1 while a piece of each row goes by. */
-    ptrdiff_t piece = kind.element == SHARED_ELEMENT && cols > PIECE && rows > 1 ? PIECE : cols;
+    ptrdiff_t piece = kind.element == SHARED_ELEMENT && cols > SHARED_PIECE && rows > 1 ? SHARED_PIECE : cols;
+    if (!kind.by_col && kind.element != OWN_ELEMENT && whole && head && rows > 1 && !costly && piece == cols &&
+        (p.stream || (kind.element == NO_ELEMENT && cols >= SHORT_ROW))) {
+        apply_joined(p, rows, cols, head, coef, element, kind);
+        rows = banded = 0;
+    }
     const place top = p;
-    for (ptrdiff_t j = 0; j < cols; j += piece) {
-        ptrdiff_t end = cols - j < piece ? cols : j + piece;
+    for (ptrdiff_t j = 0, end; j < cols; j = end) {
+        end = j + piece + (j ? 0 : head); /* where y is aligned, in rows a multiple of W apart */
+        end = end < cols ? end : cols;
         for (p = top, i = 0; i + BAND <= banded; i += BAND) {
             apply_band(p, BAND, i, j, end, coef, element, finish, kind);
             p = next_place(p, BAND * stride);

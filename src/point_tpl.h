@@ -69,6 +69,20 @@ INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) 
     return v;
 }
 
+/* Some first lanes by a, the rest by b. */
+INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind) {
+    vec_coef v = {.a = first_lanes(some, a.a, b.a), .b = first_lanes(some, a.b, b.b)};
+    if (kind.form == NORMCY_AFFINE)
+        v.hi = first_lanes(some, a.hi, b.hi);
+    else
+        v.gate = first_lanes(some, a.gate, b.gate);
+    if (kind.form == NORMCY_RATIO)
+        v.batch = first_lanes(some, a.batch, b.batch), v.own = first_lanes(some, a.own, b.own);
+    if (kind.scaled)
+        v.scale = first_lanes(some, a.scale, b.scale);
+    return v;
+}
+
 /* The whole norm of one vector. */
 INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
     vf scaled = kind.scaled ? x * c.scale : x, u;

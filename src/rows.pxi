@@ -111,9 +111,9 @@ cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
-    cdef bint long_weights = element_stage(job) and p.length > LONG_WEIGHT
+    cdef bint long_weights = element_stage(job) and p.length > LONG_WEIGHT and not job.walk.stream
     cdef bint in_l1 = job.y != NULL and not job.walk.near and p.segs == 1 and not long_weights
-    cdef ptrdiff_t run = (RUN if in_l1 else TASK) // size
+    cdef ptrdiff_t run = ((2 * RUN if job.walk.stream else RUN) if in_l1 else TASK) // size
     if long_weights:
         run = max(run, SHARING)
     if p.segs > 1:
