@@ -113,6 +113,12 @@ cdef extern from "process.h" nogil:
     unsigned long normcy_fp_enter()
     void normcy_fp_leave(unsigned long saved)
 
+cdef extern from "tasks.h" nogil:
+    ctypedef struct normcy_share:
+        pass
+    normcy_share *normcy_deal(ptrdiff_t tasks, int threads)
+    ptrdiff_t normcy_next_task(normcy_share *shares, int threads, int own)
+
 include "panels.pxi"
 include "drivers.pxi"
 include "rows.pxi"

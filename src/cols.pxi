@@ -218,22 +218,31 @@ cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff
     normcy_fp_leave(saved)
 
 
-cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
+cdef void tasks_of_cols(const Job *job, const Chunks *c, normcy_share *shares, ptrdiff_t strip, char *memory,
+                        ptrdiff_t stride, int part) noexcept nogil:
+    """One thread's tasks of a strip of columns each."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t t, strips = ceil_div(p.cols, strip), panels = 1 if p.pooled else p.samples
-    cdef ptrdiff_t stride = stride_of(p, strip), bytes = column_bytes(stride)
-    # Strips side by side share a cache line of y in every row: few of those should lie between two threads.
-    cdef ptrdiff_t together = max(<ptrdiff_t>1, panels * strips // (4 * job.threads))
+    cdef ptrdiff_t left, strips = ceil_div(p.cols, strip), task = normcy_next_task(shares, job.threads, part)
+    while task >= 0:
+        left = task % strips * strip
+        task_of_cols(job, c, task // strips, left, min(strip, p.cols - left), memory, stride)
+        task = normcy_next_task(shares, job.threads, part)
+
+
+cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
+    """Strips side by side share a cache line of y in every row: shares in memory order keep them on one thread."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t panels = 1 if p.pooled else p.samples, stride = stride_of(p, strip), bytes = column_bytes(stride)
     cdef char *scratch = <char *>malloc(bytes * job.threads + LINE)
-    cdef char *memory = lined_up(scratch)
-    if scratch == NULL:
-        return -1
-    for t in prange(panels * strips, num_threads=job.threads, schedule="dynamic", chunksize=together,
-                    use_threads_if=job.threads > 1):
-        task_of_cols(job, c, t // strips, t % strips * strip, min(strip, p.cols - t % strips * strip),
-                     memory + threadid() * bytes, stride)
+    cdef normcy_share *shares = normcy_deal(panels * ceil_div(p.cols, strip), job.threads)
+    cdef int t
+    if scratch != NULL and shares != NULL:
+        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
+                        use_threads_if=job.threads > 1):
+            tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
+    free(shares)
     free(scratch)
-    return 0
+    return 0 if scratch != NULL and shares != NULL else -1
 
 
 cdef void apply_cols_share(const Job *job, const Columns *stats, ptrdiff_t begin, ptrdiff_t rows, ptrdiff_t step,

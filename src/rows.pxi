@@ -141,6 +141,15 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     normcy_fp_leave(saved)
 
 
+cdef void tasks_of_rows(const Job *job, const Chunks *c, normcy_share *shares, ptrdiff_t per_task,
+                        int part) noexcept nogil:
+    """One thread's tasks of `per_task` slots."""
+    cdef ptrdiff_t task = normcy_next_task(shares, job.threads, part)
+    while task >= 0:
+        task_of_rows(job, c, task * per_task, min((task + 1) * per_task, job.plan.slots))
+        task = normcy_next_task(shares, job.threads, part)
+
+
 cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t begin, ptrdiff_t end,
                       int part) noexcept nogil:
     """One thread's share of the apply pass over all segments of rows begin:end; after moments, last part first."""
@@ -224,16 +233,21 @@ cdef int drive_rows(const Job *job) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = p.segs * p.planes * p.length
     cdef Chunks c = chunks_of_slot(p)
-    cdef ptrdiff_t t, per_task, tasks
+    cdef ptrdiff_t per_task
+    cdef normcy_share *shares
+    cdef int t
     if job.given_mean != NULL:
         return given_rows(job)
     if job.threads > 1 and p.slots < 4 * job.threads and c.count > 1:
         return phased_rows(job, &c)
-    per_task = max(<ptrdiff_t>1, min(max(TASK // size, run_of(job)), ceil_div(p.slots, 4 * job.threads)))
-    tasks = ceil_div(p.slots, per_task)
     if job.threads == 1:
         task_of_rows(job, &c, 0, p.slots)
         return 0
-    for t in prange(tasks, num_threads=job.threads, schedule="dynamic"):
-        task_of_rows(job, &c, t * per_task, min((t + 1) * per_task, p.slots))
+    per_task = max(<ptrdiff_t>1, min(max(TASK // size, run_of(job)), ceil_div(p.slots, 4 * job.threads)))
+    shares = normcy_deal(ceil_div(p.slots, per_task), job.threads)
+    if shares == NULL:
+        return -1
+    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1):
+        tasks_of_rows(job, &c, shares, per_task, t)
+    free(shares)
     return 0
