@@ -60,16 +60,22 @@ cdef class Running:
 
 cdef class Given:
     """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
-    cdef double[::1] mean, rstd
+    cdef double[::1] mean, var, rstd
 
     def __cinit__(self, Running running, double eps):
-        cdef ptrdiff_t c
+        cdef ptrdiff_t c, n
+        cdef normcy_spread how
         if not running.present:
             raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
                              "used, got None")
-        self.mean, self.rstd = np.empty(running.mean.shape[0]), np.empty(running.mean.shape[0])
-        for c in range(running.mean.shape[0]):
-            self.mean[c], self.rstd[c] = running.mean[c], 1 / sqrt(running.var[c] + eps)
+        n = running.mean.shape[0]
+        self.mean, self.var, self.rstd = np.empty(n), np.empty(n), np.empty(n)
+        for c in range(n):
+            self.mean[c], self.var[c] = running.mean[c], running.var[c]
+        memset(&how, 0, sizeof(how))
+        how.count, how.eps = 1, eps
+        if n:
+            kernels.spread(n, &self.mean[0], &self.var[0], &how, &self.rstd[0])
 
     cdef void point(self, Job *job):
         if self.mean.shape[0]:
