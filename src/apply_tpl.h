@@ -11,6 +11,7 @@ enum {
     BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
     PAGE = 1024,     /* rows that many floats apart push each other out of L1 */
     LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
+    TINY_ROW = 192,  /* floats up to which rows are done together even where they are far: y is one piece all the same */
     SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
     PIECE = 1024,     /* floats of a row that a costly activation finds in L1 */
     SHARED_PIECE = 2048, /* floats of a weight and of a bias that stay there while rows go by */
@@ -36,6 +37,7 @@ INLINE place next_place(place p, ptrdiff_t floats) {
 typedef struct {
     vec_coef c[BAND];
     row_operand weight[BAND], bias[BAND];
+    vf row_weight[BAND], row_bias[BAND]; /* ROW_ELEMENT */
 } band;
 
 /* Columns j to j + n, n <= W, of a band; `past` the caches where y is aligned. */
@@ -46,11 +48,13 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
         ptrdiff_t at = r * p.stride + j;
-        if (kind.element == OWN_ELEMENT || (kind.element && r == 0)) {
+        if (kind.element == ROW_ELEMENT) {
+            weight = with->row_weight[r], bias = with->row_bias[r];
+        } else if (kind.element == ANY_ELEMENT || (kind.element && r == 0)) {
             weight = operand_at(&with->weight[r], j, n);
             bias = operand_at(&with->bias[r], j, n);
         }
-        if (kind.element == OWN_ELEMENT)
+        if (kind.element == ANY_ELEMENT)
             weight += p.offset;
         vf v = point(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
         if (kind.finish && p.add)
@@ -94,6 +98,8 @@ INLINE void open_in_band(band *with, int r, ptrdiff_t i, float same[2][W], const
         with->weight[r] = open_row(&element->weight, i, 1, same[0]);
         with->bias[r] = open_row(&element->bias, i, 0, same[1]);
     }
+    if (kind.element == ROW_ELEMENT)
+        with->row_weight[r] = set1(*with->weight[r].p + element->offset), with->row_bias[r] = set1(*with->bias[r].p);
 }
 
 /* Columns j to end of a few rows, the i-th and those after it. */
@@ -124,32 +130,40 @@ INLINE row_operand seam_of(row_operand o, ptrdiff_t cols, int head, float seam[W
 }
 
 /* Rows that follow each other, as one stream of whole vectors from the first aligned one on, `head` floats into y: those
- * that two rows share take the coefficients of both. */
+ * that two rows share take the coefficients of both. Where there are weights, cols is a multiple of W. */
 INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
                          const normcy_element *element, apply_kind kind) {
     band with, between;
     float same[2][W], seam[2][W];
     open_in_band(&with, 0, 0, same, coef, element, kind);
-    if (kind.element) {
+    if (kind.element && head) {
         between.weight[0] = seam_of(with.weight[0], cols, head, seam[0]);
         between.bias[0] = seam_of(with.bias[0], cols, head, seam[1]);
     }
-    apply_step(p, &with, 1, 0, head, 0, coef, kind);
-    for (ptrdiff_t i = 1;; i++) {
-        ptrdiff_t j = head;
+    if (head)
+        apply_step(p, &with, 1, 0, head, 0, coef, kind);
+    for (ptrdiff_t i = 1, j = head;; i++) {
         if (p.stream)
             for (; j + W <= cols; j += W)
                 apply_step(p, &with, 1, j, W, 1, coef, kind);
         for (; j + W <= cols; j += W)
             apply_step(p, &with, 1, j, W, 0, coef, kind);
+        int left = (int)(cols - j);
         if (i == rows) {
-            apply_step(p, &with, 1, j, W - head, 0, coef, kind);
+            if (left)
+                apply_step(p, &with, 1, j, left, 0, coef, kind);
             return;
         }
         between.c[0] = with.c[0];
         with.c[0] = coef_of_row(coef, i, kind);
-        between.c[0] = coef_of_both(first(W - head), between.c[0], with.c[0], kind);
-        apply_step(p, &between, 1, j, W, p.stream, coef, kind);
+        if (left) {
+            between.c[0] = coef_of_both(first(left), between.c[0], with.c[0], kind);
+            if (p.stream)
+                apply_step(p, &between, 1, j, W, 1, coef, kind);
+            else
+                apply_step(p, &between, 1, j, W, 0, coef, kind);
+        }
+        j = left ? W - left : 0;
         p = next_place(p, cols);
     }
 }
@@ -159,7 +173,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
                         const normcy_walk *walk, apply_kind kind) {
     const normcy_coef own = *shared, *coef = &own; /* pointers that no store to y can change: they stay in registers */
     int gains = stride % PAGE && cols < (kind.by_col || kind.element == SHARED_ELEMENT ? LONG_ROW : SHORT_ROW);
-    ptrdiff_t i = 0, banded = (walk->near || (!kind.by_col && cols <= 192)) && gains && !kind.scaled ? rows : 0;
+    ptrdiff_t i = 0, banded = (walk->near || (!kind.by_col && cols <= TINY_ROW)) && gains && !kind.scaled ? rows : 0;
     place p = {.x = x, .y = y, .stride = stride};
     if (kind.element && element->weight.p)
         p.offset = set1(element->offset);
@@ -171,8 +185,9 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         p.stream = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW;
     /* Weights for all rows stay in L1 while a piece of each row goes by. */
     ptrdiff_t piece = kind.element == SHARED_ELEMENT && cols > SHARED_PIECE && rows > 1 ? SHARED_PIECE : cols;
-    if (!kind.by_col && kind.element != OWN_ELEMENT && whole && head && rows > 1 && !costly && piece == cols &&
-        (p.stream || (kind.element == NO_ELEMENT && cols >= SHORT_ROW))) {
+    int joins = stride == cols && (kind.element == NO_ELEMENT ? cols >= W : kind.element == SHARED_ELEMENT && whole);
+    if (!kind.by_col && !kind.scaled && joins && rows > 1 && !costly && piece == cols &&
+        (p.stream || (kind.element == NO_ELEMENT && cols > TINY_ROW))) {
         apply_joined(p, rows, cols, head, coef, element, kind);
         rows = banded = 0;
     }
@@ -204,15 +219,17 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         if (coef->form != NORMCY_AFFINE && !element)                                                                   \
             element = &no_element;                                                                                     \
         if (coef->form == NORMCY_SWISH)                                                                                \
-            APPLY(NORMCY_SWISH, 1, OWN_ELEMENT, 0);                                                                    \
+            APPLY(NORMCY_SWISH, 1, ANY_ELEMENT, 0);                                                                    \
         else if (coef->form == NORMCY_RATIO)                                                                           \
-            APPLY(NORMCY_RATIO, 1, OWN_ELEMENT, 0);                                                                    \
+            APPLY(NORMCY_RATIO, 1, ANY_ELEMENT, 0);                                                                    \
         else if (coef->scale && element)                                                                               \
-            APPLY(NORMCY_AFFINE, 1, OWN_ELEMENT, 1);                                                                   \
+            APPLY(NORMCY_AFFINE, 1, ANY_ELEMENT, 1);                                                                   \
         else if (coef->scale)                                                                                          \
             APPLY(NORMCY_AFFINE, 1, NO_ELEMENT, 1);                                                                    \
+        else if (element && BY_COL && !(element->weight.step || element->bias.step))                                   \
+            APPLY(NORMCY_AFFINE, 0, ROW_ELEMENT, 1);                                                                   \
         else if (element && (element->weight.row || element->bias.row || element->offset != 0))                        \
-            APPLY(NORMCY_AFFINE, 0, OWN_ELEMENT, 1);                                                                   \
+            APPLY(NORMCY_AFFINE, 0, ANY_ELEMENT, 1);                                                                   \
         else if (element && finish)                                                                                    \
             APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, 1);                                                                \
         else if (element)                                                                                              \

@@ -28,8 +28,8 @@ cdef inline ptrdiff_t fold_of(ptrdiff_t cols) noexcept nogil:
 
 
 cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
-    """Room for `width` of a panel's columns; only whole panels are folded."""
-    return ceil_div(width * (fold_of(p.cols) if width == p.cols else 1), NORMCY_LANES) * NORMCY_LANES
+    """Room for `width` of a panel's columns, from any place in a cache line on; only whole panels are folded."""
+    return (ceil_div(width * (fold_of(p.cols) if width == p.cols else 1), NORMCY_LANES) + 1) * NORMCY_LANES
 
 
 cdef inline ptrdiff_t column_bytes(ptrdiff_t stride) noexcept nogil:
@@ -180,21 +180,24 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
     cdef normcy_element element
     cdef normcy_finish finish
     cdef normcy_operand weight, bias, gate
-    cdef ptrdiff_t i, n, at, r = begin
+    cdef ptrdiff_t i, n, at, phase, r = begin
     cdef bint staged = element_stage(job), shared = job.weight.outer == 0 and job.bias.outer == 0
+    cdef bint pieces = width != p.pitch or staged
     cdef ptrdiff_t k = 1 if staged else fold_of(p.cols)
     while r < end:
         n = end - r if shared and not staged else min(end - r, p.period - r % p.period)
         weight = operand_at(&job.weight, p, 0, r, left)
         bias = operand_at(&job.bias, p, 0, r, left)
         gate = operand_at(&job.gate, p, 0, r, left)
-        fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room, w.stride)
+        at = row_at(p, r) + left
+        # Where y is in its cache line the coefficients are in theirs: then all of them are read in whole lines.
+        phase = <ptrdiff_t>(<size_t>(job.y + at) // sizeof(float)) & (NORMCY_LANES - 1) if pieces else 0
+        fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room + phase, w.stride)
         if staged:
             element = element_at(job, 0, r, left)
-        at = row_at(p, r) + left
         if job.given_mean != NULL:
             add_first(job, at, n, width, p.pitch)
-        if width != p.pitch or staged:
+        if pieces:
             job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if staged else NULL,
                              finish_at(job, at, &finish), &job.walk)
         else:

@@ -9,8 +9,9 @@
 
 #include "activation_tpl.h"
 
-/* What the coefficients cannot hold: nothing, one weight and one bias for all rows, or one of each for every row. */
-enum element_stage { NO_ELEMENT, SHARED_ELEMENT, OWN_ELEMENT };
+/* What the coefficients cannot hold: nothing, a weight and a bias that all rows share, one value of each a row, or
+ * anything. */
+enum element_stage { NO_ELEMENT, SHARED_ELEMENT, ROW_ELEMENT, ANY_ELEMENT };
 
 typedef struct {
     int by_col, form, scaled, element, finish; /* compile-time constants once inlined */

@@ -60,23 +60,29 @@ cdef class Running:
 
 cdef class Given:
     """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
-    cdef double[::1] mean, var, rstd
+    cdef double *mean
+    cdef double *rstd
 
     def __cinit__(self, Running running, double eps):
         cdef ptrdiff_t c, n
         cdef normcy_spread how
+        cdef double *var
         if not running.present:
             raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
                              "used, got None")
         n = running.mean.shape[0]
-        self.mean, self.var, self.rstd = np.empty(n), np.empty(n), np.empty(n)
+        self.mean = <double *>malloc(3 * max(n, <ptrdiff_t>1) * sizeof(double))     # arrays would cost a microsecond
+        if self.mean == NULL:
+            raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
+        self.rstd, var = self.mean + n, self.mean + 2 * n
         for c in range(n):
-            self.mean[c], self.var[c] = running.mean[c], running.var[c]
+            self.mean[c], var[c] = running.mean[c], running.var[c]
         memset(&how, 0, sizeof(how))
         how.count, how.eps = 1, eps
-        if n:
-            kernels.spread(n, &self.mean[0], &self.var[0], &how, &self.rstd[0])
+        kernels.spread(n, self.mean, var, &how, self.rstd)
+
+    def __dealloc__(self):
+        free(self.mean)
 
     cdef void point(self, Job *job):
-        if self.mean.shape[0]:
-            job.given_mean, job.given_rstd = &self.mean[0], &self.rstd[0]
+        job.given_mean, job.given_rstd = self.mean, self.rstd
