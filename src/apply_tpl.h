@@ -249,14 +249,17 @@ APPLY_VARIANTS(apply_cols)
 
 /* The residual that comes before a norm. */
 static void add(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const float *p = x + i * stride, *q = addend + i * stride;
-        float *s = sum + i * stride;
-        ptrdiff_t j = 0;
-        for (; j + W <= cols; j += W)
-            store(s + j, load(p + j) + load(q + j));
-        for (; j < cols; j++)
-            s[j] = p[j] + q[j];
+    for (ptrdiff_t i = 0; i < rows; i++, x += stride, addend += stride, sum += stride) {
+        int head = (int)(-((uintptr_t)sum / sizeof(float)) % W); /* from there on stores keep within cache lines */
+        for (ptrdiff_t j = 0, end; j < cols; j = end) {
+            end = j || !head ? j + W : head;
+            if (end - j == W && end <= cols) {
+                store(sum + j, load(x + j) + load(addend + j));
+            } else {
+                lanes some = first((int)((end < cols ? end : cols) - j));
+                store_part(sum + j, load_part(x + j, some) + load_part(addend + j, some), some);
+            }
+        }
     }
 }
 

@@ -8,7 +8,6 @@ cdef enum:
     NARROW = 64             # columns below which rows are folded
     TURNED = 32             # rows from which it pays to begin them where y is aligned
     LINE = 64               # bytes
-    LOCAL_NEAR = 4194304    # floats of an array that is near where the apply pass finds x in L2
 
 cdef struct Columns:        # scratch for the columns of one panel
     Slots stats
@@ -345,6 +344,6 @@ cdef int drive_cols(const Job *job) noexcept nogil:
     if p.group == 1 and rows * 128 <= 2 * TASK:     # a strip of columns, whole cache lines, stays in L2
         strip = min(p.cols, max(<ptrdiff_t>128, TASK // rows // 64 * 64))
     if rows * strip <= 2 * TASK and (job.threads == 1 or panels * ceil_div(p.cols, strip) >= 2 * job.threads):
-        local.walk.near = local.walk.near or panels * rows * p.cols < LOCAL_NEAR
+        local.walk.near = job.local_near
         return local_cols(&local, &c, strip)
     return phased_cols(job, &c)

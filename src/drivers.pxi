@@ -14,6 +14,7 @@ cdef enum:
     LONG_WEIGHT = 1024      # floats of a weight and of a bias that leave room for such a run
     SHARING = 8             # rows that at least share longer ones
     NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
+    LOCAL_NEAR = 4194304    # the same where the apply pass finds x in L2
     BEYOND = 4194304        # floats a thread of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
 
@@ -49,6 +50,8 @@ cdef struct Job:
     double *m2
     double *rstd
     int threads
+    bint local_near         # near where the apply pass finds x in L2
+    bint beyond             # y is better written past the caches, unless a sum is kept there first
     normcy_walk walk
 
 cdef struct Slots:          # statistics of a run of slots, in scratch

@@ -17,7 +17,10 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     if size == 0:
         return 0
     job.threads = threads_for(size // 3 if job.given_mean != NULL else size)     # one pass is a third of the work
-    job.walk.near, job.walk.stream = size <= NEAR, size >= BEYOND * job.threads
+    # What is read where y will be is in the caches, and best written there.
+    job.beyond = size >= BEYOND * job.threads and job.source != job.y and job.addend != job.y and job.finish.add != job.y
+    job.local_near, job.walk.near = size <= LOCAL_NEAR, size <= NEAR
+    job.walk.stream = job.beyond and job.x != job.y
     with nogil:
         failed = drive_cols(job) if job.plan.by_col else drive_rows(job)
     if failed:

@@ -112,7 +112,7 @@ cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
     cdef bint long_weights = element_stage(job) and p.length > LONG_WEIGHT and not job.walk.stream
-    cdef bint in_l1 = job.y != NULL and not job.walk.near and p.segs == 1 and not long_weights
+    cdef bint in_l1 = job.y != NULL and not job.local_near and p.segs == 1 and not long_weights
     cdef ptrdiff_t run = ((2 * RUN if job.walk.stream else RUN) if in_l1 else TASK) // size
     if long_weights:
         run = max(run, SHARING)
@@ -122,21 +122,30 @@ cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
 
 
 cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
-    """Both passes over slots begin:end, in runs that stay in cache."""
+    """Both passes over slots begin:end, in runs that stay in cache; a sum that nobody asked for never leaves it."""
     cdef const Plan *p = &job.plan
     cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
     cdef float scale[NORMCY_RUN]
+    cdef float aside[2 * RUN]
     cdef Slots s = slots_in(doubles, scale, NORMCY_RUN, job.target.how >= TO_STYLE)
-    cdef ptrdiff_t n, seg, slot = begin, cols = p.planes * p.length, sample = p.period // p.planes
-    cdef ptrdiff_t run = run_of(job)
+    cdef Job local = job[0]
+    cdef ptrdiff_t n, seg, run, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
+    cdef bint dropped = job.addend != NULL and job.x == job.y and p.segs == 1
     cdef unsigned long saved = normcy_fp_enter()
+    local.walk.near = job.local_near
+    local.walk.stream = job.walk.stream or dropped and job.beyond
+    run = run_of(&local)
+    if dropped and run * pitch > 2 * RUN:
+        dropped, local.walk.stream = False, job.walk.stream
     while slot < end:
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
-        moments_of_rows(job, c, slot, n, 1, s.mean, s.m2)
-        spread_of_rows(job, c, slot, n, &s)
+        if dropped:
+            local.x = aside - row_at(p, slot * p.planes)
+        moments_of_rows(&local, c, slot, n, 1, s.mean, s.m2)
+        spread_of_rows(&local, c, slot, n, &s)
         if job.y != NULL:
             for seg in range(p.segs):
-                apply_rows(job, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
+                apply_rows(&local, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
         slot += n
     normcy_fp_leave(saved)
 
