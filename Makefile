@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BUILT = .venv/.built
-KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=32 -Wall -Isrc
+KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
 .PHONY: build test compare bench bench-report bench-kernels examples lint format docs wheel clean
 build: $(BUILT)

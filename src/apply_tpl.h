@@ -186,7 +186,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     /* Weights for all rows stay in L1 while a piece of each row goes by. */
     ptrdiff_t piece = kind.element == SHARED_ELEMENT && cols > SHARED_PIECE && rows > 1 ? SHARED_PIECE : cols;
     int joins = stride == cols && (kind.element == NO_ELEMENT ? cols >= W : kind.element == SHARED_ELEMENT && whole);
-    if (!kind.by_col && !kind.scaled && joins && rows > 1 && !costly && piece == cols &&
+    if (!kind.by_col && !kind.scaled && joins && !costly && piece == cols &&
         (p.stream || (kind.element == NO_ELEMENT && cols > TINY_ROW))) {
         apply_joined(p, rows, cols, head, coef, element, kind);
         rows = banded = 0;
@@ -208,44 +208,60 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         all_stored();
 }
 
-#define APPLY(...) apply_panel(x, y, rows, cols, stride, coef, element, finish, walk, (apply_kind){BY_COL, __VA_ARGS__})
+#define PANEL                                                                                                          \
+    const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, const normcy_coef *coef,               \
+        const normcy_element *element, const normcy_finish *finish, const normcy_walk *walk
 
-/* Rare variants leave to the run what often used ones know when compiled: whether something follows the norm. */
-#define APPLY_VARIANTS(name)                                                                                           \
-    static void name(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,                       \
-                     const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,              \
-                     const normcy_walk *walk) {                                                                        \
-        static const normcy_element no_element;                                                                        \
-        if (coef->form != NORMCY_AFFINE && !element)                                                                   \
-            element = &no_element;                                                                                     \
-        if (coef->form == NORMCY_SWISH)                                                                                \
-            APPLY(NORMCY_SWISH, 1, ANY_ELEMENT, 0);                                                                    \
-        else if (coef->form == NORMCY_RATIO)                                                                           \
-            APPLY(NORMCY_RATIO, 1, ANY_ELEMENT, 0);                                                                    \
-        else if (coef->scale && element)                                                                               \
-            APPLY(NORMCY_AFFINE, 1, ANY_ELEMENT, 1);                                                                   \
-        else if (coef->scale)                                                                                          \
-            APPLY(NORMCY_AFFINE, 1, NO_ELEMENT, 1);                                                                    \
-        else if (element && BY_COL && !(element->weight.step || element->bias.step))                                   \
-            APPLY(NORMCY_AFFINE, 0, ROW_ELEMENT, 1);                                                                   \
-        else if (element && (element->weight.row || element->bias.row || element->offset != 0))                        \
-            APPLY(NORMCY_AFFINE, 0, ANY_ELEMENT, 1);                                                                   \
-        else if (element && finish)                                                                                    \
-            APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, 1);                                                                \
-        else if (element)                                                                                              \
-            APPLY(NORMCY_AFFINE, 0, SHARED_ELEMENT, 0);                                                                \
-        else if (finish)                                                                                               \
-            APPLY(NORMCY_AFFINE, 0, NO_ELEMENT, 1);                                                                    \
-        else                                                                                                           \
-            APPLY(NORMCY_AFFINE, 0, NO_ELEMENT, 0);                                                                    \
+/* Each variant is a function: in one for all of them, loops found their pointers on the stack. */
+#define VARIANT(name, ...)                                                                                             \
+    static __attribute__((noinline)) void name(PANEL) {                                                                \
+        apply_panel(x, y, rows, cols, stride, coef, element, finish, walk, (apply_kind){__VA_ARGS__});                 \
     }
 
-#define BY_COL 0
-APPLY_VARIANTS(apply_rows)
-#undef BY_COL
-#define BY_COL 1
-APPLY_VARIANTS(apply_cols)
-#undef BY_COL
+/* by_col, form, scaled, element, finish. Rare ones leave to the run whether something follows the norm. */
+VARIANT(rows_plain, 0, NORMCY_AFFINE, 0, NO_ELEMENT, 0)
+VARIANT(rows_finished, 0, NORMCY_AFFINE, 0, NO_ELEMENT, 1)
+VARIANT(rows_shared, 0, NORMCY_AFFINE, 0, SHARED_ELEMENT, 0)
+VARIANT(rows_shared_finished, 0, NORMCY_AFFINE, 0, SHARED_ELEMENT, 1)
+VARIANT(rows_any, 0, NORMCY_AFFINE, 0, ANY_ELEMENT, 1)
+VARIANT(rows_scaled, 0, NORMCY_AFFINE, 1, ANY_ELEMENT, 1)
+VARIANT(rows_swish, 0, NORMCY_SWISH, 1, ANY_ELEMENT, 0)
+VARIANT(rows_ratio, 0, NORMCY_RATIO, 1, ANY_ELEMENT, 0)
+VARIANT(cols_plain, 1, NORMCY_AFFINE, 0, NO_ELEMENT, 0)
+VARIANT(cols_finished, 1, NORMCY_AFFINE, 0, NO_ELEMENT, 1)
+VARIANT(cols_each_row, 1, NORMCY_AFFINE, 0, ROW_ELEMENT, 1)
+VARIANT(cols_any, 1, NORMCY_AFFINE, 0, ANY_ELEMENT, 1)
+VARIANT(cols_scaled, 1, NORMCY_AFFINE, 1, ANY_ELEMENT, 1)
+VARIANT(cols_swish, 1, NORMCY_SWISH, 1, ANY_ELEMENT, 0)
+VARIANT(cols_ratio, 1, NORMCY_RATIO, 1, ANY_ELEMENT, 0)
+
+typedef void apply_variant(PANEL);
+static const normcy_element no_element;
+
+#define RUN_VARIANT(how, element) (how)(x, y, rows, cols, stride, coef, element, finish, walk)
+
+static void apply_rows(PANEL) {
+    if (coef->form != NORMCY_AFFINE || coef->scale) {
+        apply_variant *how = coef->form == NORMCY_SWISH ? rows_swish : coef->form == NORMCY_RATIO ? rows_ratio : rows_scaled;
+        RUN_VARIANT(how, element ? element : &no_element);
+    } else if (!element) {
+        RUN_VARIANT(finish ? rows_finished : rows_plain, NULL);
+    } else {
+        int shared = !element->weight.row && !element->bias.row && element->offset == 0;
+        RUN_VARIANT(!shared ? rows_any : finish ? rows_shared_finished : rows_shared, element);
+    }
+}
+
+static void apply_cols(PANEL) {
+    if (coef->form != NORMCY_AFFINE || coef->scale) {
+        apply_variant *how = coef->form == NORMCY_SWISH ? cols_swish : coef->form == NORMCY_RATIO ? cols_ratio : cols_scaled;
+        RUN_VARIANT(how, element ? element : &no_element);
+    } else if (!element) {
+        RUN_VARIANT(finish ? cols_finished : cols_plain, NULL);
+    } else {
+        RUN_VARIANT(element->weight.step || element->bias.step ? cols_any : cols_each_row, element);
+    }
+}
 
 /* The residual that comes before a norm. */
 static void add(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) {
