@@ -61,8 +61,9 @@ class BuildNative(build_ext):
         ext.extra_link_args = openmp
         ext.extra_objects = []
         for level, own in LEVELS.get(arch, {"baseline": []}).items():
+            flags = base + KERNEL_FLAGS + own
             ext.extra_objects += self.compiler.compile(
-                [f"src/level_{level}.c"], output_dir=self.build_temp, depends=HEADERS, extra_postargs=base + KERNEL_FLAGS + own
+                [f"src/level_{level}.c"], output_dir=self.build_temp, depends=HEADERS, extra_postargs=flags
             )
         super().build_extension(ext)
 

@@ -53,8 +53,8 @@ INLINE vf relu(vf z) {
             store(y + j, f);                                                                                           \
         }                                                                                                              \
         if (j < n) {                                                                                                   \
-            vf z = load_part(y + j, first((int)(n - j)));                                                                     \
-            store_part(y + j, f, first((int)(n - j)));                                                                        \
+            vf z = load_part(y + j, first((int)(n - j)));                                                              \
+            store_part(y + j, f, first((int)(n - j)));                                                                 \
         }                                                                                                              \
     } while (0)
 

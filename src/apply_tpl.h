@@ -11,9 +11,9 @@ enum {
     BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
     PAGE = 1024,     /* rows that many floats apart push each other out of L1 */
     LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
-    TINY_ROW = 192,  /* floats up to which rows are done together even where they are far: y is one piece all the same */
-    SHORT_ROW = 256, /* floats up to which rows that share nothing gain too, by not waiting for each other */
-    PIECE = 1024,     /* floats of a row that a costly activation finds in L1 */
+    TINY_ROW = 192, /* floats up to which rows are done together even where they are far: y is one piece all the same */
+    SHORT_ROW = 256,     /* floats up to which rows that share nothing gain too, by not waiting for each other */
+    PIECE = 1024,        /* floats of a row that a costly activation finds in L1 */
     SHARED_PIECE = 2048, /* floats of a weight and of a bias that stay there while rows go by */
 };
 
@@ -129,8 +129,8 @@ INLINE row_operand seam_of(row_operand o, ptrdiff_t cols, int head, float seam[W
     return (row_operand){seam, 0};
 }
 
-/* Rows that follow each other, as one stream of whole vectors from the first aligned one on, `head` floats into y: those
- * that two rows share take the coefficients of both. Where there are weights, cols is a multiple of W. */
+/* Rows that follow each other, as one stream of whole vectors from the first aligned one on, `head` floats into y:
+ * those that two rows share take the coefficients of both. Where there are weights, cols is a multiple of W. */
 INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
                          const normcy_element *element, apply_kind kind) {
     band with, between;
@@ -242,7 +242,9 @@ static const normcy_element no_element;
 
 static void apply_rows(PANEL) {
     if (coef->form != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->form == NORMCY_SWISH ? rows_swish : coef->form == NORMCY_RATIO ? rows_ratio : rows_scaled;
+        apply_variant *how = coef->form == NORMCY_SWISH   ? rows_swish
+                             : coef->form == NORMCY_RATIO ? rows_ratio
+                                                          : rows_scaled;
         RUN_VARIANT(how, element ? element : &no_element);
     } else if (!element) {
         RUN_VARIANT(finish ? rows_finished : rows_plain, NULL);
@@ -254,7 +256,9 @@ static void apply_rows(PANEL) {
 
 static void apply_cols(PANEL) {
     if (coef->form != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->form == NORMCY_SWISH ? cols_swish : coef->form == NORMCY_RATIO ? cols_ratio : cols_scaled;
+        apply_variant *how = coef->form == NORMCY_SWISH   ? cols_swish
+                             : coef->form == NORMCY_RATIO ? cols_ratio
+                                                          : cols_scaled;
         RUN_VARIANT(how, element ? element : &no_element);
     } else if (!element) {
         RUN_VARIANT(finish ? cols_finished : cols_plain, NULL);

@@ -5,19 +5,20 @@
 #include "moments_tpl.h"
 
 enum {
-    TALL = 64,          /* rows of a stretch */
-    TALL_ZERO = 32,     /* about zero: nearly equal squares, one after the other, are all rounded to the same side */
-    FIRST_ROWS = 32,    /* rows that the first centres are the means of */
-    WIDE = 512,         /* columns from which four rows are read side by side, not eight: they push each other out of L1 */
-    WIDEST = 1024,      /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
-    FETCH_FROM = 64,    /* columns */
+    TALL = 64,       /* rows of a stretch */
+    TALL_ZERO = 32,  /* about zero: nearly equal squares, one after the other, are all rounded to the same side */
+    FIRST_ROWS = 32, /* rows that the first centres are the means of */
+    WIDE = 512,      /* columns from which four rows are read side by side, not eight: they push each other out of L1 */
+    WIDEST = 1024,   /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
+    FETCH_FROM = 64, /* columns */
     FETCH_AHEAD = 2048, /* floats: 8 KiB */
 };
 
 /* What is kept of some columns while their rows go by: first, present and next centres, sums about the present ones,
  * and squares about all that there were. Sums in float64 gather in the caller's mean and m2. */
 typedef struct {
-    float k[WIDEST], c[WIDEST], next[WIDEST], r[WIDEST], q[WIDEST], half_r[WIDEST], half_q[WIDEST], about_centres[WIDEST];
+    float k[WIDEST], c[WIDEST], next[WIDEST], r[WIDEST], q[WIDEST], half_r[WIDEST], half_q[WIDEST],
+        about_centres[WIDEST];
 } columns;
 
 INLINE vf some_of(const float *p, int n) {
@@ -69,10 +70,9 @@ INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, mo
             __builtin_prefetch(next + k * step);
         next += along;
         vf centre = of == BOTH ? load(at->c + c) : (vf){0}, factor = kind.scaled ? some_of(scale + c, part) : (vf){0};
-        sums s = part < W || (rows != 8 && rows != 4)
-                     ? eight_down(x + c, rows, stride, part, centre, kind, factor, of)
-                 : rows == 8 ? eight_down(x + c, 8, stride, W, centre, kind, factor, of)
-                             : eight_down(x + c, 4, stride, W, centre, kind, factor, of);
+        sums s = part < W || (rows != 8 && rows != 4) ? eight_down(x + c, rows, stride, part, centre, kind, factor, of)
+                 : rows == 8                          ? eight_down(x + c, 8, stride, W, centre, kind, factor, of)
+                                                      : eight_down(x + c, 4, stride, W, centre, kind, factor, of);
         if (waiting)
             s = plus((sums){load(at->half_r + c), load(at->half_q + c)}, s);
         if (where == EIGHT)

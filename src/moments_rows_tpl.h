@@ -231,8 +231,8 @@ static __attribute__((noinline)) void slot_again(float k, const float *x, const 
 INLINE void slot_about_zero(const float *x, int fours, const row_shape *shape, moments_kind kind, float scale,
                             double *mean, double *m2) {
     ptrdiff_t length = shape->length;
-    lane_sums s = stretch_sums(x, length < STRETCH ? length : STRETCH, fours, shape, all_lanes(0), kind, set1(scale),
-                               SQUARES);
+    lane_sums s =
+        stretch_sums(x, length < STRETCH ? length : STRETCH, fours, shape, all_lanes(0), kind, set1(scale), SQUARES);
     slot_sums all = first_stretch(&s);
     for (ptrdiff_t i = STRETCH; !fours && i < length; i += STRETCH) {
         s = stretch_sums(x + i, length - i < STRETCH ? length - i : STRETCH, 0, shape, all_lanes(0), kind, set1(scale),

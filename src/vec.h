@@ -276,8 +276,8 @@ INLINE vd first_doubles(int n, vd v) {
     return kept;
 }
 
-/* On levels with sixteen registers the sums of a whole block do not stay in them: to have two vectors done before others
- * are loaded is cheaper than what the compiler makes of it, which is to spill all that is loaded. */
+/* On levels with sixteen registers the sums of a whole block do not stay in them: to have two vectors done before
+ * others are loaded is cheaper than what the compiler makes of it, which is to spill all that is loaded. */
 #if W == 16
 #define DONE(v, w) ((void)0)
 #elif defined(__x86_64__)

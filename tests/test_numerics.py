@@ -46,6 +46,20 @@ def test_trends_within_a_slot(method, layout, length):
         check(method, (x if layout == "NCHW" else x.transpose(0, 2, 3, 1)).astype(np.float32, order="C"), layout)
 
 
+@own_statistics
+@every_layout
+@pytest.mark.parametrize("far", [100, -1e6])
+def test_first_centres_far_off(method, layout, far):
+    """Values that the first centre of a slot is taken from say nothing about the others: it is summed again."""
+    for positions in (300, 1024, 5000, 40000):
+        x = sample((2, 16, positions))
+        x[..., :32] = far  # what columns take theirs from
+        quarter = min(positions, 1024) // 64 * 16
+        for k in range(4):  # and rows
+            x[..., k * quarter : k * quarter + 16] = far
+        check(method, x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 1)), layout)
+
+
 def test_eval_does_not_cancel():
     """Pitfall 7: x = 1e4 + {0, 1, 2, 3}e-3 about a mean of 1e4, where a folded affine step returns 0.117 for 0."""
     x = (1e4 + np.array([[0, 1, 2, 3]]).T * 1e-3).astype(np.float32)

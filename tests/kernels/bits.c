@@ -6,7 +6,7 @@
 
 #include "dispatch.h"
 
-enum { ROOM = 1 << 16, SLOTS = 40, ROWS = 50 };
+enum { ROOM = 1 << 16, SLOTS = 40, ROWS = 90, LONG_ROW = 15000 };
 
 static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], hi[ROOM], a[ROOM], b[ROOM], own[ROOM];
 static double mean[ROOM], m2[ROOM], mean_b[ROOM], m2_b[ROOM], rstd[ROOM];
@@ -33,6 +33,9 @@ static void moments(const normcy_kernels *k, int length) {
             feed(mean, length * sizeof *mean);
             feed(m2, length * sizeof *m2);
         }
+    k->moments_rows(x, 4, LONG_ROW + length, LONG_ROW + length, NORMCY_ABOUT_MEAN, 1, mean_b, m2_b);
+    feed(mean_b, 4 * sizeof *mean_b);
+    feed(m2_b, 4 * sizeof *m2_b);
     memcpy(mean_b, mean, sizeof mean);
     memcpy(m2_b, m2, sizeof m2);
     k->merge(length, ROWS, mean, m2, 3, mean_b, m2_b);
@@ -88,9 +91,9 @@ int main(void) {
             continue;
         hash = 14695981039346656037u;
         state = 777;
-        for (int m = 0; m < 4; m++) {
+        for (int m = 0; m < 5; m++) { /* the last: slots whose first values are far from the others */
             for (int i = 0; i < ROOM; i++)
-                x[i] = uniform() + uniform() + means[m];
+                x[i] = uniform() + uniform() + (m < 4 ? means[m] : i / 10000 % 2 ? 300 : -7);
             for (int length = 1; length < 700; length += length < 70 ? 1 : 37) {
                 moments(k, length);
                 apply(k, length, 0);
