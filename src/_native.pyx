@@ -13,7 +13,7 @@ Design
 """
 cimport numpy as cnp
 cimport openmp
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport prange
 from libc.math cimport HUGE_VAL, NAN, fabs, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset

@@ -121,9 +121,10 @@ INLINE void join_columns(int begin, int rows, ptrdiff_t cols, columns *at, doubl
     }
 }
 
-/* W columns, of which `part` exist, with each stretch about its own mean. */
+/* Those of W columns, of which `part` exist, that were far off: with each stretch about its own mean. */
 static __attribute__((noinline)) void columns_again(const float *x, ptrdiff_t rows, ptrdiff_t stride, int part,
-                                                    const float *scale, double *mean, double *m2) {
+                                                    const float *scale, const float *about_centres, double *mean,
+                                                    double *m2) {
     vf factor = scale ? some_of(scale, part) : set1(1), k = some_of(x, part) * factor;
     vd s1[2] = {{0}, {0}}, s2[2] = {{0}, {0}};
     for (ptrdiff_t i = 0; i < rows; i += TALL) {
@@ -142,7 +143,8 @@ static __attribute__((noinline)) void columns_again(const float *x, ptrdiff_t ro
         join(&s1[1], &s2[1], widen_hi(s.r), widen_hi(s.q), widen_hi(count), widen_hi(c) - widen_hi(k));
     }
     for (int j = 0; j < part; j++)
-        settle((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
+        if (far_off(about_centres[j], m2[j])) /* the others keep their bits, on levels of every width */
+            settle((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
 }
 
 INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind,
@@ -177,7 +179,8 @@ INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdif
         for (int j = 0; j < part; j++)
             far |= far_off(at.about_centres[c + j], m2[c + j]);
         if (far)
-            columns_again(x + c, rows, stride, part, kind.scaled ? scale + c : NULL, mean + c, m2 + c);
+            columns_again(x + c, rows, stride, part, kind.scaled ? scale + c : NULL, at.about_centres + c, mean + c,
+                          m2 + c);
     }
 }
 

@@ -1,14 +1,15 @@
 /* Single-pass moments: Welford by stretches. What moments by row and by column share.
  *
- * (A) A stretch is up to 1024 floats of a row, in sixteen lanes, or 32 rows of a column. Each lane has a centre c, the
- *     mean of its values, rounded to float32; then r = sum(x - c) and q = sum((x - c)^2), pairwise. The residual r
- * makes up for the rounding of c, so that c + r / n and q - r^2 / n are accurate far beyond float32, whatever |mean| /
- * std. (B) By column, the mean of the stretch before is a cheaper centre. On ramps and steps r is then large, and so
- * are its roundings: columns whose centre is more than 0.7 std off are summed again about their own. (C) Stretches join
- * in float64 as sums about the slot's first value k: with d = c - k, s1 += r + n d and s2 += q + d (2 r + n d). That
- * needs no division a stretch, and all lanes share k, so they add up in a fixed tree. (D) About zero instead of the
- * mean (RMSNorm) there is nothing to cancel: s2 += sum(x^2). (E) Exact: every x - k is taken, squared and added in
- * float64, k the slot's first value.
+ * (A) A stretch is up to 1024 floats of a row, in sixteen lanes, or 64 rows of a column. Each lane has a centre c,
+ *     known before its values are read; then r = sum(x - c) and q = sum((x - c)^2), pairwise. The residual r makes up
+ * for what c is off by, so that c + r / n and q - r^2 / n are accurate far beyond float32, whatever |mean| / std. (B)
+ * The first centre k, the same for all lanes of a row, is the mean of a few values; later ones are the means of an
+ *     earlier stretch. Where centres are far off, r is large, and so are its roundings: a slot whose squares about its
+ *     centres sum up to more than 1.5 times those about its mean is summed again, each stretch about its own means.
+ * (C) Stretches join in float64 as sums about k: with d = c - k, s1 += r + n d and s2 += q + d (2 r + n d). That needs
+ * no division a stretch, and all lanes share k, so they add up in a fixed tree. (D) About zero instead of the mean
+ * (RMSNorm) there is nothing to cancel: s2 += sum(x^2). (E) Exact: every x - k is taken, squared and added in float64,
+ * k the slot's first value.
  */
 #ifndef NORMCY_MOMENTS_TPL_H
 #define NORMCY_MOMENTS_TPL_H

@@ -18,7 +18,8 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
         return 0
     job.threads = threads_for(size // 3 if job.given_mean != NULL else size)     # one pass is a third of the work
     # What is read where y will be is in the caches, and best written there.
-    job.beyond = size >= BEYOND * job.threads and job.source != job.y and job.addend != job.y and job.finish.add != job.y
+    job.beyond = size >= BEYOND * job.threads and not (
+        job.source == job.y or job.addend == job.y or job.finish.add == job.y)
     job.local_near, job.walk.near = size <= LOCAL_NEAR, size <= NEAR
     job.walk.stream = job.beyond and job.x != job.y
     with nogil:

@@ -42,6 +42,19 @@ static void moments(const normcy_kernels *k, int length) {
     feed(m2, length * sizeof *m2);
 }
 
+/* One column is far from where it starts; the others must keep their bits, whatever else a vector holds. */
+static void moments_of_one_far(const normcy_kernels *k, int length) {
+    static float kept[ROWS];
+    int column = length / 2;
+    for (int i = 0; i < 32; i++)
+        kept[i] = x[i * length + column], x[i * length + column] = 1e4f;
+    k->moments_cols(x, ROWS, length, length, NORMCY_ABOUT_MEAN, NULL, mean, m2);
+    feed(mean, length * sizeof *mean);
+    feed(m2, length * sizeof *m2);
+    for (int i = 0; i < 32; i++)
+        x[i * length + column] = kept[i];
+}
+
 static void apply_all(const normcy_kernels *k, int length, int by_col, const normcy_coef *coef,
                       const normcy_finish *finish) {
     normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0},
@@ -95,6 +108,7 @@ int main(void) {
             for (int i = 0; i < ROOM; i++)
                 x[i] = uniform() + uniform() + (m < 4 ? means[m] : i / 10000 % 2 ? 300 : -7);
             for (int length = 1; length < 700; length += length < 70 ? 1 : 37) {
+                moments_of_one_far(k, length);
                 moments(k, length);
                 apply(k, length, 0);
                 apply(k, length, 1);
