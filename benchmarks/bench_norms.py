@@ -84,7 +84,10 @@ class Allocation:
 class Growth:
     """The time over that of a copy as arrays outgrow the caches; more at 1 GiB than at 1 MiB is a loss."""
 
-    params = (("batch train NCHW", "batch train NHWC", "instance NCHW", "group NHWC", "layer -"), (1, 4, 16, 64, 256, 1024))
+    params = (
+        ("batch train NCHW", "batch train NHWC", "instance NCHW", "group NHWC", "layer -"),
+        (1, 4, 16, 64, 256, 1024),
+    )
     param_names = ("method", "MiB")
     timeout = 120
 

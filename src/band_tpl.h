@@ -1,0 +1,125 @@
+/* A few rows of a panel in the apply pass, by row and by column: one body over the points of point_tpl.h, whose
+ * variants are compile-time flags. Last come the addend and the activation: relu at once, costly ones piece by piece
+ * while y is in L1.
+ */
+#ifndef NORMCY_BAND_TPL_H
+#define NORMCY_BAND_TPL_H
+
+#include "point_tpl.h"
+
+enum {
+    BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
+    PAGE = 1024,     /* rows that many floats apart push each other out of L1 */
+    LONG_ROW = 2048, /* floats from which rows, often a power of two apart, push each other out of L1 */
+    TINY_ROW = 192, /* floats up to which rows are done together even where they are far: y is one piece all the same */
+    SHORT_ROW = 256,     /* floats up to which rows that share nothing gain too, by not waiting for each other */
+    PIECE = 1024,        /* floats of a row that a costly activation finds in L1 */
+    SHARED_PIECE = 2048, /* floats of a weight and of a bias that stay there while rows go by */
+};
+
+/* Where a panel's rows are, from the first one still to do on. */
+typedef struct {
+    const float *x, *add;
+    float *y;
+    ptrdiff_t stride;
+    int relu, stream;
+    vf offset; /* of the weight */
+} place;
+
+INLINE place next_place(place p, ptrdiff_t floats) {
+    p.x += floats, p.y += floats;
+    if (p.add)
+        p.add += floats;
+    return p;
+}
+
+/* What goes with each of a few rows. */
+typedef struct {
+    vec_coef c[BAND];
+    row_operand weight[BAND], bias[BAND];
+    vf row_weight[BAND], row_bias[BAND]; /* ROW_ELEMENT */
+} band;
+
+/* Columns j to j + n, n <= W, of a band; `past` the caches where y is aligned. */
+INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, int past, const normcy_coef *coef,
+                       apply_kind kind) {
+    vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : with->c[0];
+    vf weight = {0}, bias = {0};
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        ptrdiff_t at = r * p.stride + j;
+        if (kind.element == ROW_ELEMENT) {
+            weight = with->row_weight[r], bias = with->row_bias[r];
+        } else if (kind.element == ANY_ELEMENT || (kind.element && r == 0)) {
+            weight = operand_at(&with->weight[r], j, n);
+            bias = operand_at(&with->bias[r], j, n);
+        }
+        if (kind.element == ANY_ELEMENT)
+            weight += p.offset;
+        vf v = point(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
+        if (kind.finish && p.add)
+            v += part_of(p.add + at, n);
+        if (kind.finish && p.relu)
+            v = relu(v);
+        if (n == W && past)
+            store_past(p.y + at, v);
+        else if (n == W)
+            store(p.y + at, v);
+        else
+            store_part(p.y + at, v, first(n));
+    }
+}
+
+INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
+                          apply_kind kind) {
+    /* Stores that straddle cache lines are slow: a few columns first, to where y is aligned, in all rows of a band. */
+    int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W);
+    if (head && end - j >= SHORT_ROW && (rows == 1 || p.stride % W == 0)) {
+        apply_step(p, with, rows, j, head, 0, coef, kind);
+        j += head;
+    }
+    if (p.stream && !kind.by_col)
+        __builtin_prefetch(p.y + end, 1); /* the line that two rows share cannot be written past the caches */
+    if (rows == 1 && p.stream && (uintptr_t)(p.y + j) % sizeof(vf) == 0)
+        for (; j + W <= end; j += W)
+            apply_step(p, with, rows, j, W, 1, coef, kind);
+    for (; j + W <= end; j += W)
+        apply_step(p, with, rows, j, W, 0, coef, kind);
+    if (j < end)
+        apply_step(p, with, rows, j, (int)(end - j), 0, coef, kind);
+}
+
+/* What goes with the i-th row, which is the r-th of a band; `same` has room for values of the whole row. */
+INLINE void open_in_band(band *with, int r, ptrdiff_t i, float same[2][W], const normcy_coef *coef,
+                         const normcy_element *element, apply_kind kind) {
+    if (!kind.by_col)
+        with->c[r] = coef_of_row(coef, i, kind);
+    if (kind.element) {
+        with->weight[r] = open_row(&element->weight, i, 1, same[0]);
+        with->bias[r] = open_row(&element->bias, i, 0, same[1]);
+    }
+    if (kind.element == ROW_ELEMENT)
+        with->row_weight[r] = set1(*with->weight[r].p + element->offset), with->row_bias[r] = set1(*with->bias[r].p);
+}
+
+/* Columns j to end of a few rows, the i-th and those after it. */
+INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
+                       const normcy_element *element, const normcy_finish *finish, apply_kind kind) {
+    band with;
+    float same[BAND][2][W];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+        open_in_band(&with, r, i + r, same[r], coef, element, kind);
+    if (!kind.finish || !finish || finish->activation <= NORMCY_RELU) {
+        apply_columns(p, &with, rows, j, end, coef, kind);
+        return;
+    }
+    for (; j < end; j += PIECE) {
+        ptrdiff_t stop = end - j < PIECE ? end : j + PIECE;
+        apply_columns(p, &with, rows, j, stop, coef, kind);
+        for (int r = 0; r < rows; r++)
+            activate(p.y + r * p.stride + j, stop - j, finish->activation);
+    }
+}
+
+#endif
