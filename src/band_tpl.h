@@ -98,8 +98,10 @@ INLINE void open_in_band(band *with, int r, ptrdiff_t i, float same[2][W], const
         with->weight[r] = open_row(&element->weight, i, 1, same[0]);
         with->bias[r] = open_row(&element->bias, i, 0, same[1]);
     }
-    if (kind.element == ROW_ELEMENT)
-        with->row_weight[r] = set1(*with->weight[r].p + element->offset), with->row_bias[r] = set1(*with->bias[r].p);
+    if (kind.element == ROW_ELEMENT) {
+        with->row_weight[r] = set1(*with->weight[r].p + (element->weight.p ? element->offset : 0));
+        with->row_bias[r] = set1(*with->bias[r].p);
+    }
 }
 
 /* Columns j to end of a few rows, the i-th and those after it. */
