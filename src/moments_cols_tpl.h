@@ -54,13 +54,12 @@ INLINE sums eight_down(const float *x, int rows, ptrdiff_t stride, int part, vf 
  * eight rows, wait for those of the others. */
 enum sweep_of { FIRST_EIGHT, EIGHT, HALF_OF_EIGHT };
 
-/* Sums over a few rows of all columns; `fetch`: x is far away. */
+/* Sums over a few rows of all columns; `waiting`: those of the four rows before come to them. */
 INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, const float *scale,
-                  enum sums_of of, enum sweep_of where, int waiting, int fetch, columns *at) {
+                  enum sums_of of, enum sweep_of where, int waiting, columns *at) {
     /* The hardware does not fetch ahead well where rows side by side are short streams that cross each other: lines are
      * asked for in memory order; nor where the next rows are far away: they are asked for. */
-    int flat = stride == cols;
-    fetch = fetch && (flat ? cols >= FETCH_FROM : rows >= 4);
+    int flat = stride == cols, fetch = flat ? cols >= FETCH_FROM : rows >= 4;
     const float *next = flat ? x + FETCH_AHEAD : x + rows * stride;
     ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     float *r = where == HALF_OF_EIGHT ? at->half_r : at->r, *q = where == HALF_OF_EIGHT ? at->half_q : at->q;
@@ -90,8 +89,8 @@ INLINE void sweeps(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, m
         int n = rows - i < 8 ? rows - i : 8, half = cols >= WIDE && n > 4 ? 4 : 0;
         const float *p = x + i * stride;
         if (half)
-            sweep(p, 4, cols, stride, kind, scale, of, HALF_OF_EIGHT, 0, 1, at);
-        sweep(p + half * stride, n - half, cols, stride, kind, scale, of, i ? EIGHT : FIRST_EIGHT, half, 1, at);
+            sweep(p, 4, cols, stride, kind, scale, of, HALF_OF_EIGHT, 0, at);
+        sweep(p + half * stride, n - half, cols, stride, kind, scale, of, i ? EIGHT : FIRST_EIGHT, half, at);
     }
 }
 

@@ -133,16 +133,16 @@ INLINE centres all_lanes(float k) {
 
 /* One mean for all lanes: of a short slot's values, or of four vectors of a longer one. */
 INLINE float first_centre(const float *x, int fours, const row_shape *shape, moments_kind kind, vf scale) {
+    int all = fours || shape->length <= NORMCY_BLOCK;
     lane_sums s;
     vf r[NV];
-    if (fours || shape->length <= NORMCY_BLOCK)
+    if (all)
         s = stretch_sums(x, shape->length, fours, shape, all_lanes(0), kind, scale, VALUES);
-#pragma GCC unroll 4
     for (int h = 0; h < NV; h++) {
         vf v[4];
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 4 && !all; k++) /* a shorter slot may end before these */
             v[k] = load(x + k * shape->apart + h * W) * (kind.scaled ? scale : set1(1));
-        r[h] = fours || shape->length <= NORMCY_BLOCK ? s.v[h].r : sums_of_four(v, VALUES).r;
+        r[h] = all ? s.v[h].r : sums_of_four(v, VALUES).r;
     }
     return sum_floats(r) * shape->share;
 }
