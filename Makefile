@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BUILT = .venv/.built
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
-.PHONY: build test compare bench bench-report bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture bits compare bench bench-report bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -14,6 +14,12 @@ $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 
 test: build
 	$(BIN)/python -m pytest $(ARGS)
+
+torture: build
+	$(BIN)/python -m pytest -m torture $(ARGS)
+
+bits: build  # the hashes of all results anew; the CHANGELOG says so
+	$(BIN)/python tests/bits.py
 
 compare: build
 	$(BIN)/normcy compare $(ARGS)

@@ -57,9 +57,20 @@ def channels(x, layout):
     return x.shape[1 if layout == "NCHW" else -1]
 
 
+def portable(shape, seed):
+    """About normal, in steps of 2**-15: a hash of the index and exact sums, so that every machine and NumPy has the same."""
+    shape = (shape,) if isinstance(shape, int) else shape
+    z = np.arange(np.prod(shape, dtype=np.int64), dtype=np.uint64) + np.uint64(seed << 40)
+    with np.errstate(over="ignore"):
+        for factor, shift in ((0x9E3779B97F4A7C15, 30), (0xBF58476D1CE4E5B9, 27), (0x94D049BB133111EB, 31)):
+            z = z * np.uint64(factor)
+            z ^= z >> np.uint64(shift)
+    return (z.view(np.uint16).reshape(-1, 4).sum(1, np.int64).reshape(shape) - 131070) * 2.0**-15
+
+
 def fixed(c, seed, low=-1.5, high=1.5):
     """One value a channel, the same for every array of that many."""
-    return np.random.default_rng(seed).uniform(low, high, c).astype(np.float32)
+    return (low + (high - low) * (portable(c, seed) / 4 % 1)).astype(np.float32)
 
 
 def residual(x):
@@ -70,8 +81,10 @@ def residual(x):
 
 def centre(x):
     """About where the values of x lie, whatever their order in memory, and with a few of them not finite."""
+    x = x.astype(np.float64)
     with np.errstate(all="ignore"):
-        return round(float(np.nanmedian(x.astype(np.float64)))) if x.size else 0
+        middle = float(np.nanmedian(x)) if x.size else 0.0
+        return 0 if abs(middle) < np.std(x) / 2 else round(middle)
 
 
 def running(x, layout):
@@ -273,9 +286,8 @@ def parameters(method, x, layout, seed=1):
     """Random weight and bias, as keywords."""
     if method.weights == "none":
         return {}
-    g = np.random.default_rng(seed)
     shape = parameter_shape(method, x, layout)
-    found = {"weight": g.standard_normal(shape, np.float32), "bias": g.standard_normal(shape, np.float32)}
+    found = {name: portable(shape, seed + i).astype(np.float32) for i, name in enumerate(("weight", "bias"))}
     return found if method.has_bias else {"weight": found["weight"]}
 
 

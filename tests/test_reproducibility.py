@@ -1,0 +1,96 @@
+"""The same input gives the same bits: on every instruction set, with any threads, alone or in a batch, wherever it lies.
+
+The bits are those of bits.txt, so that a change that alters them is seen, and has to be told of.
+"""
+
+import re
+from pathlib import Path
+
+import bits
+import numpy as np
+import pytest
+from methods import LEVELS, METHODS
+
+import normcy
+
+THREADS = (1, 2, 3, 7)
+KEYS = {bits.line(*case): case for case in bits.cases()}
+every_case = pytest.mark.parametrize("case", KEYS.values(), ids=KEYS)
+# of a method that returns one array, as the others' last ones are not of the shape of x
+every_array_case = pytest.mark.parametrize(
+    "case", [c for c in KEYS.values() if c[0] in METHODS], ids=[k for k, c in KEYS.items() if c[0] in METHODS]
+)
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return bits.stored()
+
+
+def of(case, stored):
+    """The inputs of a case with keywords and the hash that its results are to have."""
+    method, layout, activation = case
+    for given, expected in zip(bits.INPUTS, stored[bits.line(*case)], strict=True):
+        if expected != "-":
+            x = given.array(layout)
+            yield x, bits.keywords(method, x, layout, activation), expected
+
+
+def test_every_case_is_stored(stored):
+    assert list(stored) == [*KEYS, "kernels"]
+    assert len({len(hashes) for name, hashes in stored.items() if name != "kernels"}) == 1
+
+
+def test_changelog_tells_of_these_bits():
+    """Whoever alters bits says so: `make bits` prints what belongs there."""
+    changelog = Path(bits.__file__).parents[1] / "CHANGELOG.md"
+    newest = next(text for text in re.split(r"^## ", changelog.read_text(), flags=re.M)[1:] if "### Bits" in text)
+    assert f"`{bits.digest_of_file()}`" in newest
+
+
+@every_case
+def test_levels_and_threads(case, stored, use_level):
+    method, layout, _ = case
+    for x, kw, expected in of(case, stored):
+        for level in LEVELS:
+            use_level(level)
+            for threads in THREADS:
+                with normcy.num_threads(threads):
+                    found = bits.digest(method.call(normcy, x, layout, **kw))
+                assert found == expected, f"{x.shape} on {level} with {threads} threads"
+
+
+def places(x):
+    """x elsewhere: at several places of a cache line, at an odd byte, and as views that are copied."""
+    for offset in (0, 4, 36, 60, 1):
+        memory = np.zeros(x.nbytes + 128, np.uint8)
+        start = -memory.ctypes.data % 64 + offset
+        moved = memory[start : start + x.nbytes].view(np.float32).reshape(x.shape)
+        moved[...] = x
+        yield f"at byte {offset}", moved
+    wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), np.nan, np.float32)
+    wide[..., ::2] = x
+    yield "every other value", wide[..., ::2]
+    yield "backwards", np.flip(np.flip(x).copy())
+    yield "in Fortran order", np.asfortranarray(x)
+
+
+@every_array_case
+def test_places(case, stored):
+    """Wherever x lies, and whether y is another array, of x's order or not, or x itself."""
+    method, layout, _ = case
+    for x, kw, expected in of(case, stored):
+        for name, moved in places(x):
+            assert bits.digest(method.call(normcy, moved, layout, **kw)) == expected, (x.shape, name)
+            assert np.array_equal(moved, x)
+            assert bits.digest(method.call(normcy, moved, layout, out=moved, **kw)) == expected, (x.shape, name)
+
+
+@every_array_case
+def test_batch(case, stored):
+    """A sample alone, and in a batch: where statistics are its own."""
+    method, layout, _ = case
+    for x, kw, expected in of(case, stored):
+        if method.per_sample:
+            alone = [method.call(normcy, x[i : i + 1], layout, **kw) for i in range(len(x))]
+            assert bits.digest(np.concatenate(alone)) == expected, x.shape
