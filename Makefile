@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BUILT = .venv/.built
+C_FILES = $(filter-out src/_native.c,$(wildcard src/*.[ch] tests/*/*.c benchmarks/*.c))
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
 .PHONY: build test torture bits compare bench bench-report bench-kernels examples lint format docs wheel clean
@@ -50,12 +51,12 @@ lint: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/cython-lint src/*.pyx src/*.pxi
-	$(BIN)/clang-format --dry-run --Werror src/*.h $(filter-out src/_native.c,$(wildcard src/*.c))
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 format: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
-	$(BIN)/clang-format -i src/*.h $(filter-out src/_native.c,$(wildcard src/*.c))
+	$(BIN)/clang-format -i $(C_FILES)
 
 docs: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

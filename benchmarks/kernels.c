@@ -1,5 +1,5 @@
-/* The kernels by themselves, from C, one thread: GB/s of x in both passes, apart and together, out of the memory that an
- * array of the given size is in. `make bench-kernels`, or after it build/kernels/bench LEVEL MIB. */
+/* The kernels by themselves, from C, one thread: GB/s of x in both passes, apart and together, out of the memory that
+ * an array of the given size is in. `make bench-kernels`, or after it build/kernels/bench LEVEL MIB. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +94,8 @@ int main(int argc, char **argv) {
     x = k && size > CHUNK_FLOATS ? malloc((size_t)size * sizeof *x) : NULL;
     y = x ? malloc((size_t)size * sizeof *y) : NULL;
     if (!y)
-        return fprintf(stderr, "usage: bench [LEVEL [MIB]], a level that this CPU runs, and memory for two arrays\n"), 2;
+        return fprintf(stderr, "usage: bench [LEVEL [MIB]], a level that this CPU runs, and memory for two arrays\n"),
+               2;
     for (ptrdiff_t i = 0; i < size; i++)
         x[i] = (float)rand() / (float)RAND_MAX, y[i] = 0;
     printf("%s, %td MiB: copy %.1f GB/s\n", k->isa, size >> 18, bandwidth(copy, 0, 0));
@@ -106,8 +107,8 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         ptrdiff_t width = widths[i], rows = CHUNK_FLOATS / width / 16 * 16;
-        printf("columns, %-5td wide  moments %5.1f  apply %5.1f GB/s\n", width, bandwidth(moments_by_column, width, rows),
-               bandwidth(apply_by_column, width, rows));
+        printf("columns, %-5td wide  moments %5.1f  apply %5.1f GB/s\n", width,
+               bandwidth(moments_by_column, width, rows), bandwidth(apply_by_column, width, rows));
     }
     activations();
     free(x);

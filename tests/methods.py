@@ -81,9 +81,11 @@ def residual(x):
 
 def centre(x):
     """About where the values of x lie, whatever their order in memory, and with a few of them not finite."""
+    if not x.size:
+        return 0
     x = x.astype(np.float64)
     with np.errstate(all="ignore"):
-        middle = float(np.nanmedian(x)) if x.size else 0.0
+        middle = float(np.nanmedian(x))
         return 0 if abs(middle) < np.std(x) / 2 else round(middle)
 
 
