@@ -3,6 +3,7 @@
 import platform
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -21,19 +22,27 @@ def levels_by_architecture():
     return scope["LEVELS"]
 
 
-def build(folder, program, compiler, *flags, architecture=MACHINE, link=()):
+def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
     """The path of tests/kernels/`program`.c built so."""
+    compiler = compiler or COMPILERS[0]
     built = folder / "-".join([program, compiler, *flags])
-    objects = []
-    for level, own in levels_by_architecture().get(architecture, {"baseline": []}).items():
-        objects.append(built.with_name(f"{built.name}-{level}.o"))
-        compile_ = [compiler, *FLAGS, *flags, *own, "-c", ROOT / f"src/level_{level}.c", "-o", objects[-1]]
-        subprocess.run(compile_, check=True)
+
+    def compiled(level, own):
+        object_ = folder / f"{built.name}-{level}.o"
+        command = [compiler, *FLAGS, *flags, *own, "-c", ROOT / f"src/level_{level}.c", "-o", object_]
+        subprocess.run(command, check=True)
+        return object_
+
+    levels = levels_by_architecture().get(architecture, {"baseline": []})
+    with ThreadPoolExecutor(2) as pool:
+        objects = [*pool.map(compiled, levels, levels.values())]
     sources = [ROOT / f"tests/kernels/{program}.c", ROOT / "src/dispatch.c"]
     subprocess.run([compiler, *FLAGS, *flags, *link, *sources, *objects, "-lm", "-o", built], check=True)
     return built
 
 
 def output(*command):
-    """Lines of what a program prints."""
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    """Lines of what a program prints; what it says as it fails is in the error."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.returncode}: {done.stderr[-4000:]}"
+    return done.stdout.splitlines()

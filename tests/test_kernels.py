@@ -1,4 +1,4 @@
-"""The C kernels alone: the same bits from every compiler, optimization level and architecture at hand."""
+"""The C kernels alone: the same bits from every compiler, optimization level and architecture at hand, in bounds."""
 
 import itertools
 import shutil
@@ -10,10 +10,15 @@ from compilers import COMPILERS, FLAGS, ROOT, build, output
 
 pytestmark = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 
+ARM = {"compiler": "aarch64-linux-gnu-gcc", "architecture": "aarch64", "link": ["-static"]}
 needs_arm = pytest.mark.skipif(
-    not (shutil.which("aarch64-linux-gnu-gcc") and shutil.which("qemu-aarch64")),
+    not (shutil.which(ARM["compiler"]) and shutil.which("qemu-aarch64")),
     reason="needs Debian's gcc-aarch64-linux-gnu and qemu-user",
 )
+needs_valgrind = pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
+needs_clang = pytest.mark.skipif("clang" not in COMPILERS, reason="needs clang and its libFuzzer")
+# A fuzzer's own checks are functions: written out, clang takes ten minutes for them
+FUZZER = ["-O1", "-g", "-fsanitize=fuzzer,address", "-mllvm", "-asan-instrumentation-with-call-threshold=0"]
 
 
 def check_hashes(lines):
@@ -24,21 +29,69 @@ def check_hashes(lines):
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_same_bits(tmp_path, compiler):
-    check_hashes(output(build(tmp_path, "bits", compiler, "-O3")))
+    check_hashes(output(build(tmp_path, "bits", ["-O3"], compiler)))
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize(("compiler", "optimize"), [*itertools.product(COMPILERS, ["-O0", "-O1", "-O2", "-Os"])])
 def test_same_bits_however_optimized(tmp_path, compiler, optimize):
-    check_hashes(output(build(tmp_path, "bits", compiler, optimize)))
+    check_hashes(output(build(tmp_path, "bits", [optimize], compiler)))
 
 
 @needs_arm
 def test_same_bits_on_arm(tmp_path):
-    program = build(tmp_path, "bits", "aarch64-linux-gnu-gcc", "-O3", architecture="aarch64", link=["-static"])
-    lines = output("qemu-aarch64", program)
+    lines = output("qemu-aarch64", build(tmp_path, "bits", ["-O3"], **ARM))
     assert lines[0].split()[0] == "neon"
     check_hashes(lines)
+
+
+@needs_arm
+@pytest.mark.torture
+def test_same_bits_on_arm_of_any_values(tmp_path):
+    """Any shape, option and bit pattern, NaN among them; on x86-64 the levels are compared too."""
+    here = output(build(tmp_path, "fuzz", ["-O3", "-DALONE"]), 20000)
+    arm = output("qemu-aarch64", build(tmp_path, "fuzz", ["-O3", "-DALONE"], **ARM), 20000)
+    assert len({line.split()[1] for line in here + arm}) == 1
+
+
+def check_in_valgrind(folder, inputs):
+    program = build(folder, "fuzz", ["-O1", "-g", "-DALONE"])
+    assert output("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", program, inputs)
+
+
+@needs_valgrind
+def test_memory(tmp_path):
+    """Nothing is read or written beside arrays, nor read before it was written."""
+    check_in_valgrind(tmp_path, 500)
+
+
+@needs_valgrind
+@pytest.mark.torture
+def test_memory_at_length(tmp_path):
+    check_in_valgrind(tmp_path, 20000)
+
+
+@pytest.mark.torture
+def test_undefined_behaviour(tmp_path):
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    assert output(build(tmp_path, "fuzz", ["-O1", "-g", "-DALONE", *checks]), 100000)
+
+
+def fuzz(folder, *limits):
+    """libFuzzer, in a folder where it leaves the input that failed."""
+    program = build(folder, "fuzz", FUZZER, "clang")
+    output(program, f"-artifact_prefix={folder}/", "-max_len=256", "-len_control=0", "-seed=1", *limits)
+
+
+@needs_clang
+def test_fuzz(tmp_path):
+    fuzz(tmp_path, "-runs=5000", "-max_total_time=60")
+
+
+@needs_clang
+@pytest.mark.torture
+def test_fuzz_at_length(tmp_path):
+    fuzz(tmp_path, "-max_total_time=300")
 
 
 def test_fast_math_is_refused(tmp_path):
