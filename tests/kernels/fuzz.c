@@ -57,13 +57,16 @@ static float value(uint32_t *state, int wild) {
     return wild ? v : (float)(int32_t)bits / 2147483648.0f;
 }
 
-/* Values that the bytes choose: tame, about a mean, or any bits at all. */
+/* Values that the bytes choose: tame, about a mean, some early ones far from the others, or any bits at all. */
 static float *floats(ptrdiff_t count) {
     float *p = memory(count, sizeof *p, take(15)), mean = (float)(take(3) * 1000), scale = (float)(1 << take(9));
     uint32_t state = take(65535);
     int wild = take(7) == 0;
+    ptrdiff_t far_until = take(3) ? 0 : count / 2, far_every = 1 + take(16);
     for (ptrdiff_t i = 0; i < count; i++)
         p[i] = wild ? value(&state, 1) : (value(&state, 0) + mean) * scale;
+    for (ptrdiff_t i = 0; i < far_until; i += far_every)
+        p[i] += 1e4f;
     return p;
 }
 
