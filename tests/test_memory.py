@@ -1,0 +1,114 @@
+"""Memory: none is touched beside arrays, none is lost, and where there is none left, nothing has changed."""
+
+import ctypes
+import mmap
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from methods import LEVELS, every_layout, every_method, parameters, same_bits, sample
+
+import normcy
+
+PAGE, PROT_NONE = mmap.PAGESIZE, 0
+
+
+class Guarded:
+    """normcy on copies of arrays that begin, or end, where memory that may not be touched does."""
+
+    def __init__(self, at_end, arrays=12, pages=16):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.memory = [mmap.mmap(-1, (pages + 2) * PAGE) for _ in range(arrays)]
+        self.bytes = [np.frombuffer(m, np.uint8)[PAGE : (pages + 1) * PAGE] for m in self.memory]
+        for inside in self.bytes:
+            for forbidden in (inside.ctypes.data - PAGE, inside.ctypes.data + inside.nbytes):
+                assert libc.mprotect(ctypes.c_void_p(forbidden), ctypes.c_size_t(PAGE), PROT_NONE) == 0
+        self.at_end, self.used = at_end, 0
+
+    def copy(self, value):
+        if not isinstance(value, np.ndarray) or value.dtype != np.float32:
+            return value
+        inside = self.bytes[self.used]
+        self.used += 1
+        start = inside.nbytes - value.nbytes if self.at_end else 0
+        copied = inside[start : start + value.nbytes].view(np.float32).reshape(value.shape)
+        copied[...] = value
+        return copied
+
+    def __getattr__(self, name):
+        function = getattr(normcy, name)
+
+        def call(*arguments, **keywords):
+            self.used = 0
+            copies = [self.copy(a) for a in arguments]
+            y = function(*copies, **{key: self.copy(value) for key, value in keywords.items()})
+            return np.array(y)
+
+        return call
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["at the end", "at the start"])
+def guarded(request):
+    return Guarded(request.param)
+
+
+def python(code, **environment):
+    """A fresh interpreter that can import these tests."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)]), **environment}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_guard():
+    """One float beside an array, on either side, ends the process: or the next test would not see anything."""
+    for at_end, beside in ((True, 4), (False, -4)):
+        code = f"""
+import ctypes, numpy as np
+from test_memory import Guarded
+x = Guarded({at_end}).copy(np.zeros(1, np.float32))
+print(x[0], flush=True)
+ctypes.c_float.from_address(x.ctypes.data + {beside}).value
+"""
+        done = python(code)
+        assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "0.0\n"), done.stderr
+
+
+def fits(method, shape, layout):
+    channels = shape[1 if layout == "NCHW" else -1]
+    positions = np.prod(shape[1:]) // max(channels, 1)
+    enough = positions >= method.least_values and shape[0] * positions > 1 and channels > 1
+    return len(shape) >= method.min_rank and (enough or (0 in shape and channels > 1))
+
+
+def guarded_lengths(method, layout, size, guarded, use_level, lengths, levels):
+    for length in lengths:
+        for shape in [(1, 3, length), (1, length, 3), (3, length)]:
+            if not fits(method, shape, layout):
+                continue
+            x = sample(shape, seed=length) * np.float32(size)
+            kw = parameters(method, x, layout)
+            expected = method.call(normcy, x, layout, **kw)
+            for level in levels or [LEVELS[length % len(LEVELS)]]:
+                use_level(level)
+                assert same_bits(method.call(guarded, x, layout, **kw), expected)
+                assert same_bits(method.call(guarded, x, layout, out=np.empty_like(x), **kw), expected)
+
+
+@every_method
+@every_layout
+@pytest.mark.parametrize("size", [1, 1e30])
+def test_nothing_beside_arrays_is_touched(method, layout, size, guarded, use_level):
+    """Values of 1e30 are measured again, scaled; each level takes its turn."""
+    lengths = [*range(100), *range(100, 600, 7), 255, 256, 257, 511, 512, 513, 600]
+    guarded_lengths(method, layout, size, guarded, use_level, lengths, None)
+
+
+@pytest.mark.torture
+@every_method
+@every_layout
+@pytest.mark.parametrize("size", [1, 1e30])
+def test_nothing_beside_arrays_is_touched_at_any_length(method, layout, size, guarded, use_level):
+    guarded_lengths(method, layout, size, guarded, use_level, range(601), LEVELS)

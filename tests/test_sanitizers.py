@@ -1,0 +1,82 @@
+"""The compiled core built with sanitizers, and the tests that ask the most of it run on that build."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from compilers import ROOT
+
+pytestmark = pytest.mark.torture
+
+ARCHER = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))  # what OpenMP does, told to ThreadSanitizer
+needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+needs_archer = pytest.mark.skipif(
+    not (ARCHER and shutil.which("clang") and shutil.which("gcc") and shutil.which("setarch")),
+    reason="needs clang with its OpenMP (Debian's libomp-dev), gcc for its runtime, and setarch",
+)
+
+
+def library(name):
+    """The path of one of gcc's runtime libraries."""
+    return subprocess.run(["gcc", f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def build(folder, flags, **environment):
+    """A folder with normcy built so, from a copy of the sources."""
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("src", "normcy"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("*.so", "_native.c", "__pycache__"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "built", source]
+    environment = {**os.environ, "CFLAGS": f"-O1 -g {flags}", "LDFLAGS": flags, **environment}
+    subprocess.run(install, check=True, env=environment)
+    return folder / "built"
+
+
+def run_tests(built, arguments, preload, wrapper=(), **environment):
+    """The tests on that build: with nothing but it on the path, or they would take the one that is installed."""
+    python = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONMALLOC": "malloc", **environment}
+    where = [*wrapper, "env", f"LD_PRELOAD={' '.join(preload)}"]
+    said = subprocess.run([*where, sys.executable, "-P", "-c", "import normcy; print(normcy.__file__)"], env=environment, capture_output=True, text=True)  # fmt: skip
+    assert str(built) in said.stdout, said.stderr
+    done = subprocess.run([*where, *python], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    assert "passed" in done.stdout or "100%" in done.stdout
+
+
+@needs_gcc
+def test_address_and_undefined_behaviour(tmp_path):
+    """Reads and writes beside arrays, use after free, and what C leaves undefined."""
+    built = build(tmp_path, "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer")
+    names = "grid arrays numerics random fused styles running moments outputs layers reproducibility bad_input".split()
+    # Python never frees some of what it has: leaks are looked for by valgrind, and by a million calls
+    run_tests(
+        built,
+        [f"tests/test_{name}.py" for name in names],
+        [library("libasan.so"), library("libubsan.so")],
+        ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1",
+    )
+
+
+@needs_archer
+def test_races(tmp_path):
+    """Threads that touch the same memory without order, within a call and between calls."""
+    # setup.py tries OpenMP out with a program that gets the same flags, and whose runtime is not instrumented
+    built = build(
+        tmp_path, "-fsanitize=thread", CC="clang", LDSHARED="clang -shared", TSAN_OPTIONS="report_bugs=0:exitcode=0"
+    )
+    run_tests(
+        built,
+        ["tests/test_grid.py", "tests/test_reproducibility.py", "tests/test_processes.py", "-k", "large or levels or (processes and threads)"],
+        [library("libtsan.so")],
+        ["setarch", "-R"],  # ThreadSanitizer wants its addresses free
+        TSAN_OPTIONS="ignore_noninstrumented_modules=1:exitcode=66",
+        OMP_TOOL_LIBRARIES=str(ARCHER[-1]),
+        LD_LIBRARY_PATH=str(ARCHER[-1].parent),
+    )  # fmt: skip
