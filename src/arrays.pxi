@@ -212,12 +212,11 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarra
     return y if lies_as(y, x) else x if spare else empty_beside(x)
 
 
-cdef object deliver(cnp.ndarray y, out):
-    """y as the caller gets it: in `out`, if there is one."""
-    if out is None or out is y:
-        return y
-    out[...] = y
-    return out
+cdef int deliver(cnp.ndarray y, out) except -1:
+    """y to where the caller gets it."""
+    if out is not None and out is not y:
+        out[...] = y
+    return 0
 
 
 cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep):

@@ -55,10 +55,11 @@ cdef normcy_activation activation_of(activation) except *:
 
 
 cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
-                      activation, out, tuple others, str called="x"):
-    """Fill in what the job reads and writes, run it, and hand back y.
+                      activation, out, tuple others, str called="x", tuple more=None):
+    """Fill in what the job reads and writes, run it, and hand back y, or (y, *more).
 
-    `others` are what the outputs must miss; `called` is what the caller calls x.
+    `others` are what the outputs must miss; `called` is what the caller calls x. Whatever takes memory comes first: once
+    an array has been written nothing fails.
     """
     cdef cnp.ndarray y, total
     cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
@@ -67,13 +68,17 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     job.finish.activation = activation_of(activation) if activation is not None else NORMCY_IDENTITY
     y = target(out, "out", x_given, called, x, pre_add, post_add, others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
+    result = y if out is None else out
+    if more is not None:
+        result = (result, *more)
     if after is not None:
         job.finish.add = <const float *>cnp.PyArray_DATA(after)
     if before is None:
         if sum_out is not None:
             raise ValueError("sum_out: expected None, as pre_add is not given; there is no sum to store")
         run(job, cnp.PyArray_SIZE(x))
-        return deliver(y, out)
+        deliver(y, out)
+        return result
     if sum_out is not None:
         total = target(sum_out, "sum_out", x_given, called, x, pre_add, None,
                        (("out", out), ("post_add", post_add), *others), False)
@@ -84,7 +89,8 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     run(job, cnp.PyArray_SIZE(x))
     if sum_out is not None:
         deliver(total, sum_out)
-    return deliver(y, out)
+    deliver(y, out)
+    return result
 
 
 cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum,
@@ -96,6 +102,7 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
     cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
     cdef list keep = []
     cdef Statistics stats = None
+    cdef tuple more = None
     cdef Given given
     cdef Job job = make_job(method if own else BATCH, at.d, eps, number(weight_offset, "weight_offset"))
     check_batch(method, x_given, at.d, own, eps)
@@ -107,20 +114,22 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
     elif run_stats.present or return_stats:
         stats = Statistics(job.plan.slots)
         stats.point(&job)
+    if return_stats and stats is None:
+        more = (np.empty(0, np.float32), np.empty(0, np.float32))
+    elif return_stats:
+        more = stats.outputs([at.d.c] if method == BATCH else [at.d.n, at.d.c])
     if own and run_stats.present:
         run_stats.apart((("x", x_given), ("weight", weight), ("bias", bias), ("pre_add", pre_add),
                          ("post_add", post_add)))
-    y = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
-                  parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
-                  (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)))
+    result = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                       parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
+                       (("weight", weight), ("bias", bias), ("running_mean", running_mean),
+                        ("running_var", running_var)), "x", more)
     if own and run_stats.present and cnp.PyArray_SIZE(x):
         refresh(run_stats.mean, run_stats.var, stats, 1 if method == BATCH else at.d.n, job.plan.count, pace, unbiased)
-    if not return_stats:
-        return y
-    if stats is None:
-        return (y, np.empty(0, np.float32), np.empty(0, np.float32))
-    shape = [at.d.c] if method == BATCH else [at.d.n, at.d.c]
-    return (y, *stats.floats(shape))
+    if return_stats and stats is not None:
+        stats.hand_out()
+    return result
 
 
 cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
@@ -151,15 +160,14 @@ def instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, m
 cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
                           activation, out, tuple others, return_stats, shape):
     """Methods whose statistics are always the input's own and never kept."""
-    cdef Statistics stats = None
-    if return_stats:
-        stats = Statistics(job.plan.slots)
-        stats.point(job)
-    y = normalize(job, x_given, x, weight, bias, pre_add, sum_out, post_add, activation, out, others)
     if not return_stats:
-        return y
-    mean, rstd = stats.floats(shape)
-    return (y, mean, rstd) if job.about != NORMCY_ABOUT_ZERO else (y, rstd)
+        return normalize(job, x_given, x, weight, bias, pre_add, sum_out, post_add, activation, out, others)
+    cdef Statistics stats = Statistics(job.plan.slots)
+    stats.point(job)
+    more = stats.outputs(shape)[1 if job.about == NORMCY_ABOUT_ZERO else 0:]
+    result = normalize(job, x_given, x, weight, bias, pre_add, sum_out, post_add, activation, out, others, "x", more)
+    stats.hand_out()
+    return result
 
 
 cdef ptrdiff_t groups_of(x, num_groups, Dims d) except -1:

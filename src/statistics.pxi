@@ -3,6 +3,7 @@
 cdef class Statistics:
     """Statistics of every slot in float64, as the drivers leave them."""
     cdef double[::1] mean, m2, rstd
+    cdef cnp.ndarray mean_out, rstd_out
 
     def __cinit__(self, ptrdiff_t slots):
         self.mean, self.m2, self.rstd = np.zeros(slots), np.zeros(slots), np.full(slots, NAN)
@@ -11,10 +12,18 @@ cdef class Statistics:
         if self.mean.shape[0]:
             job.mean, job.m2, job.rstd = &self.mean[0], &self.m2[0], &self.rstd[0]
 
-    cdef tuple floats(self, shape):
-        """mean and rstd in float32, shaped as PyTorch's native functions shape them."""
-        return (np.asarray(self.mean).astype(np.float32).reshape(shape),
-                np.asarray(self.rstd).astype(np.float32).reshape(shape))
+    cdef tuple outputs(self, shape):
+        """Arrays for mean and rstd in float32, shaped as PyTorch's native functions shape them; see `hand_out`."""
+        self.mean_out, self.rstd_out = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        return self.mean_out, self.rstd_out
+
+    cdef void hand_out(self) noexcept:
+        """Fill them, which cannot fail: y has been written by now."""
+        cdef float *mean = <float *>cnp.PyArray_DATA(self.mean_out)
+        cdef float *rstd = <float *>cnp.PyArray_DATA(self.rstd_out)
+        cdef ptrdiff_t k
+        for k in range(self.mean.shape[0]):
+            mean[k], rstd[k] = <float>self.mean[k], <float>self.rstd[k]
 
 
 cdef int refresh(float[:] running_mean, float[:] running_var, Statistics stats, ptrdiff_t samples, double count,

@@ -94,7 +94,7 @@ def conditional_instance_norm(x_given, style, weight, bias, eps, layout, activat
         raise ValueError(f"bias: expected the shape of weight, {np.shape(w)}, got {np.shape(b)}")
     if isinstance(style, np.ndarray) and style.dtype.kind in "iu":
         ids = ids_of(style, at.d.n, np.shape(w)[0])
-        w, b = w[ids], b[ids]
+        w, b = np.take(w, ids, 0), np.take(b, ids, 0)   # w[ids] returns NULL, and no error, where memory is short
     else:
         mixing = floats(style, "style")
         if np.shape(mixing) != (at.d.n, np.shape(w)[0]):

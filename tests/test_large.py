@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from methods import every_layout, same_bits, sample
 
 import normcy
 
@@ -43,3 +44,36 @@ def test_more_than_int32_elements():
     assert np.array_equal(rows[-1], row - 1)
     assert np.all(rows[-2] == -1)
     assert np.all(rows[0] == -1)
+
+
+SAMPLE = 4096
+PER_SAMPLE = {
+    "batch": lambda x, c, **kw: normcy.batch_norm(x, np.ones(c, np.float32), np.full(c, 3, np.float32), **kw),
+    "instance": lambda x, c, **kw: normcy.instance_norm(x, **kw),
+    "group": lambda x, c, **kw: normcy.group_norm(x, 2, **kw),
+    "layer2d": lambda x, c, **kw: normcy.layer_norm2d(x, **kw),
+    "instance gelu": lambda x, c, **kw: normcy.instance_norm(x, activation="gelu", **kw),
+    "adain": lambda x, c, **kw: normcy.adain(x, (np.full((len(x), c), 2, np.float32),) * 2, **kw),
+    "conditional": lambda x, c, **kw: normcy.conditional_instance_norm(
+        x, np.ones(len(x), np.uint8), *np.ones((2, 2, c), np.float32), **kw
+    ),
+    "evonorm_s0": lambda x, c, **kw: normcy.evonorm_s0(x, 2, None, None, np.ones(c, np.float32), **kw),
+    "evonorm_b0": lambda x, c, **kw: normcy.evonorm_b0(x, *[np.ones(c, np.float32)] * 4, **kw),
+    "renorm": lambda x, c, **kw: normcy.batch_renorm(x, np.ones(c, np.float32), np.full(c, 3, np.float32), **kw),
+}
+
+
+@needs_memory
+@pytest.mark.torture
+@every_layout
+@pytest.mark.parametrize("channels", [8, 512])
+def test_last_sample_of_many(layout, channels):
+    """In place: the last of more than 2**31 values come out as they do alone."""
+    shape = (channels, SAMPLE // channels) if layout == "NCHW" else (SAMPLE // channels, channels)
+    x = np.zeros(ELEMENTS, np.float32).reshape(-1, *shape)
+    last = sample(shape, mean=1)[None]
+    for name, call in PER_SAMPLE.items():
+        x[-1:] = last
+        expected = call(last, channels, layout=layout)
+        assert call(x, channels, layout=layout, out=x) is x
+        assert same_bits(x[-1:], expected), name

@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import COMPILERS
 from methods import LEVELS, every_layout, every_method, parameters, same_bits, sample
 
 import normcy
 
+HERE = Path(__file__).parent
 PAGE, PROT_NONE = mmap.PAGESIZE, 0
 
 
@@ -58,7 +61,7 @@ def guarded(request):
 
 def python(code, **environment):
     """A fresh interpreter that can import these tests."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)]), **environment}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(HERE)]), **environment}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -112,3 +115,64 @@ def test_nothing_beside_arrays_is_touched(method, layout, size, guarded, use_lev
 @pytest.mark.parametrize("size", [1, 1e30])
 def test_nothing_beside_arrays_is_touched_at_any_length(method, layout, size, guarded, use_level):
     guarded_lengths(method, layout, size, guarded, use_level, range(601), LEVELS)
+
+
+def program(name, *arguments, **environment):
+    """What a program of tests/programs/ prints, a number."""
+    path = os.pathsep.join([*sys.path, str(HERE)])
+    command = [sys.executable, HERE / "programs" / name, *map(str, arguments)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to tell the memory in use")
+def test_calls_do_not_grow():
+    """Those that raise, too."""
+    assert program("growth.py", 1_000_000) < 65536
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or not COMPILERS, reason="needs glibc and a compiler")
+def test_each_allocation_of_the_core_fails(tmp_path):
+    library = tmp_path / "failing_malloc.so"
+    source = HERE / "programs/failing_malloc.c"
+    subprocess.run([COMPILERS[0], "-shared", "-fPIC", "-O1", source, "-o", library], check=True)
+    assert program("failing_malloc.py", "core", LD_PRELOAD=str(library)) > 300
+
+
+def test_each_allocation_of_python_fails():
+    """The objects and arrays around the core: what can fail does so before the first write."""
+    pytest.importorskip("_testcapi", reason="needs CPython's own test module")
+    assert program("failing_malloc.py", "python") > 1000
+
+
+LIMITED = """
+import resource, numpy as np, normcy
+x = np.ones((64, 8, 256, 256), np.float32)      # 128 MiB
+mean, var, before = np.zeros(8, np.float32), np.ones(8, np.float32), x[:, :, ::2]
+normcy.set_num_threads(1)
+with open("/proc/self/statm") as f:
+    used = int(f.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20),) * 2)
+for call in (
+    lambda: normcy.batch_norm(x, mean, var, training=True),                 # y
+    lambda: normcy.batch_norm(before, mean, var, training=True, out=before),  # a copy of a view
+    lambda: normcy.layer_norm2d(x, pre_add=x, out=x, post_add=x),             # the sum, aside
+):
+    try:
+        call()
+    except MemoryError:
+        assert np.all(x == 1) and not mean.any() and np.all(var == 1)
+    else:
+        raise AssertionError
+assert normcy.batch_norm(x, mean, var, training=True, out=x) is x
+assert not x.any() and np.all(mean == np.float32(0.1))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to tell the memory in use")
+def test_no_room_for_arrays():
+    """A limit on memory: what needs another array raises, what needs none runs."""
+    assert (done := python(LIMITED)).returncode == 0, done.stderr

@@ -12,6 +12,13 @@ from compilers import ROOT
 pytestmark = pytest.mark.torture
 
 ARCHER = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))  # what OpenMP does, told to ThreadSanitizer
+COMPUTING = [
+    f"tests/test_{name}.py"
+    for name in ("grid", "arrays", "numerics", "random", "fused", "styles", "running", "moments", "outputs", "layers",
+                 "reproducibility", "bad_input")
+]  # fmt: skip
+THREADED = ["tests/test_grid.py", "tests/test_reproducibility.py", "tests/test_processes.py"]
+THREADED += ["-k", "large or levels_and_threads or (processes and threads)"]
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 needs_archer = pytest.mark.skipif(
     not (ARCHER and shutil.which("clang") and shutil.which("gcc") and shutil.which("setarch")),
@@ -21,7 +28,9 @@ needs_archer = pytest.mark.skipif(
 
 def library(name):
     """The path of one of gcc's runtime libraries."""
-    return subprocess.run(["gcc", f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["gcc", f"-print-file-name={name}"], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def build(folder, flags, **environment):
@@ -43,7 +52,8 @@ def run_tests(built, arguments, preload, wrapper=(), **environment):
     python = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONMALLOC": "malloc", **environment}
     where = [*wrapper, "env", f"LD_PRELOAD={' '.join(preload)}"]
-    said = subprocess.run([*where, sys.executable, "-P", "-c", "import normcy; print(normcy.__file__)"], env=environment, capture_output=True, text=True)  # fmt: skip
+    ask = [sys.executable, "-P", "-c", "import normcy; print(normcy.__file__)"]
+    said = subprocess.run([*where, *ask], env=environment, capture_output=True, text=True)
     assert str(built) in said.stdout, said.stderr
     done = subprocess.run([*where, *python], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
@@ -54,14 +64,9 @@ def run_tests(built, arguments, preload, wrapper=(), **environment):
 def test_address_and_undefined_behaviour(tmp_path):
     """Reads and writes beside arrays, use after free, and what C leaves undefined."""
     built = build(tmp_path, "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer")
-    names = "grid arrays numerics random fused styles running moments outputs layers reproducibility bad_input".split()
     # Python never frees some of what it has: leaks are looked for by valgrind, and by a million calls
-    run_tests(
-        built,
-        [f"tests/test_{name}.py" for name in names],
-        [library("libasan.so"), library("libubsan.so")],
-        ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1",
-    )
+    options = "detect_leaks=0:allocator_may_return_null=1"
+    run_tests(built, COMPUTING, [library("libasan.so"), library("libubsan.so")], ASAN_OPTIONS=options)
 
 
 @needs_archer
@@ -73,10 +78,10 @@ def test_races(tmp_path):
     )
     run_tests(
         built,
-        ["tests/test_grid.py", "tests/test_reproducibility.py", "tests/test_processes.py", "-k", "large or levels or (processes and threads)"],
+        THREADED,
         [library("libtsan.so")],
         ["setarch", "-R"],  # ThreadSanitizer wants its addresses free
         TSAN_OPTIONS="ignore_noninstrumented_modules=1:exitcode=66",
         OMP_TOOL_LIBRARIES=str(ARCHER[-1]),
         LD_LIBRARY_PATH=str(ARCHER[-1].parent),
-    )  # fmt: skip
+    )

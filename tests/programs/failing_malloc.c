@@ -1,0 +1,43 @@
+/* Preloaded, it makes the n-th allocation by normcy's compiled core fail, once, and counts them.
+ *
+ * Allocations by others, in the same process, are left alone: who called is told by where the return address lies.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+extern void *__libc_malloc(size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+
+static long until, count;
+
+/* From now on, the n-th fails; 0: none. Returns how many there were since the last call. */
+long fail_allocation(long n) {
+    long seen = count;
+    until = n;
+    count = 0;
+    return seen;
+}
+
+static int fails(void *caller) {
+    Dl_info where;
+    if (!dladdr(caller, &where) || !where.dli_fname || !strstr(where.dli_fname, "normcy/_native"))
+        return 0;
+    return ++count == until;
+}
+
+void *malloc(size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+}
+
+void *realloc(void *p, size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(p, size);
+}
+
+int posix_memalign(void **p, size_t alignment, size_t size) {
+    if (fails(__builtin_return_address(0)))
+        return ENOMEM;
+    *p = __libc_memalign(alignment, size);
+    return *p ? 0 : ENOMEM;
+}
