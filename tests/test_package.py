@@ -1,0 +1,117 @@
+"""What is shipped, what it needs, and what an import does."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import normcy
+
+ROOT = Path(__file__).parents[1]
+
+IMPORT = """
+import os, sys, threading, numpy, importlib.metadata
+environment, threads = dict(os.environ), threading.active_count()
+events = []
+sys.addaudithook(lambda name, arguments: events.append((name, arguments)))
+import normcy
+events, seen = list(events), events
+assert dict(os.environ) == environment
+assert threading.active_count() == threads
+if os.path.exists("/proc/self/task"):
+    assert len(os.listdir("/proc/self/task")) == len(os.listdir("/proc/self/task"))
+own, library = os.path.dirname(normcy.__file__), os.path.dirname(os.__file__)
+for name, arguments in events:
+    assert name.split(".")[0] not in ("socket", "subprocess", "shutil", "tempfile", "urllib", "ctypes"), name
+    assert name not in ("os.mkdir", "os.remove", "os.rename", "os.putenv", "os.fork", "os.exec"), name
+    if name == "open":
+        path, mode, flags = arguments
+        assert not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT), path
+        assert str(path).startswith((own, library)) and str(path).endswith((".py", ".pyc")), path
+print(sorted({name for name, _ in events}))
+"""
+
+
+def test_import_touches_no_file():
+    """It reads its own modules and the standard library's, and writes nothing, sets nothing, starts nothing."""
+    done = subprocess.run([sys.executable, "-B", "-c", IMPORT], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "'import'" in done.stdout  # the hook was at work
+
+
+def requirements():
+    """Every requirement of pyproject.toml, with the comment beside it."""
+    text = (ROOT / "pyproject.toml").read_text()
+    part = text[: text.index("[project.scripts]")]
+    lines = [line for line in part.splitlines() if re.match(r'\s+"[a-z]', line)]
+    return [re.match(r'\s+"([^"]+)",?(?:\s+# (.*))?$', line).groups() for line in lines if "::" not in line]
+
+
+def test_requirements_have_ranges_and_reasons():
+    found = requirements()
+    assert {re.split("[><=]", name)[0] for name, _ in found} >= {"numpy", "cython", "setuptools", "pytest", "asv"}
+    for requirement, reason in found:
+        if requirement.startswith("normcy["):
+            continue
+        assert re.fullmatch(r"[a-z-]+(>=[\d.]+(,<\d+)?|==[\d.]+)", requirement), requirement
+        assert reason, f"{requirement}: a comment beside it says why"
+
+
+def test_run_time_needs_numpy_only():
+    from importlib.metadata import requires
+
+    always = [r for r in requires("normcy") if "extra ==" not in r]
+    assert [re.match(r"[a-z]+", r)[0] for r in always] == ["numpy"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The source distribution, and the wheel that is built from it and nothing else."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, capture_output=True)
+    return folder
+
+
+def tracked():
+    """Files of the repository, but for those that only the repository uses."""
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("needs the repository")
+    return {name for name in done.stdout.split("\n") if name and not name.startswith((".ci", ".git"))}
+
+
+@pytest.mark.torture
+def test_source_distribution(built):
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {member.name.partition("/")[2] for member in archive if member.isfile()}
+    made = {name for name in names if name.startswith("normcy.egg-info/")} | {"PKG-INFO", "setup.cfg"}
+    assert names - made == tracked()
+
+
+@pytest.mark.torture
+def test_wheel(built):
+    (path,) = built.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name}
+    (core,) = (name for name in names if re.fullmatch(r"normcy/_native\.[\w-]+\.so", name))
+    assert names - {core} == {name for name in tracked() if name.startswith("normcy/")}
+
+
+LOWEST = {name: version for name, _ in requirements() for name, _, version in [name.partition(">=")]}
+
+
+@pytest.mark.torture
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the oldest NumPy is older than this Python")
+def test_lowest_versions(tmp_path):
+    """The least that pyproject.toml asks for is enough, to build and to run."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--target", tmp_path]
+    pins = tmp_path / "pins.txt"
+    pins.write_text("".join(f"{n}=={LOWEST[n].split(',')[0]}\n" for n in ("numpy", "cython", "setuptools")))
+    subprocess.run([*pip, "--build-constraint", pins, "--constraint", pins, ROOT], check=True)
+    code = "import numpy, normcy; print(numpy.__version__, normcy.__file__); x = numpy.ones((2, 3, 4), 'f'); assert not normcy.instance_norm(x).any()"
+    done = subprocess.run([sys.executable, "-P", "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, cwd=tmp_path)  # fmt: skip
+    assert done.stdout.split() == ["2.0.0", str(tmp_path / "normcy/__init__.py")], done.stderr
