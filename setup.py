@@ -14,7 +14,7 @@ import numpy as np
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/outputs.c", "src/process.c", "src/tasks.c"]
+SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/outputs.c", "src/process.c", "src/tasks.c", "src/team.c"]
 HEADERS = sorted(str(p) for pattern in ("*.h", "*.pxi") for p in Path("src").glob(pattern))
 
 # What keeps the bits the same (no contraction), and what lets plain float64 loops vectorize without changing them.

@@ -29,10 +29,14 @@ cdef extern from *:
     #else
     #define HAVE_OPENMP 0
     #define omp_get_max_threads() 1
+    #define omp_get_thread_limit() 1
+    #define omp_get_num_procs() 1
+    #define omp_get_proc_bind() 0
     #define omp_in_parallel() 0
     #endif
     """
     const bint HAVE_OPENMP
+    int omp_get_proc_bind() nogil
 
 cdef extern from "kernels.h" nogil:
     enum:
@@ -105,13 +109,20 @@ cdef extern from "dispatch.h" nogil:
 
 cdef extern from "process.h" nogil:
     int normcy_process_init()
-    void normcy_mark_parallel()
     bint normcy_forked()
     int normcy_thread_override()
     void normcy_set_thread_override(int n)
     int normcy_affinity()
     unsigned long normcy_fp_enter()
     void normcy_fp_leave(unsigned long saved)
+
+cdef extern from "team.h" nogil:
+    ctypedef struct normcy_crew:
+        pass
+    int normcy_team_init()
+    normcy_crew *normcy_own_crew()
+    int normcy_team(normcy_crew *crew, int parts, int most)
+    void normcy_serve(normcy_crew *crew)
 
 cdef extern from "tasks.h" nogil:
     ctypedef struct normcy_share:

@@ -212,35 +212,38 @@ cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff
     """Both passes over some columns of a panel."""
     cdef Columns w = columns_in(memory, stride, job.target.how >= TO_STYLE)
     cdef ptrdiff_t rows = panel_rows(&job.plan)
-    cdef unsigned long saved = normcy_fp_enter()
     slots_of_cols(job, c, panel, left, width, NULL, &w)
     spread_of_cols(job, c, panel, left, width, &w)
     if job.y != NULL:
         apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
-    normcy_fp_leave(saved)
 
 
 cdef void tasks_of_cols(const Job *job, const Chunks *c, normcy_share *shares, ptrdiff_t strip, char *memory,
                         ptrdiff_t stride, int part) noexcept nogil:
     """One thread's tasks of a strip of columns each."""
     cdef const Plan *p = &job.plan
+    cdef unsigned long saved = begin_part(job)
     cdef ptrdiff_t left, strips = ceil_div(p.cols, strip), task = normcy_next_task(shares, job.threads, part)
     while task >= 0:
         left = task % strips * strip
         task_of_cols(job, c, task // strips, left, min(strip, p.cols - left), memory, stride)
         task = normcy_next_task(shares, job.threads, part)
+    normcy_fp_leave(saved)
 
 
-cdef int local_cols(const Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
+cdef int local_cols(Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
     """Strips side by side share a cache line of y in every row: shares in memory order keep them on one thread."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t panels = 1 if p.pooled else p.samples, stride = stride_of(p, strip), bytes = column_bytes(stride)
-    cdef char *scratch = <char *>malloc(bytes * job.threads + LINE)
-    cdef normcy_share *shares = normcy_deal(panels * ceil_div(p.cols, strip), job.threads)
-    cdef int t
+    cdef ptrdiff_t tasks = (1 if p.pooled else p.samples) * ceil_div(p.cols, strip)
+    cdef ptrdiff_t stride = stride_of(p, strip), bytes = column_bytes(stride)
+    cdef char *scratch
+    cdef normcy_share *shares
+    cdef int t, team
+    divide(job, tasks)
+    scratch, shares = <char *>malloc(bytes * job.threads + LINE), normcy_deal(tasks, job.threads)
     if scratch != NULL and shares != NULL:
-        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
-                        use_threads_if=job.threads > 1):
+        team = team_of(job)
+        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
             tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
     free(shares)
     free(scratch)
@@ -252,7 +255,7 @@ cdef void apply_cols_share(const Job *job, const Columns *stats, ptrdiff_t begin
     """One thread's share of the apply pass over rows begin:begin + rows; after moments, last rows first."""
     cdef Columns w = stats[0]
     cdef ptrdiff_t i, j, lo, hi
-    cdef unsigned long saved = normcy_fp_enter()
+    cdef unsigned long saved = begin_part(job)
     w.room = room
     share(ceil_div(rows, step), job.threads, part, &lo, &hi)
     for i in range(hi - lo):
@@ -264,32 +267,36 @@ cdef void apply_cols_share(const Job *job, const Columns *stats, ptrdiff_t begin
 cdef void chunks_of_cols_share(const Job *job, const Chunks *c, ptrdiff_t panel, int part, double *mean, double *m2,
                                ptrdiff_t stride) noexcept nogil:
     cdef ptrdiff_t j, lo, hi
-    cdef unsigned long saved = normcy_fp_enter()
+    cdef unsigned long saved = begin_part(job)
     share(c.count, job.threads, part, &lo, &hi)
     for j in range(lo, hi):
         chunk_of_cols(job, c, panel, j, 0, job.plan.cols, NULL, mean + j * stride, m2 + j * stride)
     normcy_fp_leave(saved)
 
 
-cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
+cdef int phased_cols(Job *job, const Chunks *c) noexcept nogil:
     """Panel after panel, all threads on each: moments by chunk of rows, merge, apply."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t panel, j, stride = stride_of(p, p.cols)
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef ptrdiff_t own = column_bytes(stride), partial = stride * c.count * sizeof(double)
     cdef ptrdiff_t coefs = COEFS * stride * sizeof(float)
-    cdef char *scratch = <char *>malloc(own + 2 * partial + coefs * job.threads + LINE)
-    cdef char *memory = lined_up(scratch)
-    cdef double *mean = <double *>(memory + own)
-    cdef double *m2 = <double *>(memory + own + partial)
+    cdef char *scratch
+    cdef char *memory
+    cdef double *mean
+    cdef double *m2
     cdef Columns w
-    cdef int t
+    cdef int t, team
+    divide(job, c.count)
+    scratch = <char *>malloc(own + 2 * partial + coefs * job.threads + LINE)
     if scratch == NULL:
         return -1
+    team = team_of(job)
+    memory = lined_up(scratch)
+    mean, m2 = <double *>(memory + own), <double *>(memory + own + partial)
     w = columns_in(memory, stride, job.target.how >= TO_STYLE)
     for panel in range(panels):
-        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
-                        use_threads_if=job.threads > 1):
+        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
             chunks_of_cols_share(job, c, panel, t, mean, m2, stride)
         memcpy(w.stats.mean, mean, stride * sizeof(double))
         memcpy(w.stats.m2, m2, stride * sizeof(double))
@@ -298,25 +305,29 @@ cdef int phased_cols(const Job *job, const Chunks *c) noexcept nogil:
                         <double>min(c.rows, rows - j * c.rows), mean + j * stride, m2 + j * stride)
         spread_of_cols(job, c, panel, 0, p.cols, &w)
         if job.y != NULL:
-            for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
-                            use_threads_if=job.threads > 1):
+            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
                 apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
                                  <float *>(memory + own + 2 * partial + t * coefs))
     free(scratch)
     return 0
 
 
-cdef int given_cols(const Job *job) noexcept nogil:
+cdef int given_cols(Job *job) noexcept nogil:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t k, panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
     cdef ptrdiff_t own = column_bytes(stride), coefs = COEFS * stride * sizeof(float)
-    cdef char *scratch = <char *>malloc(own + coefs * job.threads + LINE)
-    cdef char *memory = lined_up(scratch)
+    cdef ptrdiff_t step = max(<ptrdiff_t>16, TASK // p.cols)
+    cdef char *scratch
+    cdef char *memory
     cdef Columns w
-    cdef int t
+    cdef int t, team
+    divide(job, ceil_div(rows, step))
+    scratch = <char *>malloc(own + coefs * job.threads + LINE)
     if scratch == NULL:
         return -1
+    team = team_of(job)
+    memory = lined_up(scratch)
     w = columns_in(memory, stride, False)
     for panel in range(1 if p.pooled else p.samples):
         w.stats.mean = <double *>job.given_mean + panel * p.cols
@@ -325,15 +336,14 @@ cdef int given_cols(const Job *job) noexcept nogil:
         for k in range(p.cols):
             w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
             w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
-        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
-                        use_threads_if=job.threads > 1):
-            apply_cols_share(job, &w, panel * rows, rows, max(<ptrdiff_t>16, TASK // p.cols), t,
+        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
+            apply_cols_share(job, &w, panel * rows, rows, step, t,
                              <float *>(memory + own + t * coefs))
     free(scratch)
     return 0
 
 
-cdef int drive_cols(const Job *job) noexcept nogil:
+cdef int drive_cols(Job *job) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef Chunks c = split_cols(rows, p.cols)

@@ -17,6 +17,7 @@ cdef enum:
     LOCAL_NEAR = 4194304    # the same where the apply pass finds x in L2
     BEYOND = 4194304        # floats a thread of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
+    SHARE_MIN = 4096        # floats a thread, of arrays that have enough for two
 
 cdef enum Adjust:           # what becomes of a slot's statistics before they are coefficients
     AS_THEY_ARE, TO_LENGTH, TO_STYLE, TO_RUNNING
@@ -49,7 +50,9 @@ cdef struct Job:
     double *mean            # where the statistics of every slot go, or NULL
     double *m2
     double *rstd
-    int threads
+    int threads             # among how many the work is divided
+    int most                # how many may run it; more than `threads` where they are there anyway
+    normcy_crew *crew       # the workers of the calling thread
     bint local_near         # near where the apply pass finds x in L2
     bint beyond             # y is better written past the caches, unless a sum is kept there first
     normcy_walk walk
@@ -231,6 +234,22 @@ cdef inline void add_first(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff
     """Put source + addend where x is read, for a panel about to be read for the first time."""
     if job.addend != NULL:
         job.k.add(job.source + at, job.addend + at, <float *>job.x + at, rows, cols, stride)
+
+
+cdef inline void divide(Job *job, ptrdiff_t tasks) noexcept nogil:
+    """No more threads than there are tasks for."""
+    job.threads = <int>min(<ptrdiff_t>job.threads, tasks)
+
+
+cdef inline int team_of(const Job *job) noexcept nogil:
+    """How many threads to run the parts of a divided job; the last thing before its region, after its scratch."""
+    return normcy_team(job.crew, job.threads, job.most)
+
+
+cdef inline unsigned long begin_part(const Job *job) noexcept nogil:
+    """What every thread does first; returns what normcy_fp_leave takes last."""
+    normcy_serve(job.crew)
+    return normcy_fp_enter()
 
 
 cdef void share(ptrdiff_t total, int parts, int part, ptrdiff_t *begin, ptrdiff_t *end) noexcept nogil:

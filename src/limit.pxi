@@ -12,15 +12,20 @@ def copy(cnp.ndarray x not None, cnp.ndarray out not None):
         raise ValueError("expected two arrays that do not overlap")
     cdef const float *source = <const float *>cnp.PyArray_DATA(x)
     cdef float *target = <float *>cnp.PyArray_DATA(out)
-    cdef int t, threads = threads_for(size)
+    cdef int t, threads = threads_for(size), parts = <int>min(<ptrdiff_t>threads, ceil_div(size, CHUNK))
+    cdef normcy_crew *crew = normcy_own_crew()
+    cdef int team
     with nogil:
-        for t in prange(threads, num_threads=threads, schedule="static", chunksize=1, use_threads_if=threads > 1):
-            copy_share(source, target, size, threads, t)
+        team = normcy_team(crew, parts, threads)
+        for t in prange(parts, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
+            copy_share(crew, source, target, size, parts, t)
 
 
-cdef void copy_share(const float *source, float *target, ptrdiff_t size, int parts, int part) noexcept nogil:
+cdef void copy_share(normcy_crew *crew, const float *source, float *target, ptrdiff_t size, int parts,
+                     int part) noexcept nogil:
     """In pieces: a memcpy of megabytes goes past the caches, and took up to a fifth longer here."""
     cdef ptrdiff_t at, end, n
+    normcy_serve(crew)
     share(size, parts, part, &at, &end)
     while at < end:
         n = min(<ptrdiff_t>CHUNK, end - at)

@@ -10,24 +10,19 @@
 #include <xmmintrin.h>
 #endif
 
-static int parallel_ran, forked;
+static int forked;
 static __thread int thread_override;
 
 static void in_child(void) {
-    if (parallel_ran)
-        forked = 1;
+    forked = 1;
 }
 
 int normcy_process_init(void) {
     return pthread_atfork(0, 0, in_child);
 }
 
-void normcy_mark_parallel(void) {
-    __atomic_store_n(&parallel_ran, 1, __ATOMIC_RELAXED);
-}
-
 int normcy_forked(void) {
-    return __atomic_load_n(&forked, __ATOMIC_RELAXED);
+    return forked;
 }
 
 int normcy_thread_override(void) {

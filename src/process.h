@@ -5,8 +5,8 @@
 /* Installs the fork handler; 0 on success. */
 int normcy_process_init(void);
 
-/* Call before a parallel region. After a later fork() the child has no OpenMP pool: a region there would hang. */
-void normcy_mark_parallel(void);
+/* Whether this is a child of fork(). It has none of the threads that OpenMP, asked by whatever library, may have left
+ * to its only one, and believes to have: a parallel region there would wait for them forever. */
 int normcy_forked(void);
 
 /* This thread's own thread count (0: none), as set by `with num_threads(n)`. */

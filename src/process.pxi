@@ -2,6 +2,10 @@
 #
 # (A) The number of threads is asked for on every call, so that threadpoolctl and OMP_NUM_THREADS act at once.
 # (B) A child of fork() has no OpenMP pool; it computes serially. So does a call from inside a parallel region.
+# (C) A call takes no more threads than it has tasks for, and no more than can be started: see team.h.
+
+cdef enum:
+    MOST_THREADS = 1024         # as many CPUs as Linux's cpu_set_t has room for
 
 cdef const normcy_kernels *kernels = NULL
 cdef int process_threads = 0        # set_num_threads; 0: not set
@@ -10,29 +14,29 @@ cdef int quota = -1                 # CPUs granted by the cgroup; 0: no limit, -
 
 
 cdef int openmp_threads() except -1:
-    """What the OpenMP runtime would use, within affinity and quota."""
+    """What the OpenMP runtime would use, within affinity and quota.
+
+    Where it binds threads to CPUs, the calling thread's affinity is its own doing, and OpenMP knows what there was.
+    """
     global quota
     if quota < 0:
         from normcy import _quota
         quota = _quota.cpu_quota()
-    n = min(openmp.omp_get_max_threads(), normcy_affinity()) if HAVE_OPENMP else 1
+    cdef int n = openmp.omp_get_num_procs() if omp_get_proc_bind() else normcy_affinity()
+    n = min(n, openmp.omp_get_max_threads())
     return max(1, min(n, quota) if quota else n)
 
 
 cdef int threads_now() except -1:
     if not HAVE_OPENMP or normcy_forked() or openmp.omp_in_parallel():
         return 1
-    return normcy_thread_override() or process_threads or environment_threads or openmp_threads()
+    cdef int n = normcy_thread_override() or process_threads or environment_threads or openmp_threads()
+    return min(n, MOST_THREADS, openmp.omp_get_thread_limit())
 
 
 cdef int threads_for(ptrdiff_t size) except -1:
     """How many threads a call over `size` floats takes."""
-    if size < PARALLEL_MIN:
-        return 1
-    cdef int n = threads_now()
-    if n > 1:
-        normcy_mark_parallel()
-    return n
+    return threads_now() if size >= PARALLEL_MIN else 1
 
 
 cdef int checked_threads(n) except -1:
@@ -101,6 +105,6 @@ cdef int read_environment() except -1:
         if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 16):
             raise ImportError(f"NORMCY_NUM_THREADS={text}: expected a number of threads from 1 to 65536")
         environment_threads = int(text)
-    if normcy_process_init():
-        raise ImportError("normcy could not install its fork handler")
+    if normcy_process_init() or normcy_team_init():
+        raise ImportError("normcy could not install its handlers of forks and of threads that end")
     return 0

@@ -131,7 +131,6 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     cdef Job local = job[0]
     cdef ptrdiff_t n, seg, run, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
     cdef bint dropped = job.addend != NULL and job.x == job.y and p.segs == 1
-    cdef unsigned long saved = normcy_fp_enter()
     local.walk.near = job.local_near
     local.walk.stream = job.walk.stream or dropped and job.beyond
     run = run_of(&local)
@@ -147,16 +146,17 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
             for seg in range(p.segs):
                 apply_rows(&local, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
         slot += n
-    normcy_fp_leave(saved)
 
 
 cdef void tasks_of_rows(const Job *job, const Chunks *c, normcy_share *shares, ptrdiff_t per_task,
                         int part) noexcept nogil:
     """One thread's tasks of `per_task` slots."""
+    cdef unsigned long saved = begin_part(job)
     cdef ptrdiff_t task = normcy_next_task(shares, job.threads, part)
     while task >= 0:
         task_of_rows(job, c, task * per_task, min((task + 1) * per_task, job.plan.slots))
         task = normcy_next_task(shares, job.threads, part)
+    normcy_fp_leave(saved)
 
 
 cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t begin, ptrdiff_t end,
@@ -165,7 +165,7 @@ cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t
     cdef const Plan *p = &job.plan
     cdef Chunks c = split_rows((end - begin) * p.segs, p.length)
     cdef ptrdiff_t i, j, lo, hi, row, last, left, n, rows = end - begin
-    cdef unsigned long saved = normcy_fp_enter()
+    cdef unsigned long saved = begin_part(job)
     share(c.count, job.threads, part, &lo, &hi)
     for i in range(hi - lo):
         j = lo + i if job.given_mean != NULL else hi - 1 - i
@@ -182,14 +182,14 @@ cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t
 cdef void chunks_share(const Job *job, const Chunks *c, ptrdiff_t slot, int part, double *mean, double *m2,
                        double *n) noexcept nogil:
     cdef ptrdiff_t j, lo, hi
-    cdef unsigned long saved = normcy_fp_enter()
+    cdef unsigned long saved = begin_part(job)
     share(c.count, job.threads, part, &lo, &hi)
     for j in range(lo, hi):
         n[j] = chunk_of_rows(job, c, slot, 1, j, 1, mean + j, m2 + j)
     normcy_fp_leave(saved)
 
 
-cdef int phased_rows(const Job *job, const Chunks *c) noexcept nogil:
+cdef int phased_rows(Job *job, const Chunks *c) noexcept nogil:
     """Slot after slot, all threads on each: moments by chunk, merge, apply."""
     cdef const Plan *p = &job.plan
     cdef double *room = <double *>malloc(3 * c.count * sizeof(double))
@@ -200,63 +200,73 @@ cdef int phased_rows(const Job *job, const Chunks *c) noexcept nogil:
     cdef float scale
     cdef Slots s
     cdef ptrdiff_t slot, j
-    cdef int t
+    cdef int t, team
     if room == NULL:
         return -1
+    divide(job, c.count)
+    team = team_of(job)
     s.mean, s.m2, s.rstd, s.scale = mean, m2, &rstd, &scale
     s.lift = &lift if job.target.how >= TO_STYLE else NULL
     for slot in range(p.slots):
-        for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1):
+        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
             chunks_share(job, c, slot, t, mean, m2, n)
         for j in range(1, c.count):
             job.k.merge(1, n[0], mean, m2, n[j], mean + j, m2 + j)
             n[0] += n[j]
         spread_of_rows(job, c, slot, 1, &s)
         if job.y != NULL:
-            for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1):
+            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
                 apply_share(job, &s, slot, slot * p.planes, (slot + 1) * p.planes, t)
     free(room)
     return 0
 
 
-cdef int given_rows(const Job *job) noexcept nogil:
+cdef int given_rows(Job *job) noexcept nogil:
     """Statistics from outside: the apply pass alone."""
+    cdef const Plan *p = &job.plan
     cdef Slots s
-    cdef int t
-    cdef ptrdiff_t k
+    cdef int t, team
+    cdef ptrdiff_t k, rows = p.slots * p.planes
     s.mean, s.rstd, s.lift, s.scaled = <double *>job.given_mean, <double *>job.given_rstd, NULL, False
-    s.scale = <float *>malloc(job.plan.slots * sizeof(float))
+    s.scale = <float *>malloc(p.slots * sizeof(float))
     if s.scale == NULL:
         return -1
-    for k in range(job.plan.slots):
+    for k in range(p.slots):
         s.scale[k] = 0.25 if fabs(s.mean[k]) >= 2.0 ** 100 else 1
         s.scaled = s.scaled or s.scale[k] != 1
-    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1,
-                    use_threads_if=job.threads > 1):
-        apply_share(job, &s, 0, 0, job.plan.slots * job.plan.planes, t)
+    divide(job, split_rows(rows * p.segs, p.length).count)
+    team = team_of(job)
+    for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
+        apply_share(job, &s, 0, 0, rows, t)
     free(s.scale)
     return 0
 
 
-cdef int drive_rows(const Job *job) noexcept nogil:
+cdef int drive_rows(Job *job) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = p.segs * p.planes * p.length
     cdef Chunks c = chunks_of_slot(p)
-    cdef ptrdiff_t per_task
+    cdef ptrdiff_t per_task, tasks
+    cdef unsigned long saved
     cdef normcy_share *shares
-    cdef int t
+    cdef int t, team
     if job.given_mean != NULL:
         return given_rows(job)
     if job.threads > 1 and p.slots < 4 * job.threads and c.count > 1:
         return phased_rows(job, &c)
     if job.threads == 1:
+        saved = normcy_fp_enter()
         task_of_rows(job, &c, 0, p.slots)
+        normcy_fp_leave(saved)
         return 0
     per_task = max(<ptrdiff_t>1, min(max(TASK // size, run_of(job)), ceil_div(p.slots, 4 * job.threads)))
-    shares = normcy_deal(ceil_div(p.slots, per_task), job.threads)
+    tasks = ceil_div(p.slots, per_task)
+    divide(job, tasks)
+    shares = normcy_deal(tasks, job.threads)
     if shares == NULL:
         return -1
-    for t in prange(job.threads, num_threads=job.threads, schedule="static", chunksize=1):
+    team = team_of(job)
+    for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
         tasks_of_rows(job, &c, shares, per_task, t)
     free(shares)
     return 0
