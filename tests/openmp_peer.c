@@ -1,0 +1,42 @@
+/* Another library that uses OpenMP, and threads that Python has not made: test_processes.py calls normcy from both. */
+#include <omp.h>
+#include <pthread.h>
+
+enum { MOST = 64 };
+
+/* Calls back from each thread of a parallel region. */
+void from_region(int threads, void (*call)(int)) {
+#pragma omp parallel num_threads(threads)
+    call(omp_get_thread_num());
+}
+
+/* A region that does nothing but have that many threads; returns how many there were. */
+int region(int threads) {
+    int n = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : n)
+    n += 1;
+    return n;
+}
+
+typedef struct {
+    int i;
+    void (*call)(int);
+} start;
+
+static void *begin(void *start_) {
+    start *s = start_;
+    s->call(s->i);
+    return 0;
+}
+
+/* Calls back from threads of the system's, all at once. */
+void from_pthreads(int threads, void (*call)(int)) {
+    pthread_t all[MOST];
+    start starts[MOST];
+    for (int i = 0; i < threads && i < MOST; i++) {
+        starts[i] = (start){i, call};
+        pthread_create(&all[i], 0, begin, &starts[i]);
+    }
+    for (int i = 0; i < threads && i < MOST; i++)
+        pthread_join(all[i], 0);
+}

@@ -1,0 +1,389 @@
+"""Threads: many at once, beside others' OpenMP, within every limit, and where they cannot be started."""
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+from methods import LAYOUTS, METHODS, check, parameters, same_bits, sample
+from programs import openmp_library, run
+
+import normcy
+
+pytestmark = pytest.mark.skipif(not normcy.get_config()["openmp"], reason="a build without OpenMP has one thread")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="counts threads, and limits them, as Linux does")
+SHARED = (8, 18, 24, 24)  # enough for more than one thread
+CASES = [(method, layout) for method in METHODS for layout in LAYOUTS]
+
+
+def diary(seed, rounds):
+    """What one thread does, all of it with results that depend on the seed alone."""
+    x = sample(SHARED, seed=seed)
+    layout, c = LAYOUTS[seed % 2], x.shape[(1, 3)[seed % 2]]
+    mean, var, y, told = np.zeros(c, np.float32), np.ones(c, np.float32), np.empty_like(x), []
+    layer = normcy.BatchNorm(c, layout=layout)
+    for _ in range(rounds):
+        normcy.batch_norm(x, mean, var, training=True, layout=layout, out=y)
+        normcy.group_norm(y, 2, layout=layout, activation="silu", out=y)
+        told += [y.copy(), mean.copy(), var.copy(), normcy.moments(x, (0, 2))[1], layer(x)]
+    return [*told, layer.running_mean, layer.running_var]
+
+
+def sixteen_threads(rounds):
+    """Each works on an array of all threads' and on its own, with its own number of threads; one sets the process's."""
+    shared = sample(SHARED)
+    plain = [check(method, shared, layout) for method, layout in CASES]
+    alone = [diary(seed, rounds) for seed in range(16)]
+    start, over = threading.Barrier(17), threading.Event()
+
+    def work(seed):
+        start.wait(60)
+        with normcy.num_threads(seed % 5 + 1) if seed % 5 else nullcontext():
+            for i in range(rounds * len(CASES)):
+                method, layout = CASES[(i + seed) % len(CASES)]
+                y = method.call(normcy, shared, layout, **parameters(method, shared, layout))
+                assert same_bits(y, plain[(i + seed) % len(CASES)]), method.name
+            return diary(seed, rounds)
+
+    def flip():
+        start.wait(60)
+        while not over.wait(0.001):
+            for n in (1, 3, 4):
+                normcy.set_num_threads(n)
+
+    with ThreadPoolExecutor(17) as pool:
+        flipping = pool.submit(flip)
+        try:
+            for seed, told in enumerate(pool.map(work, range(16))):
+                assert all(map(same_bits, told, alone[seed])), seed
+        finally:
+            over.set()
+            flipping.result()
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(40, marks=pytest.mark.torture)])
+def test_sixteen_threads(rounds):
+    run(f"import test_threads; test_threads.sixteen_threads({rounds})", timeout=60 * rounds)
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory):
+    return f"""
+import ctypes
+peer = ctypes.CDLL({str(openmp_library(tmp_path_factory.mktemp("peer")))!r})
+told = []
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def call(i):
+    told.append((i, right() and right(), normcy.get_num_threads()))
+"""
+
+
+def test_inside_a_parallel_region(peer):
+    """Called from each thread of another library's region, normcy takes no threads of its own."""
+    run(peer + """
+for threads in (2, 8, 3):
+    told.clear()
+    peer.from_region(threads, call)
+    assert sorted(told) == [(i, True, 1) for i in range(threads)], told
+    assert tasks() <= threads + limit, tasks()
+assert right()
+""".replace("limit", str(2 * (os.cpu_count() or 1))))  # fmt: skip
+
+
+def test_threads_that_python_has_not_made(peer):
+    run(peer + """
+normcy.set_num_threads(3)
+for again in range(3):
+    told.clear()
+    peer.from_pthreads(12, call)
+    assert sorted(told) == [(i, True, 3) for i in range(12)], told
+    assert right()
+""")  # fmt: skip
+
+
+@pytest.mark.parametrize("imports", ["import torch", "import normcy, torch"])
+def test_beside_torch(imports):
+    """Before its parallel work, after it and during it; both may share one OpenMP."""
+    pytest.importorskip("torch", reason="needs torch")
+    run("""
+import torch
+normcy.set_num_threads(3)
+big = torch.ones(512, 2048)
+def work():
+    return torch.nn.functional.layer_norm(big, (2048,)).abs().max() == 0
+for threads in (2, 4, 1, 3):
+    torch.set_num_threads(threads)
+    for again in range(20):
+        assert right() and work() and right()
+other = threading.Thread(target=lambda: [work() for again in range(100)])
+other.start()
+assert all(right() for again in range(100))
+other.join(30)
+assert not other.is_alive()
+assert child(right)
+assert right() and work()
+""", first=imports)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def usual():
+    """The number of threads where nobody says anything."""
+    if sys.platform != "linux":
+        pytest.skip("counts threads as Linux does")
+    return int(run("print(normcy.get_num_threads(), tasks())").split()[0])
+
+
+@pytest.mark.parametrize(("environment", "expected"), [
+    ({"NORMCY_NUM_THREADS": "3"}, lambda n: 3),
+    ({"NORMCY_NUM_THREADS": "5", "OMP_NUM_THREADS": "1"}, lambda n: 5),
+    ({"OMP_NUM_THREADS": "1"}, lambda n: 1),
+    ({"OMP_NUM_THREADS": "2,7"}, lambda n: min(n, 2)),
+    ({"OMP_NUM_THREADS": "9999"}, lambda n: n),
+    ({"OMP_NUM_THREADS": "0"}, lambda n: n),
+    ({"OMP_NUM_THREADS": "many"}, lambda n: n),
+    ({"OMP_THREAD_LIMIT": "1"}, lambda n: 1),
+    ({"OMP_THREAD_LIMIT": "2", "NORMCY_NUM_THREADS": "5"}, lambda n: 2),
+    ({"OMP_PROC_BIND": "true"}, lambda n: n),
+    ({"OMP_PROC_BIND": "spread", "OMP_PLACES": "threads"}, lambda n: n),
+    ({"OMP_PROC_BIND": "close", "NORMCY_NUM_THREADS": "5"}, lambda n: 5),
+    ({"OMP_WAIT_POLICY": "active"}, lambda n: n),
+    ({"OMP_NESTED": "true", "OMP_MAX_ACTIVE_LEVELS": "3"}, lambda n: n),
+    ({"OMP_STACKSIZE": "128K"}, lambda n: n),
+    ({"OMP_STACKSIZE": " 1 M "}, lambda n: n),
+    ({"OMP_STACKSIZE": "a lot"}, lambda n: n),
+    ({"OMP_STACKSIZE": "99999999999999999999"}, lambda n: n),
+    ({"OMP_STACKSIZE": "0"}, lambda n: n),
+    ({"OMP_STACKSIZE": "-1"}, lambda n: n),
+], ids=str)  # fmt: skip
+def test_environment(environment, expected, usual):
+    """As many threads as it says are reported, and run."""
+    said, ran = map(int, run("print(normcy.get_num_threads(), team())", **environment).split())
+    assert said == ran == expected(usual)
+
+
+@linux
+@pytest.mark.parametrize("size", ["16K", "32K", "127K", "1000000G", "17179869183G"])
+def test_stacks_that_are_too_small_or_too_large(size):
+    """Ones in which a kernel's variables do not fit, or that no system has: then the calling thread works alone."""
+    assert run("print(team())", OMP_STACKSIZE=size, NORMCY_NUM_THREADS="3") == "1"
+
+
+@linux
+def test_dynamic(usual):
+    """OpenMP may give fewer threads than it is asked for, and others in the next call."""
+    assert int(run("print(max(team() for again in range(20)))", OMP_DYNAMIC="true")) <= usual
+
+
+@linux
+def test_threadpoolctl():
+    pytest.importorskip("threadpoolctl", reason="needs threadpoolctl")
+    run("""
+import threadpoolctl
+with threadpoolctl.threadpool_limits(1):
+    assert normcy.get_num_threads() == team() == 1
+assert team() == normcy.get_num_threads()
+with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+    assert normcy.get_num_threads() == 1
+""")  # fmt: skip
+
+
+@linux
+def test_affinity():
+    """Of the process before the import and after it, and of one thread."""
+    one = "cpus = os.sched_getaffinity(0); os.sched_setaffinity(0, {min(cpus)})\n"
+    assert run("print(normcy.get_num_threads(), team())", first="import os; " + one) == "1 1"
+    assert run(one + "print(normcy.get_num_threads(), team())") == "1 1"
+    run("usual = normcy.get_num_threads()\ndef work():\n    " + one.replace("; ", "\n    ") + """
+    told.append((normcy.get_num_threads(), team()))
+told = []
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+assert told == [(1, 1)], told
+assert normcy.get_num_threads() == usual
+""")  # fmt: skip
+
+
+QUOTAS = {
+    2: ("/sys/fs/cgroup", lambda group, n: {"cpu.max": f"{n}00000 100000"}),
+    1: ("/sys/fs/cgroup/cpu", lambda group, n: {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": f"{n}00000"}),
+}
+
+
+@linux
+@pytest.mark.parametrize("version", QUOTAS)
+def test_control_group(version, usual):
+    """The quota of a real control group: one CPU, for a process that is put into it before it starts."""
+    root, limits = QUOTAS[version]
+    group = Path(root, f"normcy-{os.getpid()}")
+    if not Path(root, "cgroup.procs").exists():
+        pytest.skip(f"no control groups of version {version} here")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group of version {version} can be made here: {error}")
+    try:
+        for name, text in limits(group, 1).items():
+            (group / name).write_text(text)
+        enter = f"open({str(group / 'cgroup.procs')!r}, 'w').write('0'); "
+        assert run("print(normcy.get_num_threads(), team())", first=enter) == "1 1"
+    except OSError as error:
+        pytest.skip(f"no quota can be set in a control group of version {version} here: {error}")
+    finally:
+        group.rmdir()
+
+
+# What a program does at the most threads that it can start.
+CALLS = """
+calls = [
+    lambda: normcy.instance_norm(x),
+    lambda: normcy.layer_norm2d(x, layout="NHWC"),
+    lambda: normcy.batch_norm(x, None, None, training=True),
+    lambda: normcy.batch_norm(x, None, None, training=True, layout="NHWC"),
+    lambda: normcy.batch_norm(x, np.zeros(50, np.float32), np.ones(50, np.float32)),
+    lambda: normcy.batch_norm(x, np.zeros(60, np.float32), np.ones(60, np.float32), layout="NHWC"),
+    lambda: normcy.layer_norm(x, (50, 60)),
+    lambda: normcy.layer_norm(x.reshape(2, -1), (96000,)),
+]
+with normcy.num_threads(1):
+    expected = [call() for call in calls]
+def all_right():
+    return all((call().view("i4") == y.view("i4")).all() for again in range(3) for call, y in zip(calls, expected))
+import resource
+def room(megabytes):
+    "Leaves that much address space."
+    used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), resource.RLIM_INFINITY))
+def gone(left):
+    "Waits until only that many threads are left: they end a moment after they are told to."
+    while tasks() > left:
+        time.sleep(0.001)
+def at_most(n):
+    "As a user who is not root and has no other processes, at most n threads."
+    if os.getuid() == 0:
+        os.setuid(54321)
+    resource.setrlimit(resource.RLIMIT_NPROC, (n, n))
+"""
+as_another = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root, to be a user without processes")
+
+
+@linux
+@pytest.mark.parametrize("threads", [4, 5000])
+@pytest.mark.parametrize("megabytes", [4, 12, 20, 100, 600])
+def test_address_space_for_a_few_threads(threads, megabytes):
+    """Each takes its stack, 8 MiB; where one cannot be started, OpenMP would end the process."""
+    run(CALLS + f"""
+normcy.set_num_threads({threads})
+room({megabytes})
+assert all_right()
+print(tasks())
+""")  # fmt: skip
+
+
+@linux
+@as_another
+@pytest.mark.parametrize("limit", [1, 2, 3, 6])
+def test_limit_of_processes(limit):
+    """Of a user: as many threads as it allows, and no more."""
+    assert run(CALLS + f"""
+normcy.set_num_threads(8)
+at_most({limit})
+assert all_right()
+print(tasks())
+""", OPENBLAS_NUM_THREADS="1") == str(limit)  # fmt: skip
+
+
+@linux
+@as_another
+def test_threads_that_grow_at_once():
+    """Four threads that each want three more, where only six can be had: none counts on what another takes."""
+    run(CALLS + """
+normcy.set_num_threads(4)
+for again in range(20):
+    start = threading.Barrier(4)
+    def work():
+        start.wait(20)
+        told.append(all_right())
+    told, threads = [], [threading.Thread(target=work) for i in range(4)]
+    if not again:
+        at_most(7)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == [True] * 4
+    gone(1)
+""", OPENBLAS_NUM_THREADS="1")  # fmt: skip
+
+
+@linux
+@as_another
+def test_another_library_shrinks_the_team(peer):
+    """OpenMP lets workers go when anybody asks it for fewer; that they cannot be had again is noticed."""
+    run(peer + CALLS + """
+normcy.set_num_threads(8)
+assert right() and tasks() >= 8
+assert peer.region(3) == 3
+gone(3)
+at_most(4)
+assert all_right()
+assert tasks() == 4
+""", OPENBLAS_NUM_THREADS="1")  # fmt: skip
+
+
+@linux
+def test_no_more_threads_than_tasks():
+    """65536 threads for arrays of less than a megabyte; those that are there stay, so that they need not be made anew."""
+    run(CALLS + """
+normcy.set_num_threads(65536)
+assert normcy.get_num_threads() == 1024
+assert 1 < team() <= x.size // 4096
+few = sample((3, 16384 * 3))
+with normcy.num_threads(1):
+    expected_few = normcy.layer_norm(few, few.shape[1])
+before = tasks()
+assert same_bits(normcy.layer_norm(few, few.shape[1]), expected_few) and tasks() == before
+assert all_right()
+assert tasks() <= before + x.size // 4096
+""")  # fmt: skip
+
+
+@linux
+@pytest.mark.torture
+def test_a_thousand_threads():
+    run(CALLS + """
+x = sample((64, 64, 64, 64))
+with normcy.num_threads(1):
+    plain = normcy.instance_norm(x)
+normcy.set_num_threads(65536)
+assert right() and right()
+assert 1000 < tasks() <= 1024 + 64, tasks()
+""", timeout=300)  # fmt: skip
+
+
+@linux
+def test_no_memory_for_scratch():
+    """What threads need of their own, for wide rows: a MemoryError, and nothing is written."""
+    run(CALLS + """
+wide = sample((800, 1 << 14))
+y, stats = np.full_like(wide, 7), (np.zeros(1 << 14, np.float32), np.ones(1 << 14, np.float32))
+def call():
+    return normcy.batch_norm(wide, *stats, training=True, out=y)
+normcy.set_num_threads(4)
+right()
+room(3)
+try:
+    call()
+except MemoryError as error:
+    assert "nothing was written" in str(error), error
+else:
+    sys.exit("there was memory")
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+assert (y == 7).all() and not stats[0].any()
+call()
+assert abs(y - normcy.reference.batch_norm(wide, None, None, training=True)).max() < 1e-5
+""", timeout=120)  # fmt: skip
