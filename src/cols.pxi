@@ -231,7 +231,7 @@ cdef void tasks_of_cols(const Job *job, const Chunks *c, normcy_share *shares, p
     normcy_fp_leave(saved)
 
 
-cdef int local_cols(Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
+cdef int local_cols(Job *job, const Chunks *c, ptrdiff_t strip) noexcept:
     """Strips side by side share a cache line of y in every row: shares in memory order keep them on one thread."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t tasks = (1 if p.pooled else p.samples) * ceil_div(p.cols, strip)
@@ -242,9 +242,10 @@ cdef int local_cols(Job *job, const Chunks *c, ptrdiff_t strip) noexcept nogil:
     divide(job, tasks)
     scratch, shares = <char *>malloc(bytes * job.threads + LINE), normcy_deal(tasks, job.threads)
     if scratch != NULL and shares != NULL:
-        team = team_of(job)
-        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-            tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
+        with nogil:
+            team = team_of(job)
+            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
+                tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
     free(shares)
     free(scratch)
     return 0 if scratch != NULL and shares != NULL else -1
@@ -274,7 +275,7 @@ cdef void chunks_of_cols_share(const Job *job, const Chunks *c, ptrdiff_t panel,
     normcy_fp_leave(saved)
 
 
-cdef int phased_cols(Job *job, const Chunks *c) noexcept nogil:
+cdef int phased_cols(Job *job, const Chunks *c) noexcept:
     """Panel after panel, all threads on each: moments by chunk of rows, merge, apply."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t panel, j, stride = stride_of(p, p.cols)
@@ -291,28 +292,29 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept nogil:
     scratch = <char *>malloc(own + 2 * partial + coefs * job.threads + LINE)
     if scratch == NULL:
         return -1
-    team = team_of(job)
-    memory = lined_up(scratch)
-    mean, m2 = <double *>(memory + own), <double *>(memory + own + partial)
-    w = columns_in(memory, stride, job.target.how >= TO_STYLE)
-    for panel in range(panels):
-        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-            chunks_of_cols_share(job, c, panel, t, mean, m2, stride)
-        memcpy(w.stats.mean, mean, stride * sizeof(double))
-        memcpy(w.stats.m2, m2, stride * sizeof(double))
-        for j in range(1, c.count):
-            job.k.merge(p.cols, <double>(j * c.rows), w.stats.mean, w.stats.m2,
-                        <double>min(c.rows, rows - j * c.rows), mean + j * stride, m2 + j * stride)
-        spread_of_cols(job, c, panel, 0, p.cols, &w)
-        if job.y != NULL:
+    with nogil:
+        team = team_of(job)
+        memory = lined_up(scratch)
+        mean, m2 = <double *>(memory + own), <double *>(memory + own + partial)
+        w = columns_in(memory, stride, job.target.how >= TO_STYLE)
+        for panel in range(panels):
             for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-                apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
-                                 <float *>(memory + own + 2 * partial + t * coefs))
+                chunks_of_cols_share(job, c, panel, t, mean, m2, stride)
+            memcpy(w.stats.mean, mean, stride * sizeof(double))
+            memcpy(w.stats.m2, m2, stride * sizeof(double))
+            for j in range(1, c.count):
+                job.k.merge(p.cols, <double>(j * c.rows), w.stats.mean, w.stats.m2,
+                            <double>min(c.rows, rows - j * c.rows), mean + j * stride, m2 + j * stride)
+            spread_of_cols(job, c, panel, 0, p.cols, &w)
+            if job.y != NULL:
+                for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
+                    apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
+                                     <float *>(memory + own + 2 * partial + t * coefs))
     free(scratch)
     return 0
 
 
-cdef int given_cols(Job *job) noexcept nogil:
+cdef int given_cols(Job *job) noexcept:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t k, panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
@@ -326,24 +328,25 @@ cdef int given_cols(Job *job) noexcept nogil:
     scratch = <char *>malloc(own + coefs * job.threads + LINE)
     if scratch == NULL:
         return -1
-    team = team_of(job)
-    memory = lined_up(scratch)
-    w = columns_in(memory, stride, False)
-    for panel in range(1 if p.pooled else p.samples):
-        w.stats.mean = <double *>job.given_mean + panel * p.cols
-        w.stats.rstd = <double *>job.given_rstd + panel * p.cols
-        w.stats.scaled = False
-        for k in range(p.cols):
-            w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
-            w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
-        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-            apply_cols_share(job, &w, panel * rows, rows, step, t,
-                             <float *>(memory + own + t * coefs))
+    with nogil:
+        team = team_of(job)
+        memory = lined_up(scratch)
+        w = columns_in(memory, stride, False)
+        for panel in range(1 if p.pooled else p.samples):
+            w.stats.mean = <double *>job.given_mean + panel * p.cols
+            w.stats.rstd = <double *>job.given_rstd + panel * p.cols
+            w.stats.scaled = False
+            for k in range(p.cols):
+                w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
+                w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
+            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
+                apply_cols_share(job, &w, panel * rows, rows, step, t,
+                                 <float *>(memory + own + t * coefs))
     free(scratch)
     return 0
 
 
-cdef int drive_cols(Job *job) noexcept nogil:
+cdef int drive_cols(Job *job) noexcept:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef Chunks c = split_cols(rows, p.cols)

@@ -12,8 +12,7 @@ cdef Job make_job(Method method, Dims d, double eps, double offset) noexcept:
 
 
 cdef int run(Job *job, ptrdiff_t size) except -1:
-    """Drive a job over an array of `size` floats; the GIL is released."""
-    cdef int failed = 0
+    """Drive a job over an array of `size` floats."""
     if size == 0:
         return 0
     job.most = threads_for(size // 3 if job.given_mean != NULL else size)    # one pass is a third of the work
@@ -24,9 +23,7 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
         job.source == job.y or job.addend == job.y or job.finish.add == job.y)
     job.local_near, job.walk.near = size <= LOCAL_NEAR, size <= NEAR
     job.walk.stream = job.beyond and job.x != job.y
-    with nogil:
-        failed = drive_cols(job) if job.plan.by_col else drive_rows(job)
-    if failed:
+    if drive_cols(job) if job.plan.by_col else drive_rows(job):
         raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
     return 0
 

@@ -189,7 +189,7 @@ cdef void chunks_share(const Job *job, const Chunks *c, ptrdiff_t slot, int part
     normcy_fp_leave(saved)
 
 
-cdef int phased_rows(Job *job, const Chunks *c) noexcept nogil:
+cdef int phased_rows(Job *job, const Chunks *c) noexcept:
     """Slot after slot, all threads on each: moments by chunk, merge, apply."""
     cdef const Plan *p = &job.plan
     cdef double *room = <double *>malloc(3 * c.count * sizeof(double))
@@ -203,25 +203,26 @@ cdef int phased_rows(Job *job, const Chunks *c) noexcept nogil:
     cdef int t, team
     if room == NULL:
         return -1
-    divide(job, c.count)
-    team = team_of(job)
-    s.mean, s.m2, s.rstd, s.scale = mean, m2, &rstd, &scale
-    s.lift = &lift if job.target.how >= TO_STYLE else NULL
-    for slot in range(p.slots):
-        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
-            chunks_share(job, c, slot, t, mean, m2, n)
-        for j in range(1, c.count):
-            job.k.merge(1, n[0], mean, m2, n[j], mean + j, m2 + j)
-            n[0] += n[j]
-        spread_of_rows(job, c, slot, 1, &s)
-        if job.y != NULL:
+    with nogil:
+        divide(job, c.count)
+        team = team_of(job)
+        s.mean, s.m2, s.rstd, s.scale = mean, m2, &rstd, &scale
+        s.lift = &lift if job.target.how >= TO_STYLE else NULL
+        for slot in range(p.slots):
             for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
-                apply_share(job, &s, slot, slot * p.planes, (slot + 1) * p.planes, t)
+                chunks_share(job, c, slot, t, mean, m2, n)
+            for j in range(1, c.count):
+                job.k.merge(1, n[0], mean, m2, n[j], mean + j, m2 + j)
+                n[0] += n[j]
+            spread_of_rows(job, c, slot, 1, &s)
+            if job.y != NULL:
+                for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
+                    apply_share(job, &s, slot, slot * p.planes, (slot + 1) * p.planes, t)
     free(room)
     return 0
 
 
-cdef int given_rows(Job *job) noexcept nogil:
+cdef int given_rows(Job *job) noexcept:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
     cdef Slots s
@@ -231,18 +232,19 @@ cdef int given_rows(Job *job) noexcept nogil:
     s.scale = <float *>malloc(p.slots * sizeof(float))
     if s.scale == NULL:
         return -1
-    for k in range(p.slots):
-        s.scale[k] = 0.25 if fabs(s.mean[k]) >= 2.0 ** 100 else 1
-        s.scaled = s.scaled or s.scale[k] != 1
-    divide(job, split_rows(rows * p.segs, p.length).count)
-    team = team_of(job)
-    for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-        apply_share(job, &s, 0, 0, rows, t)
+    with nogil:
+        for k in range(p.slots):
+            s.scale[k] = 0.25 if fabs(s.mean[k]) >= 2.0 ** 100 else 1
+            s.scaled = s.scaled or s.scale[k] != 1
+        divide(job, split_rows(rows * p.segs, p.length).count)
+        team = team_of(job)
+        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
+            apply_share(job, &s, 0, 0, rows, t)
     free(s.scale)
     return 0
 
 
-cdef int drive_rows(Job *job) noexcept nogil:
+cdef int drive_rows(Job *job) noexcept:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = p.segs * p.planes * p.length
     cdef Chunks c = chunks_of_slot(p)
@@ -255,9 +257,10 @@ cdef int drive_rows(Job *job) noexcept nogil:
     if job.threads > 1 and p.slots < 4 * job.threads and c.count > 1:
         return phased_rows(job, &c)
     if job.threads == 1:
-        saved = normcy_fp_enter()
-        task_of_rows(job, &c, 0, p.slots)
-        normcy_fp_leave(saved)
+        with nogil:
+            saved = normcy_fp_enter()
+            task_of_rows(job, &c, 0, p.slots)
+            normcy_fp_leave(saved)
         return 0
     per_task = max(<ptrdiff_t>1, min(max(TASK // size, run_of(job)), ceil_div(p.slots, 4 * job.threads)))
     tasks = ceil_div(p.slots, per_task)
@@ -265,8 +268,9 @@ cdef int drive_rows(Job *job) noexcept nogil:
     shares = normcy_deal(tasks, job.threads)
     if shares == NULL:
         return -1
-    team = team_of(job)
-    for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
-        tasks_of_rows(job, &c, shares, per_task, t)
+    with nogil:
+        team = team_of(job)
+        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
+            tasks_of_rows(job, &c, shares, per_task, t)
     free(shares)
     return 0

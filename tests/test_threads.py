@@ -268,7 +268,9 @@ def at_most(n):
         os.setuid(54321)
     resource.setrlimit(resource.RLIMIT_NPROC, (n, n))
 """
-as_another = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root, to be a user without processes")
+as_another = pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root, to be a user without processes"
+)
 
 
 @linux
