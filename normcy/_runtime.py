@@ -21,7 +21,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        From 1 up; it holds also above the number of cores. Small arrays still take one thread.
+        From 1 to 65536; it holds also above the number of cores. A call takes no more threads than it has tasks for,
+        than 1024, or than the system lets it start; small arrays take one.
 
     Raises
     ------
@@ -45,8 +46,9 @@ def get_num_threads() -> int:
 
     That is the number set by `num_threads` or `set_num_threads`; without one, that of the environment variable
     ``NORMCY_NUM_THREADS``; without that, what the OpenMP runtime says (so ``OMP_NUM_THREADS`` and threadpoolctl act),
-    within the process's CPU affinity and control-group quota. It is 1 inside another OpenMP region, in a build without
-    OpenMP, and in a child forked after normcy ran in parallel.
+    within the process's CPU affinity and control-group quota. ``OMP_THREAD_LIMIT`` holds for all of them. It is 1
+    inside another OpenMP region, in a build without OpenMP, and in a child of ``fork()``: OpenMP cannot be used there
+    if any library has used it before the fork.
 
     Returns
     -------

@@ -4,8 +4,8 @@
 # (B) Two ways to drive. Local: a task takes whole slots through both passes while they are in cache. Phased: slots too
 #     few or too large for that are split, moments first, then the apply pass, each thread walking back over its share.
 # (C) Nothing here can fail but the allocation of scratch, which comes before the first write.
-# (D) Drivers release the GIL themselves. In functions that are called without it, prange asks Python whether it is held;
-#     before 3.12 the answer is always yes once there has been a subinterpreter, and Python ends the process.
+# (D) Drivers release the GIL themselves. In functions that are called without it, prange asks Python whether it is
+#     held; before 3.12 the answer is always yes once there has been a subinterpreter, and Python ends the process.
 
 cdef enum:
     CHUNK = 16384           # floats of a slot that one call of a moments kernel takes, or more in slots above 64 chunks

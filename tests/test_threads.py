@@ -1,6 +1,8 @@
 """Threads: many at once, beside others' OpenMP, within every limit, and where they cannot be started."""
 
 import os
+import shutil
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -389,3 +391,13 @@ assert (y == 7).all() and not stats[0].any()
 call()
 assert abs(y - normcy.reference.batch_norm(wide, None, None, training=True)).max() < 1e-5
 """, timeout=120)  # fmt: skip
+
+
+@pytest.mark.torture
+def test_without_the_global_lock():
+    """Builds a free-threaded CPython, and runs these tests there."""
+    script = Path(__file__).parents[1] / ".ci" / "free_threaded"
+    if not script.exists() or not shutil.which("apt-get") or os.getuid() != 0:
+        pytest.skip("needs a clone of the repository, and root on Debian")
+    done = subprocess.run([script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=3600)
+    assert done.returncode == 0, done.stdout[-5000:]
