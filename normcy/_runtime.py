@@ -48,7 +48,7 @@ def get_num_threads() -> int:
     ``NORMCY_NUM_THREADS``; without that, what the OpenMP runtime says (so ``OMP_NUM_THREADS`` and threadpoolctl act),
     within the process's CPU affinity and control-group quota. ``OMP_THREAD_LIMIT`` holds for all of them. It is 1
     inside another OpenMP region, in a build without OpenMP, and in a child of ``fork()``: OpenMP cannot be used there
-    if any library has used it before the fork.
+    if any library has used it before the fork. A child that imports normcy only after the fork is not known as one.
 
     Returns
     -------
