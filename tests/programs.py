@@ -29,7 +29,7 @@ def right():
     return same_bits(normcy.instance_norm(x), plain)
 def tasks():
     return len(os.listdir("/proc/self/task"))
-def team(n=None):
+def team():
     "How many threads a call takes: the calling one, and those that it starts."
     before = tasks()
     assert right()
