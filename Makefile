@@ -62,8 +62,8 @@ docs: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(BIN)/sphinx-build -W -b html docs docs/_build
 
-wheel:
-	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
+wheel: build
+	$(BIN)/python -m build --outdir dist
 
 clean:
 	rm -rf .venv build dist *.egg-info normcy/*.so src/_native.c docs/_build

@@ -67,7 +67,7 @@ def openmp_library(folder):
     if not compiler:
         pytest.skip("needs a C compiler")
     library = folder / "openmp_peer.so"
-    command = [compiler, "-O1", "-fopenmp", "-shared", "-fPIC", str(HERE / "openmp_peer.c"), "-o", str(library)]
+    command = [compiler, "-O1", "-fopenmp", "-shared", "-fPIC", str(HERE / "attacks/openmp_peer.c"), "-o", str(library)]
     built = subprocess.run(command, capture_output=True, text=True)
     if built.returncode:
         pytest.skip(f"the compiler has no OpenMP: {built.stderr.splitlines()[-1]}")

@@ -118,9 +118,9 @@ def test_nothing_beside_arrays_is_touched_at_any_length(method, layout, size, gu
 
 
 def program(name, *arguments, **environment):
-    """What a program of tests/programs/ prints, a number."""
+    """What a program of tests/attacks/ prints, a number."""
     path = os.pathsep.join([*sys.path, str(HERE)])
-    command = [sys.executable, HERE / "programs" / name, *map(str, arguments)]
+    command = [sys.executable, HERE / "attacks" / name, *map(str, arguments)]
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": path, **environment}, capture_output=True, text=True
     )
@@ -137,7 +137,7 @@ def test_calls_do_not_grow():
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or not COMPILERS, reason="needs glibc and a compiler")
 def test_each_allocation_of_the_core_fails(tmp_path):
     library = tmp_path / "failing_malloc.so"
-    source = HERE / "programs/failing_malloc.c"
+    source = HERE / "attacks/failing_malloc.c"
     subprocess.run([COMPILERS[0], "-shared", "-fPIC", "-O1", source, "-o", library], check=True)
     assert program("failing_malloc.py", "core", LD_PRELOAD=str(library)) > 300
 
