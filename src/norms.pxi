@@ -57,8 +57,8 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
                       activation, out, tuple others, str called="x", tuple more=None):
     """Fill in what the job reads and writes, run it, and hand back y, or (y, *more).
 
-    `others` are what the outputs must miss; `called` is what the caller calls x. Whatever takes memory comes first: after
-    the first write nothing fails.
+    `others` are what the outputs must miss; `called` is what the caller calls x. What takes memory comes first: nothing
+    fails after the first write.
     """
     cdef cnp.ndarray y, total
     cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
