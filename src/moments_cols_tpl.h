@@ -5,8 +5,7 @@
 #include "moments_tpl.h"
 
 enum {
-    TALL = 64,       /* rows of a stretch */
-    TALL_ZERO = 32,  /* about zero: nearly equal squares, one after the other, are all rounded to the same side */
+    TALL = 32,       /* rows of a stretch: sums one after the other, more of them, lose too much in float32 */
     FIRST_ROWS = 32, /* rows that the first centres are the means of */
     WIDE = 512,      /* columns from which four rows are read side by side, not eight: they push each other out of L1 */
     WIDEST = 1024,   /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
@@ -159,9 +158,8 @@ INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdif
             store(at.next + c, k);
         }
     }
-    int tall = kind.about == NORMCY_ABOUT_ZERO ? TALL_ZERO : TALL;
-    for (ptrdiff_t i = 0; i < rows; i += tall) {
-        int n = rows - i < tall ? (int)(rows - i) : tall;
+    for (ptrdiff_t i = 0; i < rows; i += TALL) {
+        int n = rows - i < TALL ? (int)(rows - i) : TALL;
         sweeps(x + i * stride, n, cols, stride, kind, scale, kind.about == NORMCY_ABOUT_ZERO ? SQUARES : BOTH, &at);
         if (kind.about == NORMCY_ABOUT_MEAN)
             join_columns(i == 0, n, cols, &at, mean, m2);

@@ -1,6 +1,6 @@
 /* Single-pass moments: Welford by stretches. What moments by row and by column share.
  *
- * (A) A stretch is up to 1024 floats of a row, in sixteen lanes, or 64 rows of a column. Each lane has a centre c,
+ * (A) A stretch is up to 1024 floats of a row, in sixteen lanes, or 32 rows of a column. Each lane has a centre c,
  *     known before its values are read; then r = sum(x - c) and q = sum((x - c)^2), pairwise. The residual r makes up
  * for what c is off by, so that c + r / n and q - r^2 / n are accurate far beyond float32, whatever |mean| / std. (B)
  * The first centre k, the same for all lanes of a row, is the mean of a few values; later ones are the means of an

@@ -18,6 +18,7 @@ PATH = os.pathsep.join([str(Path(normcy.__file__).parents[1]), str(HERE)])
 # What every program has: an array that is large enough for threads, its result by one thread, and counts of threads.
 PRELUDE = """
 import os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell in the background has its children ignore it
 import numpy as np
 {first}
 import normcy

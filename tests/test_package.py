@@ -17,6 +17,7 @@ import os, sys, threading, numpy, importlib.metadata
 environment, threads = dict(os.environ), threading.active_count()
 events = []
 sys.addaudithook(lambda name, arguments: events.append((name, arguments)))
+import normcy
 events, seen = list(events), events
 assert dict(os.environ) == environment
 assert threading.active_count() == threads
