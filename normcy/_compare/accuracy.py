@@ -40,7 +40,7 @@ class Reference:
             units = difference / self.scale
             if not np.isfinite(np.max(units)):
                 same = (y == self.y) | (np.isnan(y) & np.isnan(self.y))
-                difference, units = (np.where(same, 0, np.nan_to_num(e, nan=np.inf)) for e in (difference, units))
+                difference, units = (np.where(same, 0, np.where(np.isnan(e), np.inf, e)) for e in (difference, units))
         return Errors(float(difference.max()), float(units.max()) / UNIT)
 
 
