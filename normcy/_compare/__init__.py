@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
 import normcy
 from normcy._compare import output
 from normcy._compare.inputs import InputError, jobs
-from normcy._compare.peers import ALWAYS, PEERS
+from normcy._compare.peers import ALWAYS, installed
 from normcy._compare.timing import QUICK, THOROUGH, measure
 from normcy._compare.worker import workers
 
@@ -36,7 +35,7 @@ def compare(
     todo = jobs(file, methods, layout)
     if not todo:
         raise InputError("arguments --methods, --layout: no case fits both")
-    names = [*ALWAYS, *_installed(against)]
+    names = [*ALWAYS, *installed(against)]
     effort = QUICK if quick else THOROUGH
     with workers(names, threads) as team, report.progress(len(todo) * (1 + effort.rounds)) as step:
         rows = [measure(team, job, effort, step(report.label(job.case))) for job in todo]
@@ -49,14 +48,3 @@ def compare(
             output.write(json, output.as_json(rows, config))
         if plot is not None:
             output.write(plot, plotting.figure(rows, names, config, plot.suffix))
-
-
-def _installed(against: Collection[str]) -> list[str]:
-    names = []
-    for name in against:
-        missing = PEERS[name].missing()
-        if missing:
-            print(f"{name} is left out: {' and '.join(missing)} not installed", file=sys.stderr)
-        else:
-            names.append(name)
-    return names

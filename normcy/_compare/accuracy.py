@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import normcy
 from normcy._compare.cases import Case, call
 from normcy._compare.formulas import axes
-from normcy._compare.methods import D_MAX, EPS, METHODS, Array
+from normcy._compare.methods import D_MAX, METHODS, Array
 
 UNIT = 2.0**-24  # half a unit in the last place of float32 values from 1 to 2
 Scale = NDArray[np.float64]  # what float32 arithmetic allows for, in UNITs, element by element
@@ -71,7 +71,7 @@ def _affine(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 def _adain(case: Case, data: dict[str, Array], y: Scale) -> Scale:
     """The style's deviation is the weight, its mean the bias."""
     mean, var = normcy.reference.moments(data["style"], axes(case), keepdims=True)
-    return _scaled(np.sqrt(var + EPS), mean, y)
+    return _scaled(np.sqrt(var + case.eps), mean, y)
 
 
 def _conditional(case: Case, data: dict[str, Array], y: Scale) -> Scale:
@@ -82,7 +82,7 @@ def _conditional(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 def _evonorm_s0(case: Case, data: dict[str, Array], y: Scale) -> Scale:
     """|weight * x| / std + |bias|: the sigmoid's error counts in full where it is next to 0."""
     x, groups = data["x"], case.num_groups
-    _, _, rstd = normcy.reference.group_norm(x, groups, eps=EPS, layout=case.layout, return_stats=True)
+    _, _, rstd = normcy.reference.group_norm(x, groups, eps=case.eps, layout=case.layout, return_stats=True)
     rstd = case.broadcast(np.repeat(rstd, x.shape[case.channel_axis] // groups, axis=1))
     return np.abs(_float64(case, data["weight"]) * x) * rstd + np.abs(_float64(case, data["bias"]))
 
@@ -90,12 +90,12 @@ def _evonorm_s0(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 def _evonorm_b0(case: Case, data: dict[str, Array], y: Scale, training: bool = False) -> Scale:
     """|weight * x| / d * (1 + (|v * x| + std) / d) + |bias|, d the denominator: what cancels in it is magnified."""
     x, bias = data["x"].astype(np.float64), _float64(case, data["bias"])
-    std = np.sqrt(normcy.reference.moments(x, case.positions, keepdims=True)[1] + EPS)
+    std = np.sqrt(normcy.reference.moments(x, case.positions, keepdims=True)[1] + case.eps)
     var = _float64(case, data["running_var"])
     if training:
         var = normcy.reference.moments(x, (0, *case.positions), keepdims=True)[1]
     right = _float64(case, data["v"]) * x
-    denominator = np.maximum(np.sqrt(var + EPS), right + std)
+    denominator = np.maximum(np.sqrt(var + case.eps), right + std)
     return np.abs(y - bias) * (1 + (np.abs(right) + std) / denominator) + np.abs(bias)
 
 

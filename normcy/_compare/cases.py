@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from normcy._compare.methods import ARRAYS, METHODS, Array
+from normcy._compare.methods import ARRAYS, EPS, METHODS, Array
 
 LAYOUTS = ("NCHW", "NHWC")
 
@@ -54,6 +54,7 @@ class Case:
     method: str
     shape: tuple[int, ...]
     layout: str
+    eps: float = EPS
 
     @property
     def channel_axis(self) -> int:
@@ -120,7 +121,7 @@ def array_jobs(name: str, by_layout: dict[str, Array], methods: Collection[str],
     jobs = []
     first = next(iter(by_layout.values()))
     for key, method in METHODS.items():
-        if method.option in methods and method.fits(first.ndim, picture):
+        if method.compared and method.option in methods and method.fits(first.ndim, picture):
             arrays = by_layout if method.has_layout and first.ndim > 2 else {"-": first}
             jobs += [Job(Case(name, key, x.shape, layout), x) for layout, x in arrays.items()]
     return jobs

@@ -6,12 +6,13 @@ it a new array, and makes a new one in JAX, as any operation does there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from normcy._compare.cases import Case
-from normcy._compare.methods import D_MAX, EPS, METHODS, R_MAX
+from normcy._compare.methods import D_MAX, METHODS, R_MAX
 
 
 def formula(xp: Any, case: Case) -> Callable[..., tuple]:
@@ -47,7 +48,29 @@ def _silu(xp, y):
     return y
 
 
-_ACTIVATIONS = {None: lambda xp, y: y, "relu": lambda xp, y: xp.maximum(y, 0), "silu": _silu}
+def _gelu(xp, y):
+    """NumPy itself has no erf."""
+    if xp.__name__ == "jax.numpy":
+        from jax.nn import gelu
+
+        return gelu(y, approximate=False)
+    erf = xp.vectorize(math.erf, otypes=[xp.float32])
+    y *= 0.5 * (1 + erf(y / math.sqrt(2)))
+    return y
+
+
+def _gelu_tanh(xp, y):
+    y *= 0.5 * (1 + xp.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y**3)))
+    return y
+
+
+_ACTIVATIONS = {
+    None: lambda xp, y: y,
+    "relu": lambda xp, y: xp.maximum(y, 0),
+    "silu": _silu,
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+}
 
 
 def _centre(xp, x, axes):
@@ -67,35 +90,35 @@ def _unbiased(x, var):
 
 def _batch(xp, case, x, weight, bias, running_mean, running_var):
     y = x - case.broadcast(running_mean)
-    y *= case.broadcast(weight / xp.sqrt(running_var + EPS))
+    y *= case.broadcast(weight / xp.sqrt(running_var + case.eps))
     y += case.broadcast(bias)
     return (y,)
 
 
 def _batch_train(xp, case, x, weight, bias, running_mean, running_var):
     y, mean, var = _centre(xp, x, axes(case))
-    y *= case.broadcast(weight) / xp.sqrt(var + EPS)
+    y *= case.broadcast(weight) / xp.sqrt(var + case.eps)
     y += case.broadcast(bias)
     return y, _moved(running_mean, mean, 0.1), _moved(running_var, _unbiased(x, var), 0.1)
 
 
 def _instance(xp, case, x, weight, bias):
     y, _, var = _centre(xp, x, axes(case))
-    y *= case.broadcast(weight) / xp.sqrt(var + EPS)
+    y *= case.broadcast(weight) / xp.sqrt(var + case.eps)
     y += case.broadcast(bias)
     return (y,)
 
 
 def _layer(xp, case, x, weight, bias):
     y, _, var = _centre(xp, x, axes(case))
-    y *= 1 / xp.sqrt(var + EPS)
+    y *= 1 / xp.sqrt(var + case.eps)
     y *= case.broadcast(weight)
     y += case.broadcast(bias)
     return (y,)
 
 
 def _rms(xp, case, x, weight):
-    y = x * (1 / xp.sqrt(xp.mean(xp.square(x), axes(case), keepdims=True) + EPS))
+    y = x * (1 / xp.sqrt(xp.mean(xp.square(x), axes(case), keepdims=True) + case.eps))
     y *= weight
     return (y,)
 
@@ -109,7 +132,7 @@ def _grouped(case, x):
 
 def _group(xp, case, x, weight, bias):
     y, _, var = _centre(xp, *_grouped(case, x))
-    y *= 1 / xp.sqrt(var + EPS)
+    y *= 1 / xp.sqrt(var + case.eps)
     y = y.reshape(x.shape)
     y *= case.broadcast(weight)
     y += case.broadcast(bias)
@@ -118,7 +141,7 @@ def _group(xp, case, x, weight, bias):
 
 def _adain(xp, case, x, style):
     y, _, var = _centre(xp, x, axes(case))
-    y *= xp.sqrt((style.var(axes(case), keepdims=True) + EPS) / (var + EPS))
+    y *= xp.sqrt((style.var(axes(case), keepdims=True) + case.eps) / (var + case.eps))
     y += style.mean(axes(case), keepdims=True)
     return (y,)
 
@@ -139,7 +162,7 @@ def _evonorm_s0(xp, case, x, weight, bias, v):
     groups, along = _grouped(case, x)
     y = x / (1 + xp.exp(-case.broadcast(v) * x))
     y = y.reshape(groups.shape)
-    y *= 1 / xp.sqrt(groups.var(along, keepdims=True) + EPS)
+    y *= 1 / xp.sqrt(groups.var(along, keepdims=True) + case.eps)
     y = y.reshape(x.shape)
     y *= case.broadcast(weight)
     y += case.broadcast(bias)
@@ -148,8 +171,8 @@ def _evonorm_s0(xp, case, x, weight, bias, v):
 
 def _evonorm_b0(xp, case, x, weight, bias, v, running_var):
     right = case.broadcast(v) * x
-    right += xp.sqrt(x.var(axes(case), keepdims=True) + EPS)
-    y = x / xp.maximum(xp.sqrt(case.broadcast(running_var) + EPS), right)
+    right += xp.sqrt(x.var(axes(case), keepdims=True) + case.eps)
+    y = x / xp.maximum(xp.sqrt(case.broadcast(running_var) + case.eps), right)
     y *= case.broadcast(weight)
     y += case.broadcast(bias)
     return (y,)
@@ -170,7 +193,7 @@ def _renorm(xp, case, x, weight, bias, running_mean, running_std):
 
 def _renorm_train(xp, case, x, weight, bias, running_mean, running_std):
     y, mean, var = _centre(xp, x, axes(case))
-    mean, std = mean.ravel(), xp.sqrt(var.ravel() + EPS)
+    mean, std = mean.ravel(), xp.sqrt(var.ravel() + case.eps)
     r = xp.clip(std / running_std, 1 / R_MAX, R_MAX)
     d = xp.clip((mean - running_mean) / running_std, -D_MAX, D_MAX)
     y *= case.broadcast(weight * r / std)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from normcy._compare.cases import Case
-from normcy._compare.methods import D_MAX, EPS, METHODS, R_MAX
+from normcy._compare.methods import D_MAX, METHODS, R_MAX
 
 
 def runner(
@@ -30,12 +30,18 @@ def runner(
         y = norm(x if pre_add is None else x + pre_add)
         if post_add is not None:
             y = y.add_(post_add)
-        return y if activate is None else activate(y, inplace=True)
+        return y if activate is None else activate(y)
 
     return run
 
 
-_ACTIVATIONS = {None: None, "relu": F.relu, "silu": F.silu}
+_ACTIVATIONS = {
+    None: None,
+    "relu": F.relu_,
+    "silu": partial(F.silu, inplace=True),
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+}
 
 
 def _to_positions(case: Case, parameter: Tensor) -> Tensor:
@@ -53,32 +59,32 @@ def _var_mean(x: Tensor, start: int, *more: int) -> tuple[Tensor, Tensor]:
 
 
 def _batch(case, x, weight, bias, running_mean, running_var, training=False):
-    return F.batch_norm(x, running_mean, running_var, weight, bias, training, 0.1, EPS)
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, 0.1, case.eps)
 
 
 def _layer(case, x, weight, bias):
-    return F.layer_norm(x, weight.shape, weight, bias, EPS)
+    return F.layer_norm(x, weight.shape, weight, bias, case.eps)
 
 
 def _rms(case, x, weight):
-    return F.rms_norm(x, weight.shape, weight, EPS)
+    return F.rms_norm(x, weight.shape, weight, case.eps)
 
 
 def _instance(case, x, weight=None, bias=None):
-    return F.instance_norm(x, weight=weight, bias=bias, eps=EPS)
+    return F.instance_norm(x, weight=weight, bias=bias, eps=case.eps)
 
 
 def _group(case, x, weight, bias):
-    return F.group_norm(x, case.num_groups, weight, bias, EPS)
+    return F.group_norm(x, case.num_groups, weight, bias, case.eps)
 
 
 def _adain(case, x, style):
     var, mean = _var_mean(style, 2)
-    return F.instance_norm(x, eps=EPS).mul_(var.add_(EPS).sqrt_()).add_(mean)
+    return F.instance_norm(x, eps=case.eps).mul_(var.add_(case.eps).sqrt_()).add_(mean)
 
 
 def _conditional(case, x, style, weight, bias):
-    return _affine(case, F.instance_norm(x, eps=EPS), weight[style], bias[style])
+    return _affine(case, F.instance_norm(x, eps=case.eps), weight[style], bias[style])
 
 
 def _ibn(case, x, weight, bias, running_mean, running_var):
@@ -93,7 +99,7 @@ def _evonorm_s0(case, x, weight, bias, v):
     groups = (1, (case.num_groups, -1))
     var, _ = _var_mean(x.unflatten(*groups), 2)
     y = x * torch.sigmoid(_to_positions(case, v) * x)
-    y = (y.unflatten(*groups) * torch.rsqrt(var + EPS)).flatten(1, 2)
+    y = (y.unflatten(*groups) * torch.rsqrt(var + case.eps)).flatten(1, 2)
     return _affine(case, y, weight, bias)
 
 
@@ -102,11 +108,11 @@ def _evonorm_b0(case, x, weight, bias, v, running_var, training=False):
         var, _ = _var_mean(x, 2, 0)
         count = x.numel() / x.shape[1]
         running_var.lerp_(var.flatten() * (count / (count - 1)), 0.1)
-        left = torch.sqrt(var + EPS)
+        left = torch.sqrt(var + case.eps)
     else:
-        left = _to_positions(case, torch.sqrt(running_var + EPS))
+        left = _to_positions(case, torch.sqrt(running_var + case.eps))
     var, _ = _var_mean(x, 2)
-    y = x / (_to_positions(case, v) * x).add_(torch.sqrt(var + EPS)).maximum(left)
+    y = x / (_to_positions(case, v) * x).add_(torch.sqrt(var + case.eps)).maximum(left)
     return _affine(case, y, weight, bias)
 
 
@@ -117,7 +123,7 @@ def _renorm(case, x, weight, bias, running_mean, running_std):
 
 def _renorm_train(case, x, weight, bias, running_mean, running_std):
     var, mean = (v.flatten() for v in _var_mean(x, 2, 0))
-    std = torch.sqrt(var + EPS)
+    std = torch.sqrt(var + case.eps)
     r = (std / running_std).clamp_(1 / R_MAX, R_MAX)
     d = ((mean - running_mean) / running_std).clamp_(-D_MAX, D_MAX)
     y = (x - _to_positions(case, mean)).mul_(_to_positions(case, r / std)).add_(_to_positions(case, d))

@@ -26,7 +26,7 @@ def _function(module: ModuleType, case: Case, data: dict[str, Array], names: Col
     """The method's function, which has the same arguments in `normcy` and in `normcy.reference`."""
     method = METHODS[case.method]
     options = {
-        "eps": EPS,
+        "eps": case.eps,
         "normalized_shape": case.normalized_shape,
         "num_groups": case.num_groups,
         "training": method.training,
@@ -45,14 +45,14 @@ def _ibn(module: ModuleType, case: Case, data: dict[str, Array], names: Collecti
     of_in = {name: data[name][:half] for name in ("weight", "bias")}
     of_bn = {name: data[name][half:] for name in names}
     if module is not normcy.reference:
-        layer = module.IBN(len(data["weight"]), eps=EPS, layout=case.layout)
+        layer = module.IBN(len(data["weight"]), eps=case.eps, layout=case.layout)
         state = {f"IN.{name}": value for name, value in of_in.items()}
         layer.load_state_dict(state | {f"BN.{name}": value for name, value in of_bn.items()})
         return partial(layer.eval(), data["x"])
 
     def twin() -> Array:
         first, last = np.split(data["x"], [half], case.channel_axis)
-        options = {"eps": EPS, "layout": case.layout}
+        options = {"eps": case.eps, "layout": case.layout}
         halves = module.instance_norm(first, **of_in, **options), module.batch_norm(last, **of_bn, **options)
         return np.concatenate(halves, case.channel_axis)
 
@@ -72,6 +72,8 @@ class Method:
     activation: str | None = None
     units: int = 4  # the largest error of the norm alone that normcy allows itself, in the units of `accuracy`
     on_pictures: bool = True  # a picture is no weight, and comes after no residual
+    compared: bool = True  # `normcy compare` leaves out what differs from another row in its activation alone
+    least_values: int = 1  # that a slot of statistics needs
     build: Callable[..., Callable[..., Any]] = _function
     own_arrays: Mapping[str, Callable[..., Array]] = field(default_factory=dict)  # parameters unlike those of `ARRAYS`
 
@@ -143,7 +145,7 @@ _IBN = ("weight", "bias", "running_mean", "running_var")
 
 METHODS = {
     "batch": Method("batch", "batch_norm", _RUNNING, 2),
-    "batch train": Method("batch", "batch_norm", _RUNNING, 2, training=True),
+    "batch train": Method("batch", "batch_norm", _RUNNING, 2, training=True, least_values=2),
     "batch+relu": Method("batch", "batch_norm", (*_RUNNING, "activation"), 2, activation="relu", on_pictures=False),
     "batch+add+relu": Method(
         "batch", "batch_norm", (*_RUNNING, "post_add", "activation"), 2, activation="relu", on_pictures=False
@@ -152,7 +154,7 @@ METHODS = {
     "add+layer": Method("layer", "layer_norm", (*_LAYER, "pre_add"), 2, has_layout=False, units=5, on_pictures=False),
     "rms": Method("rms", "rms_norm", ("normalized_shape", "weight", "eps"), 2, has_layout=False, units=5),
     "layer2d": Method("layer2d", "layer_norm2d", _AFFINE, units=5),
-    "instance": Method("instance", "instance_norm", _AFFINE),
+    "instance": Method("instance", "instance_norm", _AFFINE, least_values=2),
     "adain": Method("adain", "adain", ("style", "eps", "layout"), units=5, own_arrays={"style": _style}),
     "conditional": Method(
         "conditional",
@@ -161,14 +163,20 @@ METHODS = {
         units=5,
         own_arrays={"style": _style_ids, "weight": _table, "bias": _table},
     ),
-    "ibn": Method("ibn", "IBN", _IBN, build=_ibn),
+    "ibn": Method("ibn", "IBN", _IBN, build=_ibn, least_values=2),
     "group": Method("group", "group_norm", _GROUP),
     "group+silu": Method("group", "group_norm", (*_GROUP, "activation"), activation="silu", on_pictures=False),
+    "group+gelu": Method(
+        "group", "group_norm", (*_GROUP, "activation"), activation="gelu", on_pictures=False, compared=False
+    ),
+    "group+gelu_tanh": Method(
+        "group", "group_norm", (*_GROUP, "activation"), activation="gelu_tanh", on_pictures=False, compared=False
+    ),
     "evonorm_s0": Method("evonorm_s0", "evonorm_s0", (*_GROUP, "v"), units=6),
     "evonorm_b0": Method("evonorm_b0", "evonorm_b0", _B0, units=5),
     "evonorm_b0 train": Method("evonorm_b0", "evonorm_b0", _B0, training=True, units=5),
     "renorm": Method("renorm", "batch_renorm", _RENORM, 2),
-    "renorm train": Method("renorm", "batch_renorm", _RENORM, 2, training=True),
+    "renorm train": Method("renorm", "batch_renorm", _RENORM, 2, training=True, least_values=2),
     "weight": Method(
         "weight", "weight_norm", ("g",), 2, has_layout=False, units=3, on_pictures=False, own_arrays={"g": _length}
     ),

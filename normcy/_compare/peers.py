@@ -5,9 +5,11 @@ An adapter returns None where its library has no such operator. It imports its l
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
-from collections.abc import Callable
-from functools import partial
+import sys
+from collections.abc import Callable, Collection
+from functools import cache, partial
 from timeit import timeit
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ import normcy
 from normcy import _native
 from normcy._compare.cases import Case, call
 from normcy._compare.formulas import axes, formula
-from normcy._compare.methods import EPS, METHODS, Array
+from normcy._compare.methods import METHODS, Array
 
 
 class Runner(NamedTuple):
@@ -50,10 +52,18 @@ def adapt_numpy(case: Case, data: Data, threads: int) -> Runner:
     return Runner(partial(formula(np, case), **data), lambda results: results[0])
 
 
+@cache
+def _jitted(case: Case) -> Callable[..., tuple]:
+    """Compiled once: a sweep runs the same case on several arrays."""
+    import jax
+
+    return jax.jit(formula(jax.numpy, case))
+
+
 def adapt_jax(case: Case, data: Data, threads: int) -> Runner:
     import jax
 
-    function = jax.jit(formula(jax.numpy, case))
+    function = _jitted(case)
     on_device = {name: jax.device_put(value) for name, value in data.items()}
     return Runner(lambda: jax.block_until_ready(function(**on_device)), lambda results: np.asarray(results[0]))
 
@@ -92,7 +102,7 @@ def _onnx_model(case: Case, data: Data) -> Any:
 
     method, nodes = METHODS[case.method], []
     operator, names = _ONNX[method.norm]
-    options: dict[str, Any] = {"epsilon": EPS}
+    options: dict[str, Any] = {"epsilon": case.eps}
     if "Layer" in operator:
         options["axis"] = -len(data["weight"].shape)
     if operator == "GroupNormalization":
@@ -108,6 +118,8 @@ def _onnx_model(case: Case, data: Data) -> Any:
         y = then("Relu", y)
     elif method.activation == "silu":
         y = then("Mul", y, then("Sigmoid", y))
+    elif method.activation:
+        y = then("Gelu", y, approximate={"gelu": "none", "gelu_tanh": "tanh"}[method.activation])
     inputs = [name for name in _WHOLE if name in data]
     values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, case.shape) for name in (*inputs, y)}
     constants = [numpy_helper.from_array(data[name], name) for name in names]
@@ -142,16 +154,20 @@ def adapt_openvino(case: Case, data: Data, threads: int) -> Runner | None:
     x = ops.add(inputs["x"], inputs["pre_add"]) if "pre_add" in data else inputs["x"]
     if method.norm in ("layer", "layer2d", "instance"):
         w, b = (ops.constant(case.broadcast(data[name])) for name in ("weight", "bias"))
-        normalized = ops.mvn(x, ops.constant(np.array(axes(case))), True, EPS, "inside_sqrt")
+        normalized = ops.mvn(x, ops.constant(np.array(axes(case))), True, case.eps, "inside_sqrt")
         y = ops.add(ops.multiply(normalized, w), b)
     elif method.norm == "batch" and case.layout != "NHWC":
-        y = ops.batch_norm_inference(x, *(data[n] for n in ("weight", "bias", "running_mean", "running_var")), EPS)
+        y = ops.batch_norm_inference(x, *(data[n] for n in ("weight", "bias", "running_mean", "running_var")), case.eps)
     elif method.norm == "group" and case.layout != "NHWC":
-        y = ops.group_normalization(x, data["weight"], data["bias"], case.num_groups, EPS)
+        y = ops.group_normalization(x, data["weight"], data["bias"], case.num_groups, case.eps)
     else:
         return None
     y = ops.add(y, inputs["post_add"]) if "post_add" in data else y
-    y = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish}[method.activation](y)
+    gelus = {
+        "gelu": partial(ops.gelu, approximation_mode="ERF"),
+        "gelu_tanh": partial(ops.gelu, approximation_mode="TANH"),
+    }
+    y = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish, **gelus}[method.activation](y)
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     model = ov.Model([y], list(inputs.values()), "norm")
     request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
@@ -174,6 +190,10 @@ class Peer(NamedTuple):
         """Packages that are not installed here."""
         return [name for name in self.packages if importlib.util.find_spec(name) is None]
 
+    @property
+    def version(self) -> str:
+        return importlib.metadata.version(self.packages[0])
+
 
 PEERS = {
     "torch": Peer(adapt_torch, ("torch",)),
@@ -183,3 +203,21 @@ PEERS = {
 }
 ALWAYS: dict[str, Adapter] = {"copy": adapt_copy, "normcy": adapt_normcy, "numpy": adapt_numpy}
 ADAPTERS = ALWAYS | {name: peer.adapter for name, peer in PEERS.items()}
+
+
+def installed(against: Collection[str]) -> list[str]:
+    """Those of these libraries that are here; of each other, standard error says so."""
+    names = []
+    for name in against:
+        missing = PEERS[name].missing()
+        if missing:
+            print(f"{name} is left out: {' and '.join(missing)} not installed", file=sys.stderr)
+        else:
+            names.append(name)
+    return names
+
+
+def versions(names: Collection[str]) -> dict[str, str]:
+    """Of libraries that are installed."""
+    own = {"normcy": normcy.__version__, "numpy": np.__version__}
+    return {name: own[name] if name in own else PEERS[name].version for name in names}

@@ -41,7 +41,7 @@ class Worker:
         theirs.close()
 
     def ask(self, message: tuple | None) -> Answer:
-        """Send a case with its arrays, or None to have the last one timed."""
+        """Send a case with its arrays and the seconds of a sample (None: no samples), or None to have one taken."""
         try:
             self._connection.send(message)
             return self._connection.recv()
@@ -112,14 +112,14 @@ def _serve(name: str, threads: int, connection: Connection) -> None:
 class Bench:
     """A case in the worker: the result y, or None without such an operator, and batches of calls to time."""
 
-    def __init__(self, name: str, threads: int, case: Case, data: dict[str, Array], seconds: float) -> None:
+    def __init__(self, name: str, threads: int, case: Case, data: dict[str, Array], seconds: float | None) -> None:
         # Copies lie in memory as arrays do in any program; those that came through the pipe need not
         self._data = {key: value.copy() for key, value in data.items()}
         runner = ADAPTERS[name](case, self._data, threads)
         # Of the first call, copied: later ones write to the same array, in training with other running statistics
         self.y = runner and runner.result(runner.run()).copy()
         self._timer = runner and Timer(runner.run)
-        self._calls = runner and self._calls_in(seconds)
+        self._calls = self._calls_in(seconds) if runner and seconds else 0
 
     def _calls_in(self, seconds: float) -> int:
         calls = 1
