@@ -6,7 +6,7 @@ BUILT = .venv/.built
 C_FILES = $(filter-out src/_native.c,$(wildcard src/*.[ch] tests/*/*.c benchmarks/*.c))
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
-.PHONY: build test torture bits compare bench bench-report bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture bits compare accuracy bench bench-report bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -24,6 +24,9 @@ bits: build  # the hashes of all results anew; the CHANGELOG says so
 
 compare: build
 	$(BIN)/normcy compare $(ARGS)
+
+accuracy: build
+	$(BIN)/normcy accuracy $(ARGS)
 
 bench: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'

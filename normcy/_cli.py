@@ -1,4 +1,4 @@
-"""The command line: arguments of ``normcy compare`` and ``normcy info``, and how they end."""
+"""The command line: arguments of ``normcy compare``, ``accuracy`` and ``info``, and how they end."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ COMPARE = """\
 Run every method on the shapes of real models and on a photograph, or on an array or picture of yours, and show for
 each: the largest error against the float64 reference, the time, the bandwidth (x read once, y written once), the
 time as a multiple of that of the fastest copy of x, and the speed-up over NumPy and over the libraries of --against."""
+
+ACCURACY = """\
+Show the largest error of every method against the float64 reference where norms become inaccurate: means far from
+zero, slots of statistics from one value to 2**26, values from 1e-30 to 1e30; beside NumPy and the libraries of
+--against on the same arrays. Errors are in the units of docs/accuracy.md, which normcy's bounds are stated in."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,39 +52,68 @@ def _info() -> int:
 
 
 def _compare(**options) -> int:
-    if not all(importlib.util.find_spec(name) for name in ("rich", "matplotlib")):
-        raise InputError('this needs rich and matplotlib: pip install "normcy[compare]"')
+    _require("rich", "matplotlib")
     from normcy._compare import compare
 
     compare(**options)
     return 0
 
 
+def _accuracy(**options) -> int:
+    _require("rich")
+    from normcy._compare import survey
+
+    survey(**options)
+    return 0
+
+
+def _require(*packages: str) -> None:
+    if not all(importlib.util.find_spec(name) for name in packages):
+        raise InputError(f'this needs {" and ".join(packages)}: pip install "normcy[compare]"')
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="normcy", description="Normalization layers for NumPy float32 arrays on CPUs.")
     parser.add_argument("--version", action="version", version=f"normcy {normcy.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="compare | info")
+    commands = parser.add_subparsers(required=True, metavar="compare | accuracy | info")
     info = commands.add_parser("info", help="what this build carries and what it runs on")
     info.set_defaults(command=_info)
     compare = commands.add_parser("compare", help="accuracy and speed, beside other libraries", description=COMPARE)
     compare.set_defaults(command=_compare)
     _add_compare_arguments(compare)
+    accuracy = commands.add_parser(
+        "accuracy", help="errors on hard inputs, beside other libraries", description=ACCURACY
+    )
+    accuracy.set_defaults(command=_accuracy)
+    _add_accuracy_arguments(accuracy)
     return parser
 
 
 def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    methods = tuple(dict.fromkeys(method.option for method in METHODS.values()))
     add = parser.add_argument
     add("file", nargs="?", type=Path, metavar="FILE", help="a .npy array (samples first), or a picture")
+    _add_common_arguments(parser, "both; that of a picture is NHWC")
+    add("--plot", type=Path, metavar="FILE", help="draw times and errors; .png, .svg or .pdf")
+    add("--quick", action="store_true", help="fewer and shorter measurements: a first impression")
+
+
+def _add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_common_arguments(parser, "both")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables, and those of each library, as Markdown")
+    add("--quick", action="store_true", help="fewer values, and no slots beyond 2**20: a first impression")
+
+
+def _add_common_arguments(parser: argparse.ArgumentParser, layouts: str) -> None:
+    methods = tuple(dict.fromkeys(method.option for method in METHODS.values()))
+    add = parser.add_argument
     add("--methods", type=_names(methods), default=methods, metavar="A,B,...", help=f"of {', '.join(methods)}")
     add("--layout", choices=(*LAYOUTS, "both"), help="where the channels are: NCHW is axis 1, NHWC the last "
-        "(default: both; that of a picture is NHWC)")  # fmt: skip
+        f"(default: {layouts})")  # fmt: skip
     add("--threads", type=_threads, default=normcy.get_num_threads(), metavar="N",
         help="given to every library (default: normcy.get_num_threads(), here %(default)s)")  # fmt: skip
     add("--against", type=_names(tuple(PEERS)), default=(), metavar="A,B,...", help=f"of {', '.join(PEERS)}")
-    add("--plot", type=Path, metavar="FILE", help="draw times and errors; .png, .svg or .pdf")
     add("--json", type=Path, metavar="FILE", help="write all numbers")
-    add("--quick", action="store_true", help="fewer and shorter measurements: a first impression")
 
 
 def _names(known: tuple[str, ...]):

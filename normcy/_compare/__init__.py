@@ -1,4 +1,4 @@
-"""``normcy compare``: accuracy and speed of every method, beside NumPy and other libraries."""
+"""``normcy compare`` and ``normcy accuracy``: every method beside NumPy and other libraries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import normcy
 from normcy._compare import output
+from normcy._compare.cases import LAYOUTS
+from normcy._compare.findings import find
 from normcy._compare.inputs import InputError, jobs
 from normcy._compare.peers import ALWAYS, installed
+from normcy._compare.sweeps import FEW, MANY, points
 from normcy._compare.timing import QUICK, THOROUGH, measure
 from normcy._compare.worker import workers
 
@@ -48,3 +51,34 @@ def compare(
             output.write(json, output.as_json(rows, config))
         if plot is not None:
             output.write(plot, plotting.figure(rows, names, config, plot.suffix))
+
+
+def survey(
+    methods: Collection[str],
+    layout: str | None,
+    threads: int,
+    against: Collection[str],
+    json: Path | None,
+    markdown: Path | None,
+    quick: bool,
+) -> None:
+    """Run the sweeps, print the tables, and write what was asked for; `InputError` comes before anything has run."""
+    from normcy._compare import report, tables  # these two load rich, which worker processes need not
+
+    if json is not None:
+        json = output.target("--json", json)
+    if markdown is not None:
+        markdown = output.target("--markdown", markdown)
+    todo = points(methods, LAYOUTS if layout in (None, "both") else (layout,), FEW if quick else MANY)
+    names = [name for name in (*ALWAYS, *installed(against)) if name != "copy"]
+    with workers(names, threads) as team, report.progress(len(todo)) as step:
+        findings = [find(team, point, step(report.label(point.case))) for point in todo]
+    with normcy.num_threads(threads):
+        config = normcy.get_config()
+    try:
+        tables.show(findings, names, config)
+    finally:
+        if json is not None:
+            output.write(json, output.findings_as_json(findings, names, config))
+        if markdown is not None:
+            output.write(markdown, tables.as_markdown(findings, names, config))

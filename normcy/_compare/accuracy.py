@@ -19,7 +19,9 @@ Scale = NDArray[np.float64]  # what float32 arithmetic allows for, in UNITs, ele
 
 class Errors(NamedTuple):
     largest: float  # of |y - y64|; infinite where only one of them is NaN
-    units: float  # the same over UNIT * scale
+    relative: float  # the same over the largest |y64|
+    units: float  # the largest |y - y64| / (UNIT * scale)
+    has_nan: bool = False  # where the reference has a number
 
 
 class Reference:
@@ -31,6 +33,7 @@ class Reference:
             self.y = call(normcy.reference, case, _spared(data))()
             bare = call(normcy.reference, case, _spared(data), bare=True)() if _continues(case) else self.y
             self.scale: Scale = _SCALES.get(method.norm, _affine)(case, data, bare)
+            self.largest = np.max(np.abs(self.y), initial=0.0, where=np.isfinite(self.y))
             if "post_add" in data:
                 self.scale = self.scale + np.abs(data["post_add"])
 
@@ -38,10 +41,13 @@ class Reference:
         with np.errstate(all="ignore"):
             difference = np.abs(y - self.y)
             units = difference / self.scale
+            has_nan = False
             if not np.isfinite(np.max(units)):
+                has_nan = bool(np.any(np.isnan(y) & ~np.isnan(self.y)))
                 same = (y == self.y) | (np.isnan(y) & np.isnan(self.y))
                 difference, units = (np.where(same, 0, np.where(np.isnan(e), np.inf, e)) for e in (difference, units))
-        return Errors(float(difference.max()), float(units.max()) / UNIT)
+            largest = float(difference.max())
+            return Errors(largest, float(largest / self.largest), float(units.max()) / UNIT, has_nan)
 
 
 def _spared(data: dict[str, Array]) -> dict[str, Array]:

@@ -8,9 +8,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from normcy._compare.accuracy import Errors
 from normcy._compare.cases import Case, nbytes
+from normcy._compare.findings import Finding
 from normcy._compare.inputs import InputError
 from normcy._compare.methods import METHODS
+from normcy._compare.peers import versions
 from normcy._compare.timing import Result, Row
 
 
@@ -38,19 +41,60 @@ def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
         about = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
         about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound}
         listed.append(about | {"results": {name: _numbers(case, result) for name, result in results.items()}})
-    return (json.dumps({"config": config, "rows": listed}, indent=1, allow_nan=False) + "\n").encode()
+    return _encoded({"config": config, "rows": listed})
+
+
+def findings_as_json(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
+    """What ``normcy accuracy`` measured, as UTF-8.
+
+    ``{"config": normcy.get_config(), "libraries": {name: version}, "rows": [row, ...]}``. A row has ``sweep``,
+    ``value``, ``method``, ``layout`` ("-" where the method has none), ``shape``, ``eps``, ``bound`` (of normcy's error,
+    in units) and ``results``, by library, of which each has
+
+    - ``error``: the largest |y - y64|,
+    - ``error_relative``: the same over the largest |y64|,
+    - ``error_units``: as in `as_json`,
+    - ``not_finite``: "NaN" or "inf" where an error is infinite,
+    - ``note``: what went wrong.
+
+    null is what there is not, or an error that is not finite; a library without such an operator has null throughout.
+    """
+    listed = []
+    for (sweep, value, case), errors, notes in findings:
+        about = {"sweep": sweep, "value": value, "method": case.method, "layout": case.layout, "shape": case.shape}
+        about |= {"eps": case.eps, "bound": METHODS[case.method].bound}
+        listed.append(about | {"results": {name: _errors(errors.get(name), notes.get(name)) for name in names}})
+    return _encoded({"config": config, "libraries": versions(names), "rows": listed})
+
+
+def _errors(errors: Errors | None, note: str | None) -> dict[str, Any]:
+    infinite = errors is not None and not isfinite(errors.units)
+    return {
+        "error": _finite(errors and errors.largest),
+        "error_relative": _finite(errors and errors.relative),
+        "error_units": _finite(errors and errors.units),
+        "not_finite": ("NaN" if errors.has_nan else "inf") if infinite else None,
+        "note": note,
+    }
+
+
+def _encoded(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _numbers(case: Case, result: Result) -> dict[str, Any]:
-    largest, units = result.errors or (None, None)
     return {
         "seconds": result.seconds,
         "preemptions": result.preemptions,
         "gb_per_s": result.seconds and nbytes(case) / result.seconds / 1e9,
-        "error": largest if largest is not None and isfinite(largest) else None,
-        "error_units": units if units is not None and isfinite(units) else None,
+        "error": _finite(result.errors and result.errors.largest),
+        "error_units": _finite(result.errors and result.errors.units),
         "note": result.problem,
     }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
 
 
 def target(option: str, path: Path) -> Path:

@@ -1,9 +1,9 @@
-"""What is shown: the progress bar, the table, and notes on what went wrong."""
+"""What is shown: the progress bar, the table of ``normcy compare``, and notes on what went wrong."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from statistics import geometric_mean
 from typing import Any
@@ -55,16 +55,28 @@ def progress(steps: int) -> Iterator[Callable[[str], Callable[[], Any]]]:
         yield step
 
 
+def console() -> Console:
+    found = Console()
+    if not found.is_terminal:
+        found.width = WIDE
+    return found
+
+
+def title(config: dict[str, Any]) -> str:
+    return f"normcy {config['version']}, {config['isa']}, threads: {config['num_threads']}"
+
+
+def empty_table(place: Console, title: str, footer: bool = False) -> Table:
+    gap = 1 if place.width >= SPACIOUS else 0
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False,
+                 show_edge=False, show_footer=footer)  # fmt: skip
+
+
 def print_table(rows: list[Row], names: list[str], config: dict[str, Any]) -> None:
     """The rows on standard output; what failed on standard error."""
     others = [name for name in names if name not in ("copy", "normcy")]
-    title = f"normcy {config['version']}, {config['isa']}, threads: {config['num_threads']}"
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
-    gap = 1 if console.width >= SPACIOUS else 0
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False,
-                  show_edge=False, show_footer=len(rows) > 1)  # fmt: skip
+    place = console()
+    table = empty_table(place, title(config), footer=len(rows) > 1)
     table.add_column("case", "geom. mean", no_wrap=True, vertical="bottom")
     for header in ("method", "shape", "layout"):
         table.add_column(header, no_wrap=True, vertical="bottom")
@@ -76,9 +88,10 @@ def print_table(rows: list[Row], names: list[str], config: dict[str, Any]) -> No
         table.add_column(f"vs\n{HEADERS.get(name, name)}", mean, justify="right", no_wrap=True, vertical="bottom")
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         table.add_row(*_cells(row, others), end_section=following is not None and _source(following) != _source(row))
-    console.print(table)
-    console.print(CAPTION, style="italic", highlight=False)
-    _print_notes(rows)
+    place.print(table)
+    place.print(CAPTION, style="italic", highlight=False)
+    print_notes((name, result.problem, row.case) for row in rows for name, result in row.results.items())
+    _print_disturbance(rows)
 
 
 def _source(row: Row) -> bool:
@@ -87,16 +100,16 @@ def _source(row: Row) -> bool:
 
 def _cells(row: Row, others: list[str]) -> list[str]:
     case, mine, copy = row.case, row.results["normcy"], row.results["copy"].seconds
-    ratios = [_coloured(_times(ratio), ratio >= 1) if (ratio := row.speedup(name)) else "-" for name in others]
+    ratios = [coloured(_times(ratio), ratio >= 1) if (ratio := row.speedup(name)) else "-" for name in others]
     cells = [case.name, case.method, shape_text(case), case.layout]
     if mine.seconds is None or mine.errors is None:
         return [*cells, "-", "-", "-", "-", *ratios]
-    error = _coloured(f"{mine.errors.units:.1f} u", mine.errors.units <= METHODS[case.method].bound)
+    error = coloured(f"{mine.errors.units:.1f} u", mine.errors.units <= METHODS[case.method].bound)
     bandwidth = _digits(nbytes(case) / mine.seconds / 1e9)
     return [*cells, error, _duration(mine.seconds), bandwidth, _times(mine.seconds / copy) if copy else "-", *ratios]
 
 
-def _coloured(text: str, good: bool) -> str:
+def coloured(text: str, good: bool) -> str:
     return f"[green]{text}[/]" if good else f"[red]{text}[/]"
 
 
@@ -114,16 +127,18 @@ def _duration(seconds: float) -> str:
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
 
 
-def _print_notes(rows: list[Row]) -> None:
+def print_notes(problems: Iterable[tuple[str, str | None, Case]]) -> None:
     """A line for each way in which a library failed, with the cases that it concerns."""
     concerned: dict[str, list[str]] = {}
-    for row in rows:
-        for name, result in row.results.items():
-            if result.problem:
-                concerned.setdefault(f"{name}: {result.problem}", []).append(label(row.case))
+    for name, problem, case in problems:
+        if problem:
+            concerned.setdefault(f"{name}: {problem}", []).append(label(case))
     for problem, cases in concerned.items():
         more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
         print(f"{problem} ({cases[0]}{more})", file=sys.stderr)
+
+
+def _print_disturbance(rows: list[Row]) -> None:
     disturbed = sum(row.disturbed for row in rows)
     if disturbed > len(rows) / 2:
         print(f"fewer cores were free than threads wanted in {disturbed} of {len(rows)} cases: their times say little",
