@@ -102,11 +102,13 @@ def _serve(name: str, threads: int, connection: Connection) -> None:
                 bench = None  # give memory back before the next case takes some
                 bench = Bench(name, threads, *message)
                 answer = Answer(bench.y)
+                bench = bench if bench.calls else None  # no samples are due
             else:
                 answer = Answer(bench and bench.sample())
         except Exception as error:
             answer = Answer(note=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
         connection.send(answer)
+        del message, answer  # the arrays that came, and y
 
 
 class Bench:
@@ -119,7 +121,7 @@ class Bench:
         # Of the first call, copied: later ones write to the same array, in training with other running statistics
         self.y = runner and runner.result(runner.run()).copy()
         self._timer = runner and Timer(runner.run)
-        self._calls = self._calls_in(seconds) if runner and seconds else 0
+        self.calls = self._calls_in(seconds) if runner and seconds else 0
 
     def _calls_in(self, seconds: float) -> int:
         calls = 1
@@ -131,6 +133,6 @@ class Bench:
         """A batch of calls, after one that brings caches and threads back."""
         self._timer.timeit(1)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-        seconds = self._timer.timeit(self._calls)
+        seconds = self._timer.timeit(self.calls)
         preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - before
-        return Sample(seconds / self._calls, preemptions / seconds)
+        return Sample(seconds / self.calls, preemptions / seconds)
