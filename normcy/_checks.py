@@ -1,12 +1,30 @@
-"""Checks of what layers and tools are built from; what enters a kernel is checked in the core."""
+"""Checks of what layers and tools are built from: the core's (options.pxi, arrays.pxi), and narrower ones."""
 
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
+
+from normcy import _native
+from normcy._native import describe, flag, floats, narrow, shown
+
+__all__ = [
+    "ACTIVATIONS",
+    "LAYOUTS",
+    "choice",
+    "describe",
+    "flag",
+    "floats",
+    "full",
+    "integer",
+    "narrow",
+    "number",
+    "shape",
+    "shown",
+    "text",
+]
 
 LAYOUTS = ("NCHW", "NHWC")
 ACTIVATIONS = (None, "relu", "silu", "gelu", "gelu_tanh")
@@ -14,56 +32,44 @@ ACTIVATIONS = (None, "relu", "silu", "gelu", "gelu_tanh")
 
 def integer(value: Any, name: str, least: int = 1) -> int:
     """A whole number, `least` or more."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name}: expected an int from {least} up, got {value}")
-    return value.__index__()
+    found = _native.integer(value, name)
+    if found < least:
+        raise ValueError(f"{name}: expected an int from {least} up, got {found}")
+    return found
 
 
 def number(value: Any, name: str) -> float:
     """A finite number, as a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name}: expected a finite number, got {value}")
-    return float(value)
-
-
-def flag(value: Any, name: str) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {type(value).__name__}")
-    return bool(value)
+    found = _native.number(value, name)
+    if not math.isfinite(found):
+        raise ValueError(f"{name}: expected a finite number, got {found}")
+    return found
 
 
 def choice(value: Any, name: str, options: tuple) -> Any:
-    if value not in options:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, options))}, got {value!r}")
+    """One of the options, which are str or None."""
+    if not (value is None or isinstance(value, str)) or value not in options:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, options))}, got {shown(value)}")
+    return options[options.index(value)]
+
+
+def text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected a str, got {type(value).__name__}")
     return value
 
 
 def shape(value: Any, name: str) -> tuple[int, ...]:
     """One size, or a sequence of them, as a tuple."""
-    if hasattr(value, "__index__"):
-        return (integer(value, name),)
-    try:
-        sizes = tuple(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected an int or a sequence of ints, got {type(value).__name__}") from None
+    sizes = _native.integers(value, name)
     if not sizes:
         raise ValueError(f"{name}: expected one size or more, got none")
     return tuple(integer(size, name) for size in sizes)
 
 
-def describe(value: Any) -> str:
-    """An argument in the words of an error message."""
-    if not isinstance(value, np.ndarray):
-        return type(value).__name__
-    return f"{type(value).__name__} of shape {value.shape} and dtype {value.dtype}"
-
-
-def floats(value: Any, name: str) -> np.ndarray:
-    """A float32 array, in native byte order."""
-    if type(value) not in (np.ndarray, np.memmap) or value.dtype != np.float32:
-        raise TypeError(f"{name}: expected a float32 numpy.ndarray, got {describe(value)}")
-    return value
+def full(size: int | tuple[int, ...], value: float, name: str, dtype: Any = np.float32) -> np.ndarray:
+    """A new array of one value, whose size is that argument's."""
+    try:
+        return np.full(size, value, dtype)
+    except (MemoryError, OverflowError, ValueError) as error:
+        raise ValueError(f"{name}: expected sizes that fit into memory, got {shown(size)}") from error

@@ -84,10 +84,11 @@ def fold_batch_norm(
     if not np.all(variance > 0):
         worst = np.flatnonzero(~(variance > 0))[0]
         raise ValueError(f"running_var: expected running_var + eps > 0, got {variance[worst]} in channel {worst}")
-    scale = (1.0 if bn_weight is None else _per_channel(bn_weight, "bn_weight", channels)) / np.sqrt(variance)
-    shift = 0.0 if bn_bias is None else _per_channel(bn_bias, "bn_bias", channels)
     old_bias = 0.0 if bias is None else _per_channel(bias, "bias", channels)
-    return _scaled(weight, scale, transposed, groups), ((old_bias - mean) * scale + shift).astype(np.float32)
+    shift = 0.0 if bn_bias is None else _per_channel(bn_bias, "bn_bias", channels)
+    scale = (1.0 if bn_weight is None else _per_channel(bn_weight, "bn_weight", channels)) / np.sqrt(variance)
+    with np.errstate(over="ignore", invalid="ignore"):  # inf and NaN are results here
+        return _scaled(weight, scale, transposed, groups), ((old_bias - mean) * scale + shift).astype(np.float32)
 
 
 def _output_channels(weight: Array, transposed: bool, groups: int) -> int:

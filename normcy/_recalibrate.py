@@ -137,8 +137,8 @@ def _listed(layers) -> list[_Layer]:
         raise TypeError(f"layers: expected a sequence of layers, got one {type(layers).__name__}; put it in a list")
     try:
         listed = list(layers)
-    except TypeError:
-        raise TypeError(f"layers: expected a sequence of layers, got {type(layers).__name__}") from None
+    except Exception as error:
+        raise TypeError(f"layers: expected a sequence of layers, got {type(layers).__name__}") from error
     for i, layer in enumerate(listed):
         if not isinstance(layer, _Layer):
             raise TypeError(f"layers: expected layers of normcy, got {type(layer).__name__} at index {i}")
@@ -183,14 +183,16 @@ def _write(layer, result: dict[str, np.ndarray], count: int) -> None:
 
 def _iterated(batches: Iterable, progress: bool) -> Iterator:
     """The batches one after the other, under a bar if wanted."""
-    if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
-        raise TypeError(f"batches: expected an iterable, got {type(batches).__name__}")
+    try:
+        steps = iter(batches)
+    except TypeError as error:
+        raise TypeError(f"batches: expected an iterable, got {type(batches).__name__}") from error
     if not progress:
-        return iter(batches)
+        return steps
     try:
         from rich.console import Console
         from rich.progress import track
     except ImportError as error:
         raise ImportError('progress: needs rich: pip install "normcy[progress]"') from error
     total = len(batches) if hasattr(batches, "__len__") else None
-    return track(batches, "recalibrate", total=total, console=Console(stderr=True))
+    return track(steps, "recalibrate", total=total, console=Console(stderr=True))

@@ -38,7 +38,7 @@ def set_num_threads(n: int) -> None:
     2
     >>> normcy.set_num_threads(before)
     """
-    _native.set_num_threads(n)
+    _native.set_num_threads(_count(n))
 
 
 def get_num_threads() -> int:
@@ -84,11 +84,18 @@ def num_threads(n: int) -> Iterator[None]:
     ...     normcy.get_num_threads()
     1
     """
-    before = _native.override_threads(n)
+    before = _native.override_threads(_count(n))
     try:
         yield
     finally:
         _native.override_threads(before)
+
+
+def _count(n: Any) -> int:
+    try:
+        return _native.integer(n, "n")
+    except TypeError as error:
+        raise TypeError(f"n: expected a positive int, got {type(n).__name__}") from error
 
 
 def get_config() -> dict[str, Any]:

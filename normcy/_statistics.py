@@ -66,7 +66,7 @@ class Moments:
     def __init__(self, num_features: int) -> None:
         channels = _checks.integer(num_features, "num_features", least=0)
         self.count = 0
-        self._mean, self._m2 = np.zeros(channels), np.zeros(channels)
+        self._mean, self._m2 = (_checks.full(channels, 0, "num_features", np.float64) for _ in range(2))
 
     @classmethod
     def of(cls, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
@@ -89,7 +89,7 @@ class Moments:
             If ``x`` is not a float32 array of rank 2 or more, or ``layout`` not one of the two.
         """
         _checks.floats(x, "x")
-        _checks.choice(layout, "layout", _checks.LAYOUTS)
+        layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
         if x.ndim < 2:
             raise ValueError(f"x: expected an array of rank 2 or more, (N, C, ...), got shape {x.shape}")
         channel = 1 if layout == "NCHW" else x.ndim - 1
@@ -108,7 +108,10 @@ class Moments:
 
     def update(self, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
         """Take in the values of ``x``, as `of` reads them; returns self."""
-        return self.merge(Moments.of(x, layout))
+        found = Moments.of(x, layout)
+        if found.num_features != self.num_features:
+            raise ValueError(f"x: expected {self.num_features} channels, got shape {x.shape} in {layout}")
+        return self.merge(found)
 
     def merge(self, other: Moments) -> Moments:
         """Take in what ``other`` has counted; returns self.
@@ -183,19 +186,31 @@ class Moments:
         if not isinstance(state, Mapping):
             raise TypeError(f"state: expected a mapping, got {type(state).__name__}")
         if set(state) != {"count", "mean", "m2"}:
-            raise ValueError(f"state: expected the keys count, mean and m2, got {', '.join(map(str, state))}")
-        count = np.asarray(state["count"])
-        mean, m2 = (np.array(state[key], np.float64) for key in ("mean", "m2"))
+            keys = ", ".join(key if isinstance(key, str) else _checks.shown(key) for key in state)
+            raise ValueError(f"state: expected the keys count, mean and m2, got {keys}")
+        count, mean, m2 = (_read(state, key) for key in ("count", "mean", "m2"))
         if count.shape != () or count.dtype.kind not in "iu" or count < 0:
             raise ValueError(f"state: expected count to be one integer from 0 up, got {count!r}")
         if mean.ndim != 1 or mean.shape != m2.shape:
             raise ValueError(f"state: expected mean and m2 of one shape (C,), got {mean.shape} and {m2.shape}")
+        if np.any(m2 < 0):
+            raise ValueError(f"state: expected sums of squares, m2, from 0 up, got {m2.min()}")
         found = cls(len(mean))
-        found.count, found._mean, found._m2 = int(count), mean, m2
+        found.count, found._mean, found._m2 = int(count), mean.astype(np.float64), m2.astype(np.float64)
         return found
 
     def __repr__(self) -> str:
         return f"<Moments of {self.num_features} channels: count {self.count}>"
+
+
+def _read(state: Mapping[str, Any], key: str) -> np.ndarray:
+    try:
+        array = np.asarray(state[key])
+    except Exception as error:
+        raise ValueError(f"state: expected {key} to be an array, got an error: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"state: expected {key} to hold numbers, got dtype {array.dtype}")
+    return array
 
 
 def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "pytorch") -> float:
@@ -239,7 +254,7 @@ def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "p
     """
     momentum = _checks.number(momentum, "momentum")
     times = _checks.integer(times, "times")
-    _checks.choice(convention, "convention", ("pytorch", "keras"))
+    convention = _checks.choice(convention, "convention", ("pytorch", "keras"))
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum: expected a number from 0 to 1, got {momentum}")
     if convention == "keras":

@@ -6,14 +6,18 @@ Design
 (A) Every norm is: statistics of a panel along its rows or columns, two small vectors, one affine pass. panels.pxi says
     which panel a method works on; rows.pxi and cols.pxi drive the two passes over it with OpenMP; the C kernels below
     them (kernels.h) do the arithmetic, once per instruction set.
-(B) arrays.pxi checks everything that comes from outside, before anything is written: what follows cannot fail, but for
-    the allocation of scratch, which precedes the first write.
+(B) options.pxi and arrays.pxi check everything that comes from outside, before anything is written: what follows cannot
+    fail, but for the allocation of scratch, which precedes the first write.
 (C) Big arrays travel as pointers taken from checked ndarrays. Flat memoryviews of four arrays cost 0.8 us, pointers
     0.04 us, and a whole small norm is to take 1 us. Small vectors of any stride are typed memoryviews.
 """
 cimport numpy as cnp
 cimport openmp
+from cpython.float cimport PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from cpython.number cimport PyNumber_Index
 from cython.parallel cimport prange
+from libc.float cimport FLT_MAX
 from libc.math cimport HUGE_VAL, NAN, fabs, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset
@@ -136,6 +140,7 @@ include "rows.pxi"
 include "cols.pxi"
 include "outputs.pxi"
 include "process.pxi"
+include "options.pxi"
 include "arrays.pxi"
 include "limit.pxi"
 include "statistics.pxi"

@@ -23,6 +23,24 @@ cdef extern from *:
         normcy_bounds(b, &b0, &b1);
         return a0 < b1 && b0 < a1;
     }
+    /* Whether each axis steps over all that those of shorter steps reach: then no two elements share memory. */
+    static int normcy_nested(PyArrayObject *a) {
+        for (int i = 0; i < PyArray_NDIM(a) && PyArray_SIZE(a); i++) {
+            npy_intp step = Py_ABS(PyArray_STRIDE(a, i)), reach = PyArray_ITEMSIZE(a);
+            for (int k = 0; k < PyArray_NDIM(a); k++) {
+                npy_intp other = Py_ABS(PyArray_STRIDE(a, k));
+                if (k != i && other <= step) reach += (PyArray_DIM(a, k) - 1) * other;
+            }
+            if (PyArray_DIM(a, i) > 1 && reach > step) return 0;
+        }
+        return 1;
+    }
+    /* Whether elements of arrays of one shape lie alike; the stride of a single one says nothing. */
+    static int normcy_same_strides(PyArrayObject *a, PyArrayObject *b) {
+        for (int i = 0; i < PyArray_NDIM(a); i++)
+            if (PyArray_DIM(a, i) > 1 && PyArray_STRIDE(a, i) != PyArray_STRIDE(b, i)) return 0;
+        return 1;
+    }
     /* Whether the memory of a, its axis `from` taken to position `to`, is dense within a sample (channels first) or a
      * pixel (last), with even steps between those; how many floats those and the rows are apart. */
     static int normcy_even(PyArrayObject *a, int from, int to, int last, npy_intp *sample, npy_intp *pitch) {
@@ -47,6 +65,8 @@ cdef extern from *:
     }
     """
     bint normcy_overlap(cnp.ndarray a, cnp.ndarray b) noexcept
+    bint normcy_nested(cnp.ndarray a) noexcept
+    bint normcy_same_strides(cnp.ndarray a, cnp.ndarray b) noexcept
     bint normcy_even(cnp.ndarray a, int from_, int to, bint last, ptrdiff_t *sample, ptrdiff_t *pitch) noexcept
 
 cdef struct Layout:         # of an array as it lies in memory
@@ -54,14 +74,15 @@ cdef struct Layout:         # of an array as it lies in memory
     bint swapped            # memory is in the other layout than the axes say
 
 
-cdef str describe(obj):
+cpdef str describe(obj):
+    """An array, or the type of anything else, in an error message."""
     if isinstance(obj, np.ndarray):
         name = "" if type(obj) is np.ndarray else f"{type(obj).__name__} of "
         return f"{name}shape {obj.shape} and dtype {obj.dtype.str if not obj.dtype.isnative else obj.dtype}"
     return type(obj).__name__
 
 
-cdef cnp.ndarray floats(obj, str name):
+cpdef cnp.ndarray floats(obj, str name):
     if not cnp.PyArray_CheckExact(obj) and type(obj) is not np.memmap:
         raise TypeError(f"{name}: expected a float32 numpy.ndarray, got {describe(obj)}")
     cdef cnp.ndarray a = obj
@@ -71,27 +92,17 @@ cdef cnp.ndarray floats(obj, str name):
     return a
 
 
-cdef int writeable(cnp.ndarray a, str name) except -1:
+cpdef int writeable(cnp.ndarray a, str name) except -1:
     if not cnp.PyArray_ISWRITEABLE(a):
         raise ValueError(f"{name}: expected a writeable array, got a read-only one of shape {np.shape(a)}")
-    cdef int i
-    for i in range(cnp.PyArray_NDIM(a) if cnp.PyArray_SIZE(a) else 0):
-        if cnp.PyArray_STRIDE(a, i) or cnp.PyArray_DIM(a, i) <= 1:
-            continue
-        raise ValueError(f"{name}: expected an array whose elements are distinct, got a broadcast one (stride 0)")
+    if not cnp.PyArray_IS_C_CONTIGUOUS(a) and not normcy_nested(a):
+        raise ValueError(f"{name}: expected an array whose elements are distinct, axis within axis, got one of shape "
+                         f"{np.shape(a)} and strides {(<object>a).strides}")
     return 0
 
 
 cdef inline bint in_c_order(cnp.ndarray a) noexcept:
     return cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_ISALIGNED(a)
-
-
-cdef bint says_channels_last(layout) except -1:
-    if layout == "NCHW":
-        return False
-    if layout == "NHWC":
-        return True
-    raise ValueError(f'layout: expected "NCHW" (channels at axis 1) or "NHWC" (channels last), got {layout!r}')
 
 
 cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None):
@@ -151,7 +162,7 @@ cdef bint served(cnp.ndarray x, Layout *found, tuple beside):
 
 
 cdef bint same_strides(cnp.ndarray a, cnp.ndarray b):
-    return (<object>a).strides == (<object>b).strides
+    return cnp.PyArray_SAMESHAPE(a, b) and normcy_same_strides(a, b)
 
 
 cdef bint same_memory(cnp.ndarray a, cnp.ndarray b):
@@ -271,15 +282,7 @@ cdef float[:] running(obj, str name, ptrdiff_t channels, bint written):
 
 cdef tuple trailing_axes(cnp.ndarray x, normalized_shape):
     """normalized_shape as a tuple, which the last axes of x match."""
-    cdef tuple shape
-    if hasattr(normalized_shape, "__index__"):
-        shape = (normalized_shape.__index__(),)
-    else:
-        try:
-            shape = tuple([n.__index__() for n in normalized_shape])
-        except (TypeError, AttributeError):
-            raise TypeError(
-                f"normalized_shape: expected an int or a sequence of ints, got {normalized_shape!r}") from None
+    cdef tuple shape = integers(normalized_shape, "normalized_shape")
     cdef int i, lead = cnp.PyArray_NDIM(x) - len(shape)
     cdef bint fits = lead >= 0 and len(shape) > 0
     if fits:
@@ -287,7 +290,7 @@ cdef tuple trailing_axes(cnp.ndarray x, normalized_shape):
             fits = fits and shape[i] == cnp.PyArray_DIM(x, lead + i)
     if not fits:
         raise ValueError(f"normalized_shape: expected one or more of the last axes of x, of shape {np.shape(x)}; "
-                         f"got {normalized_shape!r}")
+                         f"got {shown(normalized_shape)}")
     return shape
 
 

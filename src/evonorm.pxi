@@ -54,14 +54,14 @@ def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, l
     cdef list keep = []
     cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
     cdef tuple inputs = (("x", x_given), ("weight", weight), ("bias", bias), ("v", v))
-    cdef bint own = bool(training) and v is not None
+    cdef bint own = flag(training, "training") and v is not None
     cdef double small = number(eps, "eps"), pace = number(momentum, "momentum"), n
     cdef float[:] stored = running(running_var, "running_var", at.d.c, own)
     cdef double[::1] var, std = np.zeros(at.d.c + 1)
     cdef Statistics stats
     cdef ptrdiff_t k
     if v is None:
-        return only_affine(x_given, x, &at, weight, bias, out, inputs[1:])
+        return only_affine(x_given, x, &at, weight, bias, out, (*inputs[1:], ("running_var", running_var)))
     check_batch(BATCH, x_given, at.d, own, small)
     cdef Job job = make_job(INSTANCE, at.d, small, 0)
     job.form, job.gate = NORMCY_RATIO, make_operand(per_channel(v, "v", at.d.c, keep), &job.plan)

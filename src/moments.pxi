@@ -3,6 +3,7 @@
 def moments(x_given, axes, correction, keepdims):
     cdef cnp.ndarray x = floats(x_given, "x")
     cdef double dof, minus = number(correction, "correction")
+    cdef bint keep_dims = flag(keepdims, "keepdims")
     cdef Dims d
     cdef Statistics stats
     d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
@@ -22,7 +23,7 @@ def moments(x_given, axes, correction, keepdims):
     job.x = <const float *>cnp.PyArray_DATA(x)
     run(&job, cnp.PyArray_SIZE(x))
     dof = max(job.plan.count - minus, 0.0)
-    kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keepdims or i not in reduced)
+    kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keep_dims or i not in reduced)
     if not cnp.PyArray_SIZE(x):
         stats.mean[:] = NAN
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -34,13 +35,10 @@ cdef tuple reduced_axes(axes, int rank):
     """Axes as sorted non-negative ints; None is all of them."""
     if axes is None:
         return tuple(range(rank))
-    listed = (axes,) if hasattr(axes, "__index__") else axes
-    try:
-        found = sorted(int(integer(a, "axes")) + (rank if a < 0 else 0) for a in listed)
-    except TypeError:
-        raise TypeError(f"axes: expected an int, a sequence of ints or None, got {axes!r}") from None
+    listed = integers(axes, "axes", "an int, a sequence of ints or None")
+    found = sorted(a + rank if a < 0 else a for a in listed)
     if any(not 0 <= a < rank for a in found) or len(set(found)) < len(found):
-        raise ValueError(f"axes: expected distinct axes of an array of rank {rank}, got {axes!r}")
+        raise ValueError(f"axes: expected distinct axes of an array of rank {rank}, got {shown(axes)}")
     return tuple(found)
 
 

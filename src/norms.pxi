@@ -28,31 +28,6 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     return 0
 
 
-cdef ptrdiff_t integer(value, str name) except? -1:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-    return value.__index__()
-
-
-cdef double number(value, str name) except? -1:
-    try:
-        return <double>value
-    except TypeError:
-        raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from None
-
-
-cdef dict ACTIVATIONS = {None: NORMCY_IDENTITY, "relu": NORMCY_RELU, "silu": NORMCY_SILU, "gelu": NORMCY_GELU,
-                         "gelu_tanh": NORMCY_GELU_TANH}
-
-
-cdef normcy_activation activation_of(activation) except *:
-    try:
-        return ACTIVATIONS[activation]
-    except (KeyError, TypeError):
-        names = ", ".join(f'"{name}"' for name in ACTIVATIONS if name)
-        raise ValueError(f"activation: expected None, {names}, got {activation!r}") from None
-
-
 cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
                       activation, out, tuple others, str called="x", tuple more=None):
     """Fill in what the job reads and writes, run it, and hand back y, or (y, *more).
@@ -64,7 +39,7 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
     cdef cnp.ndarray after = None if post_add is None else companion(post_add, "post_add", x_given, x)
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
-    job.finish.activation = activation_of(activation) if activation is not None else NORMCY_IDENTITY
+    job.finish.activation = activation_of(activation)
     y = target(out, "out", x_given, called, x, pre_add, post_add, others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
     result = y if out is None else out
@@ -94,7 +69,7 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
 
 cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum,
                             eps_given, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
-                            return_stats, bint unbiased):
+                            bint return_stats, bint unbiased):
     """BatchNorm and InstanceNorm: their own statistics (kept in running_*), or the running ones."""
     cdef Layout at
     cdef double eps = number(eps_given, "eps"), pace = number(momentum, "momentum")
@@ -103,7 +78,7 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
     cdef Statistics stats = None
     cdef tuple more = None
     cdef Given given
-    cdef Job job = make_job(method if own else BATCH, at.d, eps, number(weight_offset, "weight_offset"))
+    cdef Job job = make_job(method if own else BATCH, at.d, eps, narrow(weight_offset, "weight_offset"))
     check_batch(method, x_given, at.d, own, eps)
     cdef Running run_stats = Running(running_mean, running_var, at.d.c, own)
     job.how.zero_guard = True
@@ -144,20 +119,21 @@ cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
 
 def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, layout, weight_offset, pre_add,
                sum_out, post_add, activation, out, return_stats, unbiased_running_var):
-    return normalize_batch(BATCH, x, running_mean, running_var, weight, bias, training, momentum, eps, layout,
-                           weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
-                           unbiased_running_var)
+    return normalize_batch(BATCH, x, running_mean, running_var, weight, bias, flag(training, "training"), momentum,
+                           eps, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
+                           flag(return_stats, "return_stats"), flag(unbiased_running_var, "unbiased_running_var"))
 
 
 def instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps, layout, weight_offset,
                   pre_add, sum_out, post_add, activation, out, return_stats, unbiased_running_var):
-    return normalize_batch(INSTANCE, x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps,
-                           layout, weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
-                           unbiased_running_var)
+    return normalize_batch(INSTANCE, x, running_mean, running_var, weight, bias,
+                           flag(use_input_stats, "use_input_stats"), momentum, eps, layout, weight_offset, pre_add,
+                           sum_out, post_add, activation, out, flag(return_stats, "return_stats"),
+                           flag(unbiased_running_var, "unbiased_running_var"))
 
 
 cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
-                          activation, out, tuple others, return_stats, shape):
+                          activation, out, tuple others, bint return_stats, shape):
     """Methods whose statistics are always the input's own and never kept."""
     if not return_stats:
         return normalize(job, x_given, x, weight, bias, pre_add, sum_out, post_add, activation, out, others)
@@ -185,10 +161,11 @@ def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, pr
     cdef list keep = []
     cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
     at.d.groups = groups_of(x_given, num_groups, at.d)
-    cdef Job job = make_job(GROUP, at.d, number(eps, "eps"), number(weight_offset, "weight_offset"))
+    cdef Job job = make_job(GROUP, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
     return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                          parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
-                         (("weight", weight), ("bias", bias)), return_stats, (at.d.n, at.d.groups))
+                         (("weight", weight), ("bias", bias)), flag(return_stats, "return_stats"),
+                         (at.d.n, at.d.groups))
 
 
 def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
@@ -196,12 +173,12 @@ def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, pre_add, sum
     cdef Layout at
     cdef list keep = []
     cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
-    cdef Job job = make_job(LAYER, at.d, number(eps, "eps"), number(weight_offset, "weight_offset"))
+    cdef Job job = make_job(LAYER, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
     shape = list(x_given.shape)
     shape[-1 if says_channels_last(layout) else 1] = 1
     return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                          parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
-                         (("weight", weight), ("bias", bias)), return_stats, shape)
+                         (("weight", weight), ("bias", bias)), flag(return_stats, "return_stats"), shape)
 
 
 cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
@@ -212,6 +189,7 @@ cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, wei
     cdef cnp.ndarray x = floats(x_given, "x")
     cdef tuple trailing = trailing_axes(x, normalized_shape)
     cdef int i, lead = cnp.PyArray_NDIM(x) - len(trailing)
+    cdef bint with_stats = flag(return_stats, "return_stats")
     if not in_c_order(x):
         x = np.array(x, order="C", subok=False)
     d.n, d.s, d.c, d.groups, d.channels_last = 1, 1, 1, 1, True
@@ -223,21 +201,19 @@ cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, wei
         else:
             d.s *= cnp.PyArray_DIM(x, i)
     d.sample, d.pitch = d.c * d.s, d.c
-    cdef Job job = make_job(LAYER, d, number(eps, "eps"), number(weight_offset, "weight_offset"))
+    cdef Job job = make_job(LAYER, d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
     job.about = about
     job.how.correction, job.how.outside_sqrt = how.correction, how.outside_sqrt
     return normalize_own(&job, x_given, x, trailing_parameter(weight, "weight", x, trailing, d.c, keep),
                          trailing_parameter(bias, "bias", x, trailing, d.c, keep), pre_add, sum_out, post_add,
-                         activation, out, (("weight", weight), ("bias", bias)), return_stats,
-                         (<object>x).shape[:lead] + (1,) * len(trailing) if return_stats else None)
+                         activation, out, (("weight", weight), ("bias", bias)), with_stats,
+                         (<object>x).shape[:lead] + (1,) * len(trailing) if with_stats else None)
 
 
 def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
                return_stats, correction, eps_mode):
     cdef normcy_spread how
-    if eps_mode != "inside_sqrt" and eps_mode != "outside_sqrt":
-        raise ValueError(f'eps_mode: expected "inside_sqrt" or "outside_sqrt", got {eps_mode!r}')
-    how.correction, how.outside_sqrt = number(correction, "correction"), eps_mode == "outside_sqrt"
+    how.correction, how.outside_sqrt = number(correction, "correction"), says_outside(eps_mode)
     return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
                               activation, out, return_stats, how, NORMCY_ABOUT_MEAN)
 

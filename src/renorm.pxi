@@ -3,7 +3,7 @@
 cdef double at_least(value, str name, double least) except? -1:
     cdef double v = number(value, name)
     if not v >= least:
-        raise ValueError(f"{name}: expected a number >= {least:g}, got {value}")
+        raise ValueError(f"{name}: expected a number >= {least:g}, got {shown(value)}")
     return v
 
 
@@ -12,7 +12,7 @@ def batch_renorm(x_given, running_mean, running_std, weight, bias, training, mom
     cdef Layout at
     cdef list keep = []
     cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
-    cdef bint own = training
+    cdef bint own = flag(training, "training")
     cdef double small = number(eps, "eps"), pace = number(momentum, "momentum"), n = <double>at.d.n * at.d.s
     cdef ptrdiff_t k
     cdef Job job = make_job(BATCH, at.d, small, 0)

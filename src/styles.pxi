@@ -45,13 +45,13 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     cdef Strides none = parameter(None, "weight", content, &at, [])
     cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
     cdef Style towards = Style()
+    cdef double style_small = job.how.eps if style_eps is None else narrow(style_eps, "style_eps")
     job.how.correction = number(correction, "correction")
-    job.target.how, job.target.alpha = TO_STYLE, number(alpha, "alpha")
+    job.target.how, job.target.alpha = TO_STYLE, narrow(alpha, "alpha")
     if isinstance(style, tuple):
         towards.of_pair(style, at.d.n, at.d.c)
     else:
-        towards.of_array(style, layout, at.d, job.how.correction,
-                         job.how.eps if style_eps is None else number(style_eps, "style_eps"))
+        towards.of_array(style, layout, at.d, job.how.correction, style_small)
     if towards.mean.shape[0]:
         job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
     apart = tuple([("style", v) for v in style]) if isinstance(style, tuple) else (("style", style),)
@@ -80,9 +80,10 @@ cdef cnp.ndarray ids_of(style, ptrdiff_t samples, ptrdiff_t styles):
 cdef cnp.ndarray mixed(cnp.ndarray mixing, cnp.ndarray rows):
     """mixing @ rows, summed in float64 style by style: the same bits everywhere, which BLAS does not give."""
     total = np.zeros((np.shape(mixing)[0], np.shape(rows)[1]))
-    for k in range(np.shape(rows)[0]):
-        total += mixing[:, k, None].astype(np.float64) * rows[k].astype(np.float64)
-    return total.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):      # inf and NaN are results here
+        for k in range(np.shape(rows)[0]):
+            total += mixing[:, k, None].astype(np.float64) * rows[k].astype(np.float64)
+        return total.astype(np.float32)
 
 
 def conditional_instance_norm(x_given, style, weight, bias, eps, layout, activation, out):
@@ -92,7 +93,7 @@ def conditional_instance_norm(x_given, style, weight, bias, eps, layout, activat
     w, b = table(weight, "weight", at.d.c), table(bias, "bias", at.d.c)
     if not cnp.PyArray_SAMESHAPE(w, b):
         raise ValueError(f"bias: expected the shape of weight, {np.shape(w)}, got {np.shape(b)}")
-    if isinstance(style, np.ndarray) and style.dtype.kind in "iu":
+    if type(style) in (np.ndarray, np.memmap) and style.dtype.kind in "iu":
         ids = ids_of(style, at.d.n, np.shape(w)[0])
         w, b = np.take(w, ids, 0), np.take(b, ids, 0)   # w[ids] returns NULL, and no error, where memory is short
     else:

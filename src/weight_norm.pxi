@@ -3,8 +3,10 @@
 cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
     """g as one value a slice."""
     cdef ptrdiff_t k = 1 if axis is None else np.shape(v)[axis]
-    if isinstance(g, (int, float)) and axis is None:
-        return np.array([g], np.float32)
+    cdef float one
+    if axis is None and not isinstance(g, np.ndarray):
+        one = <float>number(g, "g")
+        return np.array([one], np.float32)
     cdef cnp.ndarray a = floats(np.asarray(g) if type(g) is np.float32 else g, "g")
     kept = tuple([n if i == axis else 1 for i, n in enumerate(np.shape(v))])
     if axis is None and np.size(a) == 1 and set(np.shape(a)) <= {1}:
@@ -22,7 +24,7 @@ def weight_norm(v_given, g, dim, out):
     cdef int i, rank = cnp.PyArray_NDIM(v)
     axis = None if dim is None else integer(dim, "dim")
     if axis is not None and not -rank <= axis < rank:
-        raise ValueError(f"dim: expected None or an axis of v, of shape {np.shape(v)}, got {dim}")
+        raise ValueError(f"dim: expected None or an axis of v, of shape {np.shape(v)}, got {axis}")
     axis = axis if axis is None else axis % rank
     cdef cnp.ndarray length = lengths(g, v, axis)
     if not in_c_order(v):

@@ -291,6 +291,27 @@ WRONG = [
     ("weight norm out", lambda: normcy.weight_norm(X, C6, 1, out=C6), ValueError, "out: expected the shape of v, (4, 6, 10), got (6,)"),
     ("adain out overlaps", lambda: (lambda p: normcy.adain(p[0], X, out=p[1]))(overlapping()), ValueError, "out: overlaps content in memory without being exactly content"),
     ("weight norm 0-d", lambda: normcy.weight_norm(np.array(3, np.float32), np.float32(1)), ValueError, "dim: expected None or an axis of v, of shape (), got 0"),
+    ("layout array", lambda: normcy.instance_norm(X, layout=np.array(["NCHW", "NHWC"])), ValueError, "layout: expected \"NCHW\""),
+    ("activation array", lambda: normcy.layer_norm(X, 10, activation=np.array("relu")), ValueError, "activation: expected None, \"relu\""),
+    ("eps bool", lambda: normcy.layer_norm(X, 10, eps=True), TypeError, "eps: expected a number, got bool"),
+    ("eps text", lambda: normcy.layer_norm(X, 10, eps=np.str_("1e-5")), TypeError, "eps: expected a number, got str_"),
+    ("eps complex", lambda: normcy.layer_norm(X, 10, eps=np.complex64(1)), TypeError, "eps: expected a number, got complex64"),
+    ("eps timedelta", lambda: normcy.layer_norm(X, 10, eps=np.timedelta64(1)), TypeError, "eps: expected a number, got timedelta64"),
+    ("eps huge", lambda: normcy.layer_norm(X, 10, eps=10**400), ValueError, "eps: expected a number within float64, got 1000"),
+    ("eps very huge", lambda: normcy.layer_norm(X, 10, eps=10**5000), ValueError, "eps: expected a number within float64, got int"),
+    ("offset huge", lambda: normcy.layer_norm(X, 10, weight_offset=1e300), ValueError, "weight_offset: expected a finite number within float32, got 1e+300"),
+    ("groups huge", lambda: normcy.group_norm(X, 2**63), ValueError, "num_groups: expected an int of 64 bits, got 9223372036854775808"),
+    ("groups array", lambda: normcy.group_norm(X, np.array([2])), TypeError, "num_groups: expected an int, got ndarray"),
+    ("groups class", lambda: normcy.group_norm(X, int), TypeError, "num_groups: expected an int, got type"),
+    ("LN shape bytes", lambda: normcy.layer_norm(X, b"\n"), TypeError, "normalized_shape: expected an int or a sequence of ints, got b'\\n'"),
+    ("LN shape endless", lambda: normcy.layer_norm(X, iter(int, 1)), TypeError, "normalized_shape: expected an int or a sequence of ints, got <callable_iterator"),
+    ("training text", lambda: normcy.batch_norm(X, None, None, training="False"), TypeError, "training: expected True or False, got str"),
+    ("return_stats array", lambda: normcy.layer_norm(X, 10, return_stats=np.ones(2)), TypeError, "return_stats: expected True or False, got ndarray"),
+    ("out interleaved", lambda: normcy.layer_norm(X, 10, out=np.lib.stride_tricks.as_strided(np.zeros(20, np.float32), X.shape, (4, 4, 4))), ValueError, "out: expected an array whose elements are distinct"),
+    ("adain style_eps beside a pair", lambda: normcy.adain(X, (X[..., 0], X[..., 1]), style_eps="x"), TypeError, "style_eps: expected a number, got str"),
+    ("CIN masked ids", lambda: normcy.conditional_instance_norm(X, np.ma.masked_array([0, 1, 2, 0], [1, 0, 0, 0]), C36, C36), TypeError, "style: expected a float32 numpy.ndarray, got MaskedArray"),
+    ("B0 out is running_var", lambda: (lambda v: normcy.evonorm_b0(X, v[0, 0, :6], C6, C6, None, out=v))(X.copy()), ValueError, "out: shares memory with running_var"),
+    ("axes huge", lambda: normcy.moments(X, 2**70), ValueError, "axes: expected distinct axes of an array of rank 3, got 1180591620717411303424"),
     ("axes", lambda: normcy.moments(X, 3), ValueError, "axes: expected distinct axes of an array of rank 3, got 3"),
     ("axes twice", lambda: normcy.moments(X, (0, -3)), ValueError, "axes: expected distinct axes"),
     ("axes type", lambda: normcy.moments(X, 1.5), TypeError, "axes: expected an int, a sequence of ints or None, got 1.5"),
@@ -305,6 +326,26 @@ def test_errors(call, kind, message):
     assert message in str(caught.value)
 
 
+def test_strides_of_one_element_say_nothing():
+    """An axis of length 1 may have any stride: such a view is exactly x all the same."""
+    x = sample((4, 1, 6))
+    expected = normcy.layer_norm(x, 6)
+    view = np.lib.stride_tricks.as_strided(x, x.shape, (24, 4, 4))
+    assert normcy.layer_norm(x, 6, out=view) is view
+    assert same_bits(x, expected)
+
+
+def test_results_beyond_float32_are_not_finite():
+    """Silently, as where all of a call is compiled: NumPy's warning would be an error where warnings are."""
+    zeros, ones = np.zeros(2, np.float32), np.ones(2, np.float32)
+    huge = np.full((2, 2), 3e38, np.float32)
+    _, rstd = normcy.rms_norm(zeros, 2, eps=1e-100, return_stats=True)
+    mixed = normcy.conditional_instance_norm(sample((2, 2, 4)), huge, huge, huge)
+    folded, _ = normcy.fold_batch_norm(huge, None, zeros, ones, 4 * ones)
+    for result in (rstd, mixed, folded, normcy.WeightNorm(huge).weight_g):
+        assert not np.isfinite(result).any()
+
+
 def test_errors_write_nothing():
     out, mean, var = np.full(X.shape, 7, np.float32), np.full(6, 2, np.float32), np.full(6, 3, np.float32)
     for wrong in (
@@ -316,6 +357,9 @@ def test_errors_write_nothing():
     ):
         with pytest.raises((TypeError, ValueError)):
             normcy.batch_norm(X, mean, var, **{"training": True, "out": out, **wrong})
+    for stats in (np.ones(2), "yes", None):
+        with pytest.raises(TypeError, match="return_stats: expected True or False"):
+            normcy.batch_norm(X, mean, var, training=True, out=out, return_stats=stats)
     with pytest.raises(ValueError, match="running_var: expected a writeable array"):
         normcy.batch_norm(X, mean, read_only(var.copy()), training=True, out=out)
     with pytest.raises(ValueError, match="out: expected a writeable array"):

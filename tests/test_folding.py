@@ -132,7 +132,7 @@ W = np.ones((4, 3, 2), np.float32)
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
-        ((W.astype(np.float64), None, ONE, ONE), {}, TypeError, "weight: expected a float32 numpy.ndarray, got ndarray of shape (4, 3, 2) and dtype float64"),
+        ((W.astype(np.float64), None, ONE, ONE), {}, TypeError, "weight: expected dtype float32 in native byte order, got shape (4, 3, 2) and dtype float64"),
         (([1.0], None, ONE, ONE), {}, TypeError, "weight: expected a float32 numpy.ndarray, got list"),
         ((ONE, None, ONE, ONE), {}, ValueError, "weight: expected an array of rank 2 or more, got shape (4,)"),
         ((W, ONE[:3], ONE, ONE), {}, ValueError, "bias: expected shape (4,), one value an output channel, got (3,)"),

@@ -461,8 +461,33 @@ def test_ibn_refuses_what_its_parts_cannot_see():
         layer(np.zeros((2, 7, 5), np.float32))
     with pytest.raises(TypeError, match=r"x: expected a float32 numpy\.ndarray, got list"):
         layer([[1.0]])
-    with pytest.raises(TypeError, match=r"out: expected a float32 numpy\.ndarray, got ndarray of shape"):
+    with pytest.raises(TypeError, match=r"out: expected dtype float32 in native byte order, got shape"):
         layer(x, np.zeros((2, 6, 5)))
+
+
+def test_ibn_refuses_its_own_arrays_as_results():
+    """What one part writes would be another's weights, or running statistics that are read after they moved."""
+    x, buffer = sample((4, 6, 5)), np.zeros((4, 6, 5), np.float32)
+    for part, name in (("IN", "weight"), ("BN", "bias"), ("BN", "running_mean")):
+        layer = normcy.IBN(6)
+        setattr(getattr(layer, part), name, buffer[0, 0, :3])
+        with pytest.raises(ValueError, match=rf"^out: shares memory with {part}\.{name}"):
+            layer(x, buffer)
+        if name == "running_mean":
+            with pytest.raises(ValueError, match=r"^BN\.running_mean: shares memory with x"):
+                layer(buffer, np.empty_like(x))
+        assert not buffer.any()
+    layer.IN.weight = layer.BN.running_mean
+    with pytest.raises(ValueError, match=r"^BN\.running_mean: shares memory with IN\.weight"):
+        layer(x)
+
+
+def test_ibn_refuses_a_result_of_which_one_part_is_distinct():
+    """One channel of a broadcast array is an array like any other; three are the same memory."""
+    layer, out = normcy.IBN(4, 0.25), np.full((3, 1, 5), 7, np.float32)
+    with pytest.raises(ValueError, match=r"^out: expected an array whose elements are distinct"):
+        layer(sample((3, 4, 5)), np.lib.stride_tricks.as_strided(out, (3, 4, 5), (20, 0, 4)))
+    assert (out == 7).all()
 
 
 def break_eps(layer):
@@ -552,9 +577,9 @@ WRONG = {
     "num_styles: expected an int from 1 up, got 0": lambda: normcy.ConditionalInstanceNorm(0, 6),
     "num_groups: expected a divisor of the 6 channels, got 4": lambda: normcy.GroupNorm(4, 6),
     "num_groups: expected a divisor of the 6 channels, got 32": lambda: normcy.EvoNormS0(6),
-    "normalized_shape: expected an int or a sequence of ints, got NoneType": lambda: normcy.LayerNorm(None),
+    "normalized_shape: expected an int or a sequence of ints, got None": lambda: normcy.LayerNorm(None),
     "normalized_shape: expected one size or more, got none": lambda: normcy.RMSNorm(()),
-    "normalized_shape: expected an int, got float": lambda: normcy.LayerNorm((2, 3.0)),
+    "normalized_shape: expected an int or a sequence of ints, got (2, 3.0)": lambda: normcy.LayerNorm((2, 3.0)),
     "eps: expected a number, got str": lambda: normcy.GroupNorm(2, 6, "1e-5"),
     "eps: expected a finite number, got nan": lambda: normcy.AdaIN(float("nan")),
     "momentum: expected a number, got str": lambda: normcy.InstanceNorm(6, momentum="0.1"),
@@ -570,7 +595,7 @@ WRONG = {
     "ratio: expected a number from 0 to 1, got 1.5": lambda: normcy.IBN(6, 1.5),
     "dim: expected an axis of the 2 of weight, or None, got 2": lambda: normcy.WeightNorm((2, 3), 2),
     "dim: expected an int, got str": lambda: normcy.WeightNorm((2, 3), "0"),
-    "weight: expected a float32 numpy.ndarray, got ndarray of shape": lambda: normcy.WeightNorm(np.zeros((2, 2))),
+    "weight: expected dtype float32 in native byte order, got shape (2, 2) and dtype float64": lambda: normcy.WeightNorm(np.zeros((2, 2))),
 }  # fmt: skip
 
 
@@ -656,6 +681,21 @@ def test_assigned_counts_are_checked_at_once(kind):
     layer(sample((4, 3, 5)))
     assert count == 9
     assert layer.state_dict()["num_batches_tracked"] is count
+    for wrong in (-1, 2**63 - 1):  # the next number would be 0, which momentum=None divides by, or no int64
+        layer, x = kind(3, momentum=None), sample((4, 3, 5))
+        layer.num_batches_tracked[()] = wrong
+        with pytest.raises(ValueError, match=r"^num_batches_tracked: expected a count from 0 to"):
+            layer(x, x)
+        assert same_bits(x, sample((4, 3, 5)))
+        assert not layer.running_mean.any()
+
+
+def test_lengths_of_nothing_are_zero():
+    """A weight without values has lengths, in the shapes of any other."""
+    for dim, shape in ((0, (3, 1)), (1, (1, 0)), (None, ())):
+        layer = normcy.WeightNorm(np.zeros((3, 0), np.float32), dim)
+        assert same_bits(layer.weight_g, np.zeros(shape, np.float32))
+        assert layer().shape == (3, 0)
 
 
 def test_assigned_parts_of_a_weight_are_checked_at_the_call():

@@ -75,7 +75,7 @@ def test_every_problem_is_listed_and_nothing_changes():
         "IN.weight: expected shape (2,), got (3,)",
         "BN.weight: expected numbers, got dtype <U1",
         "BN.bias: ",
-        "BN.num_batches_tracked: expected a whole number, got 2.5",
+        "BN.num_batches_tracked: expected a whole number from 0 up, got 2.5",
     ):
         assert problem in str(caught.value)
     assert str(caught.value).count(";") == 7

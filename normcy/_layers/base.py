@@ -15,6 +15,8 @@ from normcy._statistics import Moments
 Array = NDArray[np.float32]
 Maybe = Array | None
 
+_MOST = 2**63 - 1  # that num_batches_tracked can count to
+
 
 class _Layer:
     """What all layers share: the training flag, the state dict, and a repr that rebuilds them."""
@@ -45,6 +47,7 @@ class _Layer:
 
     def state_dict(self, prefix: str = "") -> dict[str, np.ndarray]:
         """The layer's own arrays by PyTorch's names, ``prefix`` in front; not copies."""
+        prefix = _checks.text(prefix, "prefix")
         return {prefix + key: array for key, array in self._arrays().items()}
 
     def load_state_dict(self, mapping: Mapping[str, Any], prefix: str = "") -> None:
@@ -61,24 +64,23 @@ class _Layer:
         Raises
         ------
         TypeError
-            If ``mapping`` is not a mapping.
+            If ``mapping`` is not a mapping, or ``prefix`` not a str.
         ValueError
             If keys are missing or unexpected, or values of another shape: all are listed. Nothing has changed then.
         """
-        if not (hasattr(mapping, "keys") and hasattr(mapping, "__getitem__")):
-            raise TypeError(f"mapping: expected a mapping of names to arrays, got {type(mapping).__name__}")
+        prefix = _checks.text(prefix, "prefix")
         targets, found, problems = self._arrays(), {}, []
-        for key in mapping.keys():  # noqa: SIM118 - files of arrays are no dicts
+        for key in _keys_of(mapping):
             if isinstance(key, str) and not key.startswith(prefix):
                 continue
-            name = key[len(prefix) :] if isinstance(key, str) else repr(key)
+            name = key[len(prefix) :] if isinstance(key, str) else _checks.shown(key)
             name = self._aliases.get(name, name)
             if name not in targets:
                 problems.append(f"unexpected {name}")
             elif name in found:
                 problems.append(f"{name} under two names")
             else:
-                found[name], problem = _converted(mapping[key], targets[name])
+                found[name], problem = _converted(mapping, key, targets[name])
                 problems += [f"{name}: {problem}"] if problem else []
         optional = "num_batches_tracked"  # PyTorch before 0.4.1 had none
         problems += [f"missing {name}" for name in targets if name not in found and not name.endswith(optional)]
@@ -121,21 +123,37 @@ class _Counting(_Layer):
         self._count = count
 
 
-def _converted(value: Any, target: np.ndarray) -> tuple[np.ndarray | None, str]:
+def _keys_of(mapping: Any) -> list:
+    try:
+        return list(mapping.keys())  # files of arrays are no dicts
+    except Exception as error:
+        raise TypeError(f"mapping: expected a mapping of names to arrays, got {type(mapping).__name__}") from error
+
+
+def _converted(mapping: Any, key: Any, target: np.ndarray) -> tuple[np.ndarray | None, str]:
     """A value as an array that can be copied into the target, or what is wrong with it."""
     try:
-        given = np.asarray(value)
-        if given.dtype.kind in "cSUOmM":
+        given = np.asarray(mapping[key])
+        if given.dtype.kind in "cSUOmM" or given.dtype.type is np.void:  # bfloat16 is of kind V too
             return None, f"expected numbers, got dtype {given.dtype}"
         if given.shape != target.shape:
             return None, f"expected shape {target.shape}, got {given.shape}"
-        if target.dtype.kind == "i" and not float(given).is_integer():
-            return None, f"expected a whole number, got {given}"
+        if target.dtype.kind == "i" and not (0 <= given.item() <= _MOST and float(given).is_integer()):
+            return None, f"expected a whole number from 0 up, got {given}"
         if not target.flags.writeable:
             return None, "the layer's array is read-only"
-        return given.astype(target.dtype), ""
-    except (TypeError, ValueError, RuntimeError) as error:  # np.asarray's, or torch's on its way there
-        return None, str(error)
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite
+            return given.astype(target.dtype), ""
+    except Exception as error:  # the mapping's, np.asarray's, or torch's on its way there
+        return None, str(error) or type(error).__name__
+
+
+def _following(count: NDArray[np.int64]) -> int:
+    """The number of the batch that comes next."""
+    number = count.item() + 1
+    if not 0 < number <= _MOST:
+        raise ValueError(f"num_batches_tracked: expected a count from 0 to {_MOST - 1}, got {count}")
+    return number
 
 
 def _pace(momentum: float | None, decay: float | None, default: float) -> float | None:
@@ -143,12 +161,13 @@ def _pace(momentum: float | None, decay: float | None, default: float) -> float 
     if decay is None:
         return None if momentum is None else _checks.number(momentum, "momentum")
     if momentum is not default:
-        raise ValueError(f"decay: expected either momentum or decay (1 - momentum), got both, {momentum} and {decay}")
+        got = f"{_checks.shown(momentum)} and {_checks.shown(decay)}"
+        raise ValueError(f"decay: expected either momentum or decay (1 - momentum), got both, {got}")
     return 1 - _checks.number(decay, "decay")
 
 
-def _full(size: int | tuple[int, ...], value: float) -> Array:
-    return np.full(size, value, np.float32)
+def _full(size: int | tuple[int, ...], value: float, name: str = "num_features") -> Array:
+    return _checks.full(size, value, name)
 
 
 def _groups(num_groups: int, channels: int) -> int:
@@ -160,9 +179,11 @@ def _groups(num_groups: int, channels: int) -> int:
 
 def _seen(layer, x, pre_add=None) -> Moments:
     """Moments of what a call normalizes."""
-    if isinstance(pre_add, np.ndarray) and pre_add.shape == np.shape(x):  # else the call itself says what is wrong
+    if pre_add is not None:
+        if _checks.floats(pre_add, "pre_add").shape != _checks.floats(x, "x").shape:
+            raise ValueError(f"pre_add: expected the shape of x, {x.shape}, got {pre_add.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
-            x = x + pre_add
+            x = np.add(x, pre_add)
     seen = Moments.of(x, layer.layout)
     if seen.num_features != layer.num_features:
         raise ValueError(f"x: expected {layer.num_features} channels, got shape {x.shape} in {layer.layout}")

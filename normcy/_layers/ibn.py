@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
-from normcy import _checks
+from normcy import _checks, _native
 from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _Layer
 from normcy._layers.tracking import _MOMENTUM, BatchNorm, InstanceNorm
@@ -83,17 +85,18 @@ class IBN(_Layer):
         self.order = _checks.choice(order, "order", ("in_first", "bn_first"))
         if not 0 <= self.ratio <= 1:
             raise ValueError(f"ratio: expected a number from 0 to 1, got {ratio}")
-        first = int(num_features * (self.ratio if order == "in_first" else 1 - self.ratio))
-        sizes = (first, num_features - first) if order == "in_first" else (num_features - first, first)
+        size, in_first = self.num_features, self.order == "in_first"
+        first = int(size * (self.ratio if in_first else 1 - self.ratio))
+        sizes = (first, size - first) if in_first else (size - first, first)
         self.IN = InstanceNorm(sizes[0], eps, affine=True, layout=layout, activation=activation)
         self.BN = BatchNorm(
             sizes[1], eps, momentum, layout=layout, activation=activation, decay=decay,
             unbiased_running_var=unbiased_running_var,
         )  # fmt: skip
         before, after = slice(None, first), slice(first, None)
-        lead = (slice(None),) if layout == "NCHW" else (Ellipsis,)
+        lead = (slice(None),) if self.BN.layout == "NCHW" else (Ellipsis,)
         self._parts = [lead + (before,), lead + (after,)]
-        self._in_part, self._bn_part = self._parts if order == "in_first" else self._parts[::-1]
+        self._in_part, self._bn_part = self._parts if in_first else self._parts[::-1]
 
     def _argument(self, name):
         return getattr(self if name in ("num_features", "ratio", "order") else self.BN, name)
@@ -134,7 +137,7 @@ class IBN(_Layer):
         return y
 
     def _check(self, x, out, pre_add, post_add, sum_out) -> None:
-        """What the parts cannot see: whole shapes, and that no part's result falls on the other's input."""
+        """What the parts cannot see: whole arrays, and that no part's result falls on what the other reads."""
         axis = 1 if self.BN.layout == "NCHW" else -1
         if _checks.floats(x, "x").ndim < 2 or x.shape[axis] != self.num_features:
             raise ValueError(f"x: expected {self.num_features} channels at axis {axis}, got shape {x.shape}")
@@ -145,10 +148,25 @@ class IBN(_Layer):
             if _checks.floats(array, name).shape != x.shape:
                 raise ValueError(f"{name}: expected the shape of x, {x.shape}, got {array.shape}")
             given.append((name, array))
+        own = self._arrays()
         for name, written in (("out", out), ("sum_out", sum_out)):
-            for other, array in given if written is not None else ():
-                if array is not written and np.may_share_memory(written, array) and not _same(written, array):
-                    raise ValueError(f"{name}: overlaps {other} in memory without being exactly {other}")
+            if written is not None:
+                _native.writeable(written, name)
+                _apart(name, written, given, _same)
+                _apart(name, written, own.items())
+        for name in ("BN.running_mean", "BN.running_var") if self.BN.training else ():
+            if isinstance(own.get(name), np.ndarray):
+                _apart(name, own[name], [*given, *own.items()])
+
+
+def _apart(name: str, written: Array, others: Iterable[tuple[str, Array]], same: Callable | None = None) -> None:
+    """Refuse what shares memory with an array that is written, unless it is that array or the same one may be."""
+    for other, array in others:
+        if other == name or not isinstance(array, np.ndarray):  # what is no array, the parts refuse
+            continue
+        if np.may_share_memory(written, array) and not (same and same(written, array)):
+            how = f"overlaps {other} in memory without being exactly {other}" if same else f"shares memory with {other}"
+            raise ValueError(f"{name}: {how}")
 
 
 def _same(a: Array, b: Array) -> bool:

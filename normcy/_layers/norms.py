@@ -70,13 +70,15 @@ class LayerNorm(_Layer):
         self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
         self.eps = _checks.number(eps, "eps")
         self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
-        self.weight_offset = _checks.number(weight_offset, "weight_offset")
+        self.weight_offset = _checks.narrow(weight_offset, "weight_offset")
         self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
         self.correction = _checks.number(correction, "correction")
         self.eps_mode = _checks.choice(eps_mode, "eps_mode", ("inside_sqrt", "outside_sqrt"))
         self._with_bias = _checks.flag(bias, "bias")
-        self.weight = _full(self.normalized_shape, 1 - self.weight_offset) if elementwise_affine else None
-        self.bias = _full(self.normalized_shape, 0) if elementwise_affine and bias else None
+        self.weight = (
+            _full(self.normalized_shape, 1 - self.weight_offset, "normalized_shape") if elementwise_affine else None
+        )
+        self.bias = _full(self.normalized_shape, 0, "normalized_shape") if elementwise_affine and bias else None
 
     def _argument(self, name):
         return getattr(self, "_with_bias" if name == "bias" else name)
@@ -139,9 +141,11 @@ class RMSNorm(_Layer):
         self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
         self.eps = None if eps is None else _checks.number(eps, "eps")
         self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
-        self.weight_offset = _checks.number(weight_offset, "weight_offset")
+        self.weight_offset = _checks.narrow(weight_offset, "weight_offset")
         self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight = _full(self.normalized_shape, 1 - self.weight_offset) if elementwise_affine else None
+        self.weight = (
+            _full(self.normalized_shape, 1 - self.weight_offset, "normalized_shape") if elementwise_affine else None
+        )
 
     def __call__(
         self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
@@ -164,8 +168,8 @@ class _PerChannel(_Layer):
         self.affine = _checks.flag(affine, "affine")
         self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
         self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        size = self.num_channels
-        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
+        self.weight = _full(self.num_channels, 1, "num_channels") if affine else None
+        self.bias = _full(self.num_channels, 0, "num_channels") if affine else None
 
 
 @document

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _following, _full, _pace, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.01")  # an object of its own, so that `is` tells a momentum that was given from the default
@@ -111,7 +111,7 @@ class BatchRenorm(_Counting):
         training, momentum, count = self.training, self.momentum, self._count
         number, r_max, d_max = 1, 1.0, 0.0
         if training:
-            number = count.item() + 1
+            number = _following(count)
             r_max, d_max = self.limits()
         if momentum is None:
             momentum = 1 / number

@@ -56,9 +56,9 @@ class AdaIN(_Layer):
         layout: str = "NCHW",
     ) -> None:
         self.eps = _checks.number(eps, "eps")
-        self.alpha = _checks.number(alpha, "alpha")
+        self.alpha = _checks.narrow(alpha, "alpha")
         self.correction = _checks.number(correction, "correction")
-        self.style_eps = None if style_eps is None else _checks.number(style_eps, "style_eps")
+        self.style_eps = None if style_eps is None else _checks.narrow(style_eps, "style_eps")
         self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
 
     def __call__(self, content: Array, style: Array | tuple[Array, Array], out: Maybe = None) -> Array:
@@ -126,8 +126,9 @@ class ConditionalInstanceNorm(_Layer):
         self.eps = _checks.number(eps, "eps")
         self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
         self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight = _full((self.num_styles, self.num_features), 1)
-        self.bias = _full((self.num_styles, self.num_features), 0)
+        size = self.num_styles, self.num_features
+        larger = "num_styles" if self.num_styles > self.num_features else "num_features"
+        self.weight, self.bias = _full(size, 1, larger), _full(size, 0, larger)
 
     def __call__(self, x: Array, style: np.ndarray, out: Maybe = None) -> Array:
         """Normalize ``x`` with styles (N,), integers, or their mixtures (N, S), float32."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _following, _full, _pace, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.1")  # an object of its own, so that `is` tells a momentum that was given from the default
@@ -138,7 +138,7 @@ class BatchNorm(_Tracking):
             count = self._count
         else:
             mean = var = None
-        number = None if count is None else count.item() + 1
+        number = None if count is None else _following(count)
         if momentum is None:
             momentum = 0.0 if number is None else 1 / number
         y = _native.batch_norm(
@@ -248,7 +248,7 @@ class InstanceNorm(_Tracking):
             mean, var = self.running_mean, self.running_var
             own = self.training or (mean is None and var is None)
             count = self._count if self.training else None
-        number = None if count is None else count.item() + 1
+        number = None if count is None else _following(count)
         if momentum is None:
             momentum = 0.0 if number is None else 1 / number
         y = _native.instance_norm(

@@ -68,11 +68,12 @@ class WeightNorm(_Layer):
 
     def __init__(self, weight: Array | int | Sequence[int], dim: int | None = 0) -> None:
         given = isinstance(weight, np.ndarray) and weight.dtype.kind == "f"
-        self.shape, self.dim = _checks.floats(weight, "weight").shape if given else _checks.shape(weight, "weight"), dim
+        self.shape = _checks.floats(weight, "weight").shape if given else _checks.shape(weight, "weight")
         rank = len(self.shape)
-        if dim is not None and not -rank <= _checks.integer(dim, "dim", least=-rank) < rank:
+        self.dim = None if dim is None else _checks.integer(dim, "dim", least=-rank)
+        if dim is not None and self.dim >= rank:
             raise ValueError(f"dim: expected an axis of the {rank} of weight, or None, got {dim}")
-        self.weight_v = _full(self.shape, 1)
+        self.weight_v = _full(self.shape, 1, "weight")
         if given:
             self.weight_v[...] = weight
         self.weight_g = self._lengths()
@@ -86,7 +87,10 @@ class WeightNorm(_Layer):
         axes = tuple(axis for axis in range(rank) if self.dim is None or axis != self.dim % rank)
         mean, var = _native.moments(self.weight_v, axes, 0, self.dim is not None)
         count = np.prod([self.shape[axis] for axis in axes], dtype=np.float64)
-        return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
+        if not count:
+            return np.zeros(np.shape(mean), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
 
     def __call__(self, out: Maybe = None) -> Array:
         """The weight; see `weight_norm`."""
