@@ -1,10 +1,26 @@
 import pytest
+from hypothesis import settings
 
 from normcy import _native
+
+for profile, examples in ("fast", 25), ("torture", 400):
+    settings.register_profile(profile, max_examples=examples, derandomize=True, database=None, deadline=None)
 
 
 def pytest_addoption(parser):
     parser.addoption("--arrays", type=int, default=1000, help="how many arrays the random test makes")
+
+
+def pytest_configure(config):
+    settings.load_profile("torture" if config.option.markexpr == "torture" else "fast")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """A run of the torture tests is also one of the property tests, with more examples."""
+    for item in items:
+        if config.option.markexpr == "torture" and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.torture)
 
 
 @pytest.fixture

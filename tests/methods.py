@@ -80,13 +80,10 @@ def residual(x):
 
 
 def centre(x):
-    """About where the values of x lie, whatever their order in memory, and with a few of them not finite."""
-    if not x.size:
-        return 0
-    x = x.astype(np.float64)
-    with np.errstate(all="ignore"):
-        middle = float(np.nanmedian(x))
-        return 0 if abs(middle) < np.std(x) / 2 else round(middle)
+    """About where the finite values of x lie, whatever their order in memory; 0 where they spread around it."""
+    finite = x[np.isfinite(x)].astype(np.float64)
+    middle = float(np.median(finite)) if finite.size else 0
+    return 0 if not finite.size or abs(middle) < np.std(finite) / 2 else round(middle)
 
 
 def running(x, layout):

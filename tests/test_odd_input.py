@@ -1,0 +1,156 @@
+"""Arrays in any memory and of any shape, options in any words, extreme numbers: the reference's result."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from calls import CALLS, RUNNING, Call, assert_named, kind, seen, signature
+from hypothesis import given
+from hypothesis import strategies as st
+from methods import LAYOUTS, METHODS, assert_close, bound, parameters
+from odd_arrays import FORMS, Memory, aligned, any_form, formed, forms
+from odd_values import INF, NAN
+from parameters import Case
+
+import normcy
+from normcy import reference
+
+seeds = st.integers(0, 2**20)
+REFERRED = sorted(set(CALLS) & set(reference.__all__))
+AFFINE = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "layer_norm2d", "rms_norm"]
+
+
+def assert_right(y, expected, limit):
+    """Within the bound, or float32's smallest step; NaN where the reference is, infinite where float32 cannot hold it."""
+    fits = np.abs(expected) < 3e38
+    assert_close(y[fits], expected[fits], np.nan_to_num(limit[fits], nan=INF) + 2.0**-149)
+    assert np.array_equal(np.isnan(y), np.isnan(expected))
+    beyond = ~fits & ~np.isnan(expected)
+    assert np.all(y[beyond] * np.sign(expected[beyond]) > 1e38)
+
+
+@st.composite
+def values(draw, min_rank):
+    """Arrays of any shape, of none to some thousand values; in those of more than 8, up to two are NaN, inf or extreme."""
+    size = st.sampled_from([2, 3, 1, 0, 5, 17, 33])
+    shape = draw(st.lists(size, min_size=min_rank, max_size=5).filter(lambda shape: np.prod(shape) < 4000))
+    g = np.random.default_rng(draw(seeds))
+    x = (g.standard_normal(shape) + draw(st.sampled_from([0, 100]))).astype(np.float32)
+    for value in draw(st.lists(st.sampled_from([NAN, INF, -INF, 2e38, 1e-45, -0.0]), max_size=2)):
+        if x.size > 8:
+            x.flat[g.integers(x.size)] = value
+    return x
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+@given(data=st.data(), layout=st.sampled_from(LAYOUTS), place=st.sampled_from([None, "x", *FORMS]))
+def test_odd_arrays(method, data, layout, place):
+    """Of any form and shape, with NaN and inf: the reference's result, and nothing else is written."""
+    x = formed(data.draw(values(method.min_rank)), data.draw(forms if place == "x" else any_form, "form of x"))
+    kw = parameters(method, x, layout)
+    if kw and x.size and data.draw(st.booleans(), "bad parameter"):
+        kw["weight"].flat[-1] = NAN
+        if "bias" in kw and not np.any(np.abs(x) > 1e38):  # whose overflow an infinite bias could meet
+            kw["bias"].flat[0] = data.draw(st.sampled_from([NAN, INF, -INF]))
+    kw = {k: formed(v, data.draw(any_form, f"form of {k}")) for k, v in kw.items()}
+    plain, plain_kw = np.array(x, order="C"), {k: np.array(v) for k, v in kw.items()}
+    out = x if place == "x" else None if place is None else formed(np.full(x.shape, 7, np.float32), place)
+    memory = Memory(x, kw, out)
+    try:
+        y = method.call(normcy, x, layout, out=out, **kw)
+    except ValueError as error:
+        one_value = "expected more than one value" in str(error)
+        memory.assert_unchanged()
+        assert one_value or x.size == 0
+        return
+    assert y.dtype == np.float32
+    assert out is None or y is out
+    exact, limit = (f(plain, layout, **plain_kw) for f in (partial(method.call, reference), partial(bound, method)))
+    assert_right(np.array(y), exact, limit)
+    memory.assert_unchanged(but_for=[out])
+
+
+def affine_limit(name, kw):
+    """7 units of |weight| * max(1, |xhat|) + |bias| + |post_add|; an activation passes 1.13 of them on, and adds 3."""
+    beside = {"weight", "bias", "weight_offset", "post_add", "activation", "out", "sum_out", "return_stats"}
+    x, layout = kw["x"], kw.get("layout", "NCHW")
+    xhat = getattr(reference, name)(**{k: np.copy(v) if k in RUNNING else v for k, v in kw.items() if k not in beside})
+
+    def against_x(v):
+        if name in ("layer_norm", "rms_norm"):
+            return reference._trailing_affine(np.ones(x.shape), len(kw["normalized_shape"]), v, None, 0.0)
+        ones = reference._channels_first(np.ones(x.shape), layout)
+        return reference._channels_back(reference._affine(ones, v, None, 0.0, layout), layout)
+
+    with np.errstate(all="ignore"):
+        w = 1.0 if kw.get("weight") is None else np.abs(against_x(kw["weight"]) + kw.get("weight_offset", 0.0))
+        b = 0.0 if kw.get("bias") is None else np.abs(against_x(kw["bias"]))
+        after = 0.0 if kw.get("post_add") is None else np.abs(kw["post_add"])
+        return 2.0**-24 * (1.13 * 7 + 3) * (w * np.maximum(1, np.abs(xhat)) + b + after)
+
+
+@pytest.mark.parametrize("name", AFFINE)
+@given(data=st.data(), seed=seeds)
+def test_odd_arrays_in_every_place(name, data, seed):
+    """Weights of every shape, residuals, sums, running statistics and results of any form."""
+    call, plain = Call(name, seed), Call(name, seed)
+    for key, v in call.kw.items():
+        if isinstance(v, np.ndarray):
+            usual = aligned if key in RUNNING else forms
+            written = any(v is a for a in call.written())
+            call.kw[key] = formed(v, data.draw(usual if written else any_form, key))
+            plain.kw[key] = np.array(call.kw[key], order="C")
+    memory = Memory(call.kw)
+    y = call()
+    limit = affine_limit(name, plain.kw)
+    exact = getattr(reference, name)(**{k: v for k, v in plain.kw.items() if k != "out"})
+    y, exact = listed(y), listed(exact)
+    assert_right(y[0], exact[0], limit)
+    for a, b in zip([*y[1:], *call.written()], [*exact[1:], *plain.written()], strict=True):
+        if a is not call.kw.get("out"):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+    memory.assert_unchanged(but_for=call.written())
+
+
+def listed(y):
+    return [np.asarray(v) for v in (y if isinstance(y, tuple) else (y,))]
+
+
+EXTREMES = [0, -1, -0.0, 1, 1e-320, 1e-30, 1e30, 1e300, -1e300, INF, -INF, NAN]
+
+
+@pytest.mark.parametrize("name", [name for name in REFERRED if name != "weight_norm"])  # which has no numbers
+@given(data=st.data(), seed=seeds)
+def test_extreme_numbers(name, data, seed):
+    """The reference's result or a named error; what is in question is not the last digits."""
+    call, exact = Call(name, seed), Call(name, seed)
+    options = [p for p in signature(name) if isinstance(kind(name, p).legal(Case(0)), float)]
+    chosen = data.draw(st.sampled_from(options), "option")
+    call.kw[chosen] = exact.kw[chosen] = data.draw(st.sampled_from(EXTREMES), "value")
+    exact.function = getattr(reference, name)
+    memory = Memory(call.kw)
+    try:
+        y = call()
+    except (TypeError, ValueError) as error:
+        assert_named(error, [chosen, "running_var"])
+        memory.assert_unchanged()
+        return
+    for found, expected in zip([*listed(y), *call.written()], [*listed(exact()), *exact.written()], strict=True):
+        fits = np.abs(expected) < 3e38
+        largest = np.max(np.abs(expected), where=fits, initial=1)
+        np.testing.assert_allclose(found[fits], expected[fits], rtol=1e-5, atol=1e-5 * largest)
+        assert not np.any(np.abs(found[~fits]) < 1e38)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "set_num_threads"])  # which would stay set
+@given(data=st.data(), seed=seeds)
+def test_options_that_mean_the_same(name, data, seed):
+    """Fractions, NumPy's scalars, arrays of shape (), sequences: the bits of the plain call."""
+    call, plain = Call(name, seed), Call(name, seed)
+    for p in signature(name).values():
+        alike = kind(name, p.name).odd(call.kw[p.name]) if call.kw.get(p.name) is not None else {}
+        if alike:
+            call.kw[p.name] = alike[data.draw(st.sampled_from(list(alike)), p.name)]
+    assert seen(call()) == seen(plain())
+    assert seen(tuple(call.written())) == seen(tuple(plain.written()))
+    assert seen(call.own_arrays()) == seen(plain.own_arrays())
