@@ -15,10 +15,10 @@ ARCHER = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))  # what OpenMP
 COMPUTING = [
     f"tests/test_{name}.py"
     for name in ("grid", "arrays", "numerics", "random", "fused", "styles", "running", "moments", "outputs", "layers",
-                 "reproducibility", "bad_input")
+                 "reproducibility", "bad_input", "odd_input")
 ]  # fmt: skip
-THREADED = ["tests/test_grid.py", "tests/test_reproducibility.py", "tests/test_processes.py"]
-THREADED += ["-k", "large or levels_and_threads or (processes and threads)"]
+THREADED = ["tests/test_grid.py", "tests/test_reproducibility.py", "tests/test_threads.py"]
+THREADED += ["-k", "large or levels_and_threads or sixteen"]
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 needs_archer = pytest.mark.skipif(
     not (ARCHER and shutil.which("clang") and shutil.which("gcc") and shutil.which("setarch")),
