@@ -11,6 +11,7 @@ from compilers import COMPILERS, FLAGS, ROOT, build, output
 
 pytestmark = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 
+
 def has_fuzzer():
     if "clang" not in COMPILERS:
         return False
