@@ -1,13 +1,8 @@
 """Views, memory orders, out= and overlap; and one clear error for everything else, with nothing written."""
 
-import ctypes
-import mmap
-import os
-
 import numpy as np
 import pytest
 from methods import (
-    LEVELS,
     METHODS,
     assert_close,
     bound,
@@ -413,26 +408,3 @@ def test_past_the_caches(shape):
             normcy.batch_norm(x, mean, var, layout=layout, out=y)
         assert same_bits(y, expected), floats
         assert np.count_nonzero(y.base == 7) >= 32
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("size", [1, 1e30], ids=["common", "scaled"])
-def test_nothing_is_read_or_written_beyond_the_end(use_level, level, size):
-    """Arrays that end where memory does: slots of any length, by row and by column, in range or measured again, scaled."""
-    use_level(level)
-    page = mmap.PAGESIZE
-    memory = [mmap.mmap(-1, 33 * page) for _ in range(2)]
-    libc = ctypes.CDLL(None, use_errno=True)
-    for m in memory:
-        address = ctypes.addressof(ctypes.c_char.from_buffer(m))
-        assert libc.mprotect(ctypes.c_void_p(address + 32 * page), ctypes.c_size_t(page), 0) == 0
-    whole, out = (np.frombuffer(m, np.float32, 32 * page // 4) for m in memory)
-    for length in [*range(1, 70), 127, 255, 256, 257, 300, 1023, 1025]:
-        x, y = whole[-3 * length :].reshape(1, 3, length), out[-3 * length :].reshape(1, 3, length)
-        x[...] = sample(x.shape) * size
-        normcy.layer_norm(x, length, out=y)
-        assert same_bits(y, normcy.layer_norm(x.copy(), length))
-        normcy.rms_norm(x, length, out=y)
-        normcy.layer_norm2d(x, out=y)
-        assert same_bits(y, normcy.layer_norm2d(x.copy()))

@@ -105,7 +105,7 @@ def guarded_lengths(method, layout, size, guarded, use_level, lengths, levels):
 @pytest.mark.parametrize("size", [1, 1e30])
 def test_nothing_beside_arrays_is_touched(method, layout, size, guarded, use_level):
     """Values of 1e30 are measured again, scaled; each level takes its turn."""
-    lengths = [*range(100), *range(100, 600, 7), 255, 256, 257, 511, 512, 513, 600]
+    lengths = [*range(100), *range(100, 600, 7), 255, 256, 257, 511, 512, 513, 600, 1023, 1025]
     guarded_lengths(method, layout, size, guarded, use_level, lengths, None)
 
 
