@@ -3,7 +3,7 @@ from hypothesis import settings
 
 from normcy import _native
 
-for profile, examples in ("fast", 25), ("torture", 400):
+for profile, examples in ("fast", 25), ("torture", 1000):
     settings.register_profile(profile, max_examples=examples, derandomize=True, database=None, deadline=None)
 
 

@@ -116,7 +116,7 @@ def listed(y):
     return [np.asarray(v) for v in (y if isinstance(y, tuple) else (y,))]
 
 
-EXTREMES = [0, -1, -0.0, 1, 1e-320, 1e-30, 1e30, 1e300, -1e300, INF, -INF, NAN]
+EXTREMES = [0, -1000, -0.0, 1, 1e-320, 1e-30, 1e30, 1e300, -1e300, INF, -INF, NAN]
 
 
 @pytest.mark.parametrize("name", [name for name in REFERRED if name != "weight_norm"])  # which has no numbers
