@@ -116,7 +116,9 @@ typedef struct {
 } shape;
 
 static shape some_shape(void) {
-    shape s = {1 + take(NORMCY_RUN - 1), 1 + take(take(7) ? 300 : 5000), 0};
+    shape s;
+    s.rows = 1 + take(NORMCY_RUN - 1); /* one statement for each: within one the order is the compiler's */
+    s.cols = 1 + take(take(7) ? 300 : 5000);
     s.stride = s.cols + (take(1) ? take(40) : 0);
     if (s.rows * s.stride > MOST)
         s.rows = 1 + MOST / s.stride;
@@ -166,13 +168,21 @@ static void try_moments(shape s, int by_col) {
 static void try_small(shape s) {
     ptrdiff_t n = s.cols;
     double *mean = doubles(n, 0), *m2 = doubles(n, 1), *rstd = memory(n, sizeof *rstd, 0);
-    normcy_spread how = {1 + take(1000), take(1), take(1) ? 1e-5 : 0, (int)take(1), (int)take(1)};
-    k->merge(n, s.rows, mean, m2, 3, doubles(n, 0), doubles(n, 1));
+    double *mean_b = doubles(n, 0), *m2_b = doubles(n, 1);
+    normcy_spread how;
+    how.count = 1 + take(1000);
+    how.correction = take(1);
+    how.eps = take(1) ? 1e-5 : 0;
+    how.outside_sqrt = (int)take(1);
+    how.zero_guard = (int)take(1);
+    k->merge(n, s.rows, mean, m2, 3, mean_b, m2_b);
     ptrdiff_t abnormal = k->spread(n, mean, m2, &how, rstd);
     float *hi = memory(n, sizeof *hi, 0), *a = memory(n, sizeof *a, 0), *b = memory(n, sizeof *b, 0);
-    k->coefficients(n, take(1) ? mean : NULL, take(3) ? rstd : NULL, take(1) ? doubles(n, 0) : NULL,
-                    take(1) ? powers_of_two(n) : NULL, take(1) ? floats(n) : NULL, take(1), take(1) ? floats(n) : NULL,
-                    hi, a, b);
+    const double *given_mean = take(1) ? mean : NULL, *given_rstd = take(3) ? rstd : NULL;
+    const double *lift = take(1) ? doubles(n, 0) : NULL;
+    const float *scale = take(1) ? powers_of_two(n) : NULL, *weight = take(1) ? floats(n) : NULL;
+    const float *bias = take(1) ? floats(n) : NULL;
+    k->coefficients(n, given_mean, given_rstd, lift, scale, weight, take(1), bias, hi, a, b);
     compare(mean, n, sizeof *mean);
     compare(m2, n, sizeof *m2);
     compare(rstd, n, sizeof *rstd);
@@ -208,7 +218,8 @@ static const normcy_element *some_element(shape s, normcy_element *room) {
 }
 
 static normcy_coef some_coef(ptrdiff_t n) {
-    normcy_coef c = {(normcy_form)take(NORMCY_RATIO), floats(n), floats(n), floats(n), NULL, NULL, NULL, NULL};
+    const float *hi = floats(n), *a = floats(n), *b = floats(n);
+    normcy_coef c = {(normcy_form)take(NORMCY_RATIO), hi, a, b, NULL, NULL, NULL, NULL};
     if (c.form != NORMCY_AFFINE || take(1))
         c.scale = powers_of_two(n);
     if (c.form != NORMCY_AFFINE)
@@ -222,8 +233,11 @@ static void try_apply(shape s, int by_col) {
     normcy_coef coef = some_coef(by_col ? s.cols : s.rows);
     normcy_element room;
     const normcy_element *element = some_element(s, &room);
-    normcy_walk walk = {(int)take(1), (int)take(1)};
-    normcy_finish finish = {take(1) ? floats(floats_of(s)) : NULL, (normcy_activation)take(NORMCY_GELU_TANH)};
+    normcy_walk walk;
+    walk.near = (int)take(1);
+    walk.stream = (int)take(1);
+    normcy_finish finish = {take(1) ? floats(floats_of(s)) : NULL, NORMCY_IDENTITY};
+    finish.activation = (normcy_activation)take(NORMCY_GELU_TANH);
     int finishes = take(1), in_place = take(2) == 0;
     float *x = floats(floats_of(s)), *y = in_place ? x : target(s), *before = memory(floats_of(s), sizeof *x, 0);
     memcpy(before, x, (size_t)floats_of(s) * sizeof *x);
