@@ -26,6 +26,8 @@ __all__ = [
     "text",
 ]
 
+_ADDRESSABLE = 2**45  # floats, of which no process has more today
+
 LAYOUTS = ("NCHW", "NHWC")
 ACTIVATIONS = (None, "relu", "silu", "gelu", "gelu_tanh")
 
@@ -72,4 +74,6 @@ def full(size: int | tuple[int, ...], value: float, name: str, dtype: Any = np.f
     try:
         return np.full(size, value, dtype)
     except (MemoryError, OverflowError, ValueError) as error:
+        if math.prod(size if isinstance(size, tuple) else (size,)) < _ADDRESSABLE:
+            raise  # there is just none left
         raise ValueError(f"{name}: expected sizes that fit into memory, got {shown(size)}") from error

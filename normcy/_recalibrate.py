@@ -137,6 +137,8 @@ def _listed(layers) -> list[_Layer]:
         raise TypeError(f"layers: expected a sequence of layers, got one {type(layers).__name__}; put it in a list")
     try:
         listed = list(layers)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(f"layers: expected a sequence of layers, got {type(layers).__name__}") from error
     for i, layer in enumerate(listed):

@@ -206,6 +206,8 @@ class Moments:
 def _read(state: Mapping[str, Any], key: str) -> np.ndarray:
     try:
         array = np.asarray(state[key])
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"state: expected {key} to be an array, got an error: {error}") from error
     if array.dtype.kind not in "biuf":

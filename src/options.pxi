@@ -26,6 +26,8 @@ cpdef ptrdiff_t integer(value, str name) except? -1:
     """An int, or what counts as one."""
     try:
         found = value if PyLong_CheckExact(value) else PyNumber_Index(one_number(value))
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}") from error
     try:
@@ -43,6 +45,8 @@ cpdef tuple integers(value, str name, str expected="an int or a sequence of ints
             raise TypeError("numbers, but no ints")
         try:        # by index: what iterates without an end has no length
             items = value if type(value) is tuple else [value[i] for i in range(len(value))]
+        except MemoryError:
+            raise
         except Exception:
             items = (value,)
         return tuple([item if PyLong_CheckExact(item) else integer(item, name) for item in items])
@@ -58,6 +62,8 @@ cpdef double number(value, str name) except? -1:
         return value if PyLong_CheckExact(value) else one_number(value)
     except OverflowError:
         raise ValueError(f"{name}: expected a number within float64, got {shown(value)}") from None
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from error
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import normcy
@@ -85,6 +84,12 @@ def test_numpy_is_enough():
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 def test_peak_memory():
     """What is allocated and given back within a call counts, in C too, to a few pages."""
-    common = importlib.import_module("benchmarks.common")
-    for size in (0, 100 << 10, 8 << 20):
-        assert abs(common.peak_memory(lambda size=size: np.ones(size, np.uint8)) - size) < 64 << 10
+    program = """
+import numpy as np
+from benchmarks.common import peak_memory
+sizes = (0, 100 << 10, 8 << 20)
+for _ in range(3):  # the kernel counts pages in lots: those that a new process is still short of come first
+    found = [peak_memory(lambda: np.ones(size, np.uint8)) for size in sizes]
+assert all(abs(a - b) < 64 << 10 for a, b in zip(found, sizes)), found
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)  # apart from what other tests have left

@@ -126,6 +126,8 @@ class _Counting(_Layer):
 def _keys_of(mapping: Any) -> list:
     try:
         return list(mapping.keys())  # files of arrays are no dicts
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(f"mapping: expected a mapping of names to arrays, got {type(mapping).__name__}") from error
 
@@ -144,6 +146,8 @@ def _converted(mapping: Any, key: Any, target: np.ndarray) -> tuple[np.ndarray |
             return None, "the layer's array is read-only"
         with np.errstate(over="ignore"):  # what is beyond float32 is infinite
             return given.astype(target.dtype), ""
+    except MemoryError:
+        raise
     except Exception as error:  # the mapping's, np.asarray's, or torch's on its way there
         return None, str(error) or type(error).__name__
 
