@@ -244,3 +244,16 @@ def test_caller_flushes_denormals(layout):
     finally:
         torch.set_flush_denormal(False)
     assert same_bits(y, expected)
+
+
+@pytest.mark.torture
+def test_short_columns():
+    """The bound of 4 is passed where roundings meet at their worst: as seldom, and by as little, as the README says."""
+    largest, over, values = 0, 0, 0
+    for seed in range(4):
+        x = np.random.default_rng(seed).standard_normal((49, 60000), np.float32) + 1
+        y, expected = (m.batch_norm(x, None, None, training=True, eps=1e-30) for m in (normcy, normcy.reference))
+        units = np.abs(y - expected) / (2.0**-24 * np.maximum(1, np.abs(expected)))
+        largest, over, values = max(largest, units.max()), over + np.sum(units > 4), values + units.size
+    assert largest < 4.3
+    assert over < values / 1e6

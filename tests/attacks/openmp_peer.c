@@ -1,4 +1,4 @@
-/* Another library that uses OpenMP, and threads that Python has not made: test_processes.py calls normcy from both. */
+/* Another library that uses OpenMP, and threads that Python has not made: test_threads.py calls normcy from both. */
 #include <omp.h>
 #include <pthread.h>
 
