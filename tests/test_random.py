@@ -1,9 +1,10 @@
 """Random methods, shapes, layouts and values: within the bounds, the same bits on every level, and slices as copies.
 
-The shapes and values are the same in every run; `--arrays 50000` makes it a long attack.
+The shapes and values are the same in every run; `make torture` makes 30 times as many.
 """
 
 import numpy as np
+import pytest
 from methods import LAYOUTS, LEVELS, METHODS, assert_close, bound, parameters, same_bits
 
 import normcy
@@ -77,7 +78,8 @@ def check_array(g, use_level):
         check_slice(g, method, x, layout, kw, y)
 
 
-def test_random_arrays(request, use_level):
+@pytest.mark.parametrize("times", [1, pytest.param(30, marks=pytest.mark.torture)])
+def test_random_arrays(request, use_level, times):
     with np.errstate(all="ignore"):
-        for seed in range(request.config.getoption("--arrays")):
+        for seed in range(times * request.config.getoption("--arrays")):
             check_array(np.random.default_rng(seed), use_level)
