@@ -10,7 +10,7 @@
 enum { ROUNDS = 15, RUN_FLOATS = 2048, LONGEST = 1 << 14, CHUNK_FLOATS = 32768 };
 
 static const normcy_kernels *k;
-static float *x, *y, room[3 * (LONGEST + 64)];
+static float *x, *y, room[3 * (LONGEST + 64)], weights[2 * (LONGEST + 64)];
 static double mean[LONGEST], m2[LONGEST];
 static ptrdiff_t size;
 /* As the drivers place them: a page apart, their loads would wait for stores to y. */
@@ -51,6 +51,12 @@ static void moments_by_row(ptrdiff_t length, ptrdiff_t run) {
 static void apply_by_row(ptrdiff_t length, ptrdiff_t run) {
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
         k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
+}
+
+static void weighted_by_row(ptrdiff_t length, ptrdiff_t run) {
+    const normcy_element element = {.weight = {weights, 0, 1}, .bias = {weights + LONGEST + 16, 0, 1}};
+    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
+        k->apply_rows(x + at, y + at, run, length, length, &coef, &element, NULL, &walk);
 }
 
 static void both_by_row(ptrdiff_t length, ptrdiff_t run) {
@@ -101,9 +107,9 @@ int main(int argc, char **argv) {
     printf("%s, %td MiB: copy %.1f GB/s\n", k->isa, size >> 18, bandwidth(copy, 0, 0));
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         ptrdiff_t length = lengths[i], run = length < RUN_FLOATS ? RUN_FLOATS / length : 1;
-        printf("rows of %-6td     moments %5.1f  apply %5.1f  both, %2td at a time %5.1f GB/s\n", length,
-               bandwidth(moments_by_row, length, run), bandwidth(apply_by_row, length, run), run,
-               bandwidth(both_by_row, length, run));
+        printf("rows of %-6td     moments %5.1f  apply %5.1f  weighted %5.1f  both, %2td at a time %5.1f GB/s\n",
+               length, bandwidth(moments_by_row, length, run), bandwidth(apply_by_row, length, run),
+               bandwidth(weighted_by_row, length, run), run, bandwidth(both_by_row, length, run));
     }
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         ptrdiff_t width = widths[i], rows = CHUNK_FLOATS / width / 16 * 16;

@@ -47,6 +47,7 @@ cdef extern from "kernels.h" nogil:
         NORMCY_LANES
         NORMCY_BLOCK
         NORMCY_RUN
+    const float NORMCY_EXTREME
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO
         NORMCY_ABOUT_MEAN
@@ -74,6 +75,7 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct normcy_element:
         normcy_operand weight, bias
         float offset
+        int extreme
     ctypedef enum normcy_activation:
         NORMCY_IDENTITY
         NORMCY_RELU
@@ -97,6 +99,7 @@ cdef extern from "kernels.h" nogil:
                    const double *m2_b) noexcept nogil
         ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,
                          double *rstd) noexcept nogil
+        int (*extreme)(const float *v, ptrdiff_t count) noexcept nogil
         void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
                           const float *scale, const float *weight, double offset, const float *bias, float *hi,
                           float *a, float *b) noexcept nogil

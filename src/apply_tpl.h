@@ -108,15 +108,17 @@ VARIANT(rows_shared, 0, NORMCY_AFFINE, 0, SHARED_ELEMENT, 0)
 VARIANT(rows_shared_finished, 0, NORMCY_AFFINE, 0, SHARED_ELEMENT, 1)
 VARIANT(rows_any, 0, NORMCY_AFFINE, 0, ANY_ELEMENT, 1)
 VARIANT(rows_scaled, 0, NORMCY_AFFINE, 1, ANY_ELEMENT, 1)
-VARIANT(rows_swish, 0, NORMCY_SWISH, 1, ANY_ELEMENT, 0)
-VARIANT(rows_ratio, 0, NORMCY_RATIO, 1, ANY_ELEMENT, 0)
+VARIANT(rows_extreme, 0, NORMCY_AFFINE, 1, EXTREME_ELEMENT, 1)
+VARIANT(rows_swish, 0, NORMCY_SWISH, 1, EXTREME_ELEMENT, 0)
+VARIANT(rows_ratio, 0, NORMCY_RATIO, 1, EXTREME_ELEMENT, 0)
 VARIANT(cols_plain, 1, NORMCY_AFFINE, 0, NO_ELEMENT, 0)
 VARIANT(cols_finished, 1, NORMCY_AFFINE, 0, NO_ELEMENT, 1)
 VARIANT(cols_each_row, 1, NORMCY_AFFINE, 0, ROW_ELEMENT, 1)
 VARIANT(cols_any, 1, NORMCY_AFFINE, 0, ANY_ELEMENT, 1)
 VARIANT(cols_scaled, 1, NORMCY_AFFINE, 1, ANY_ELEMENT, 1)
-VARIANT(cols_swish, 1, NORMCY_SWISH, 1, ANY_ELEMENT, 0)
-VARIANT(cols_ratio, 1, NORMCY_RATIO, 1, ANY_ELEMENT, 0)
+VARIANT(cols_extreme, 1, NORMCY_AFFINE, 1, EXTREME_ELEMENT, 1)
+VARIANT(cols_swish, 1, NORMCY_SWISH, 1, EXTREME_ELEMENT, 0)
+VARIANT(cols_ratio, 1, NORMCY_RATIO, 1, EXTREME_ELEMENT, 0)
 
 typedef void apply_variant(PANEL);
 static const normcy_element no_element;
@@ -125,9 +127,10 @@ static const normcy_element no_element;
 
 static void apply_rows(PANEL) {
     if (coef->form != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->form == NORMCY_SWISH   ? rows_swish
-                             : coef->form == NORMCY_RATIO ? rows_ratio
-                                                          : rows_scaled;
+        apply_variant *how = coef->form == NORMCY_SWISH    ? rows_swish
+                             : coef->form == NORMCY_RATIO  ? rows_ratio
+                             : element && element->extreme ? rows_extreme
+                                                           : rows_scaled;
         RUN_VARIANT(how, element ? element : &no_element);
     } else if (!element) {
         RUN_VARIANT(finish ? rows_finished : rows_plain, NULL);
@@ -139,9 +142,10 @@ static void apply_rows(PANEL) {
 
 static void apply_cols(PANEL) {
     if (coef->form != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->form == NORMCY_SWISH   ? cols_swish
-                             : coef->form == NORMCY_RATIO ? cols_ratio
-                                                          : cols_scaled;
+        apply_variant *how = coef->form == NORMCY_SWISH    ? cols_swish
+                             : coef->form == NORMCY_RATIO  ? cols_ratio
+                             : element && element->extreme ? cols_extreme
+                                                           : cols_scaled;
         RUN_VARIANT(how, element ? element : &no_element);
     } else if (!element) {
         RUN_VARIANT(finish ? cols_finished : cols_plain, NULL);

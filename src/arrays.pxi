@@ -230,22 +230,30 @@ cdef int deliver(cnp.ndarray y, out) except -1:
     return 0
 
 
+cdef Strides a_channel(cnp.ndarray a):
+    """One value a channel, in C order, or none."""
+    cdef Strides v
+    v.p, v.n, v.c, v.s, v.size = NULL, 0, 1, 0, 0
+    if a is not None:
+        v.p, v.size = <const float *>cnp.PyArray_DATA(a), cnp.PyArray_SIZE(a)
+    return v
+
+
 cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep):
     """weight or bias: (C,), (N, C) or x's shape, as strides over sample, channel and position."""
-    cdef Strides v
+    cdef Strides v = a_channel(None)
     cdef cnp.ndarray a
     cdef int rank
     cdef ptrdiff_t n = at.d.n, c = at.d.c, s = at.d.s
-    v.p, v.n, v.c, v.s = NULL, 0, 0, 0
     if obj is None:
-        v.c = 1
         return v
     a = floats(obj, name)
+    v.size = cnp.PyArray_SIZE(a)
     rank = cnp.PyArray_NDIM(a)
     if rank == 1 and cnp.PyArray_DIM(a, 0) == c:
-        v.c = 1
+        pass
     elif rank == 2 and cnp.PyArray_DIM(a, 0) == n and cnp.PyArray_DIM(a, 1) == c:
-        v.n, v.c = c, 1
+        v.n = c
     elif cnp.PyArray_SAMESHAPE(a, x):
         v.n, v.c, v.s = c * s, (1 if at.d.channels_last else s), (c if at.d.channels_last else 1)
         if at.swapped:      # the kernels read it in x's memory order
@@ -296,14 +304,14 @@ cdef tuple trailing_axes(cnp.ndarray x, normalized_shape):
 
 cdef Strides trailing_parameter(obj, str name, cnp.ndarray x, tuple shape, ptrdiff_t size, list keep):
     """weight or bias of a norm over trailing axes: normalized_shape, or one such set a sample."""
-    cdef Strides v
+    cdef Strides v = a_channel(None)
     cdef cnp.ndarray a
     cdef int i, rank = len(shape)
     cdef bint fits
-    v.p, v.n, v.c, v.s = NULL, 0, 1, 0
     if obj is None:
         return v
     a = floats(obj, name)
+    v.size = cnp.PyArray_SIZE(a)
     fits = cnp.PyArray_NDIM(a) == rank
     if cnp.PyArray_NDIM(a) == rank + 1 and cnp.PyArray_NDIM(x) > rank:
         fits, v.n = cnp.PyArray_DIM(a, 0) == cnp.PyArray_DIM(x, 0), size

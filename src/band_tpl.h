@@ -50,11 +50,11 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
         ptrdiff_t at = r * p.stride + j;
         if (kind.element == ROW_ELEMENT) {
             weight = with->row_weight[r], bias = with->row_bias[r];
-        } else if (kind.element == ANY_ELEMENT || (kind.element && r == 0)) {
+        } else if (kind.element >= ANY_ELEMENT || (kind.element && r == 0)) {
             weight = operand_at(&with->weight[r], j, n);
             bias = operand_at(&with->bias[r], j, n);
         }
-        if (kind.element == ANY_ELEMENT)
+        if (kind.element >= ANY_ELEMENT)
             weight += p.offset;
         vf v = point(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
         if (kind.finish && p.add)

@@ -337,7 +337,7 @@ cdef int given_cols(Job *job) noexcept:
             w.stats.rstd = <double *>job.given_rstd + panel * p.cols
             w.stats.scaled = False
             for k in range(p.cols):
-                w.stats.scale[k] = 0.25 if fabs(w.stats.mean[k]) >= 2.0 ** 100 else 1
+                w.stats.scale[k] = scale_of_gain(w.stats.mean[k], w.stats.rstd[k])
                 w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
             for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
                 apply_cols_share(job, &w, panel * rows, rows, step, t,

@@ -35,6 +35,7 @@ cdef struct Job:
     const normcy_kernels *k
     Plan plan
     const float *x          # what is normalized; with an addend, where source + addend is put first
+    ptrdiff_t x_from        # which element of the array is x[0]: not the first in a part that is kept aside
     float *y                # NULL: statistics only
     const float *source
     const float *addend     # NULL: none
@@ -46,6 +47,7 @@ cdef struct Job:
     normcy_about about
     normcy_spread how
     Operand weight, bias
+    bint extreme            # the weight may be, which does not fold then
     double offset
     const double *given_mean    # statistics from outside (inference), one a channel, or NULL
     const double *given_rstd
@@ -116,6 +118,13 @@ cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
     return <float>(2.0 ** 100) if m2 / n < 2.0 ** -100 and fabs(mean) < 2.0 ** -16 else 1
 
 
+cdef inline float scale_of_gain(double mean, double gain) noexcept nogil:
+    """The power of two that keeps (x - mean) and a gain that is not the slot's own within float32."""
+    if fabs(mean) >= 2.0 ** 100:
+        return 0.25
+    return <float>(2.0 ** 64) if fabs(gain) >= 2.0 ** 64 and fabs(mean) < 2.0 ** 60 else 1
+
+
 cdef inline void unscale(float scale, double *mean, double *m2) noexcept nogil:
     cdef double s = scale
     mean[0] /= s
@@ -143,7 +152,7 @@ cdef normcy_element element_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdi
     memset(&e, 0, sizeof(normcy_element))
     if not job.weight.folds:
         e.weight = operand_at(&job.weight, &job.plan, seg, r, col)
-        e.offset = <float>job.offset
+        e.offset, e.extreme = <float>job.offset, job.extreme
     if not job.bias.folds or e.weight.p != NULL:
         e.bias = operand_at(&job.bias, &job.plan, seg, r, col)
     return e
@@ -161,6 +170,19 @@ cdef inline ptrdiff_t joined_rows(const Job *job, ptrdiff_t r, ptrdiff_t end) no
     return min(end - r, p.period - r % p.period)
 
 
+cdef void widen(Slots *s, ptrdiff_t i, ptrdiff_t count) noexcept nogil:
+    """Where the i-th of `count` gains may be beyond float32, x takes a part of it."""
+    cdef float own = s.scale[i] if s.scaled else 1
+    cdef float wide = max(own, <float>0.25) if own != 1 else scale_of_gain(s.mean[i], s.rstd[i])
+    cdef ptrdiff_t j
+    if wide == own:
+        return
+    for j in range(0 if s.scaled else count):
+        s.scale[j] = 1
+    s.scaled = True
+    s.scale[i] = wide
+
+
 cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values, Slots *s) noexcept nogil:
     """Turn mean and 1 / std of slots, from `slot` on, into a gain (in rstd) and a lift: y = (x - mean) gain + lift."""
     cdef ptrdiff_t i
@@ -171,6 +193,7 @@ cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values
         elif t.how == TO_STYLE:
             s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
             s.lift[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
+            widen(s, i, count)
         elif t.how == TO_RUNNING:
             r, d = 1 / (s.rstd[i] * t.std[slot + i]), (s.mean[i] - t.mean[slot + i]) / t.std[slot + i]
             s.rstd[i] = 1 / t.std[slot + i] if 1 / t.r_max <= r <= t.r_max else s.rstd[i] * clipped(
@@ -195,7 +218,7 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     cdef ptrdiff_t i
     coef.form, coef.hi, coef.a, coef.b, coef.scale = job.form, room, room + stride, room + 2 * stride, NULL
     coef.gate, coef.batch, coef.own = room + 4 * stride, room + 5 * stride, room + 6 * stride
-    if s.scaled or not affine:
+    if s.scaled or not affine or job.extreme:
         coef.scale = scale
         for i in range(count):
             scale[i] = s.scale[i] if s.scaled else 1
@@ -231,11 +254,15 @@ cdef inline const normcy_finish *finish_at(const Job *job, ptrdiff_t at, normcy_
     return room
 
 
+cdef inline float *x_at(const Job *job, ptrdiff_t at) noexcept nogil:
+    return <float *>job.x + (at - job.x_from)
+
+
 cdef inline void add_first(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols,
                            ptrdiff_t stride) noexcept nogil:
     """Put source + addend where x is read, for a panel about to be read for the first time."""
     if job.addend != NULL:
-        job.k.add(job.source + at, job.addend + at, <float *>job.x + at, rows, cols, stride)
+        job.k.add(job.source + at, job.addend + at, x_at(job, at), rows, cols, stride)
 
 
 cdef inline void divide(Job *job, ptrdiff_t tasks) noexcept nogil:

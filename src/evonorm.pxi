@@ -2,15 +2,13 @@
 
 cdef Strides per_channel(obj, str name, ptrdiff_t channels, list keep) except *:
     """v, (C,)."""
-    cdef Strides v
     cdef cnp.ndarray a = floats(obj, name)
     if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != channels:
         raise ValueError(f"{name}: expected shape ({channels},), one value a channel, got {np.shape(a)}")
     if not in_c_order(a):
         a = np.array(a, order="C", subok=False)
     keep.append(a)
-    v.p, v.n, v.c, v.s = <const float *>cnp.PyArray_DATA(a), 0, 1, 0
-    return v
+    return a_channel(a)
 
 
 cdef object only_affine(x_given, cnp.ndarray x, Layout *at, weight, bias, out, tuple others):

@@ -22,6 +22,9 @@ enum {
     NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
 };
 
+/* Weights from here on, times a 1 / std that needs no scale (at most 2**60), are beyond float32. */
+#define NORMCY_EXTREME 0x1p64f
+
 /* What moments are taken about, and how. */
 typedef enum {
     NORMCY_ABOUT_ZERO, /* sums of squares (RMSNorm): mean is 0 */
@@ -60,10 +63,12 @@ typedef struct {
     int step; /* 1: one value a column; 0: one value a row */
 } normcy_operand;
 
-/* The coefficients become (a * w, b * w + bias), w = weight + offset, where these are present. */
+/* The coefficients become (a * w, b * w + bias), w = weight + offset, where these are present. Of an extreme weight y
+ * is (u * a + b) * w + bias: one more rounding, but what is finite is finite, and infinite what is infinite. */
 typedef struct {
     normcy_operand weight, bias;
     float offset;
+    int extreme; /* weights may be NORMCY_EXTREME or more; coef.scale must not be NULL then */
 } normcy_element;
 
 typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GELU_TANH } normcy_activation;
@@ -103,6 +108,9 @@ typedef struct {
     /* 1 / std of `count` slots. Returns how many of them left float32's comfortable range, so that their moments
      * must be taken again with a scale. */
     ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
+
+    /* Whether any of `count` values is NORMCY_EXTREME or more. */
+    int (*extreme)(const float *v, ptrdiff_t count);
 
     /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):
      * mean and lift are 0, rstd, weight and scale 1, bias 0. */

@@ -39,6 +39,8 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
     cdef cnp.ndarray after = None if post_add is None else companion(post_add, "post_add", x_given, x)
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
+    if weight.size and (fabs(job.offset) >= NORMCY_EXTREME or job.k.extreme(weight.p, weight.size)):
+        job.extreme, job.weight.folds = True, False
     job.finish.activation = activation_of(activation)
     y = target(out, "out", x_given, called, x, pre_add, post_add, others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)

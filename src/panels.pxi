@@ -40,6 +40,7 @@ cdef struct Plan:
 cdef struct Strides:        # of weight or bias over sample, channel and position; p NULL: absent
     const float *p
     ptrdiff_t n, c, s
+    ptrdiff_t size          # how many values there are
 
 cdef struct Operand:        # the same, in the terms of the plan
     const float *p

@@ -1,8 +1,8 @@
 /* The norm of one vector: its coefficients and operands, and the three forms that the apply pass has.
  *
  * y = u * a + b, where u is one of three forms of x (kernels.h). Where an element stage is present, (a, b) become
- * (a * w, b * w + bias) with w = weight + offset first: one rounding of the large term less than to multiply y.
- * x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
+ * (a * w, b * w + bias) with w = weight + offset first, one rounding of the large term less than to multiply y, unless
+ * a weight is extreme. x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
  */
 #ifndef NORMCY_POINT_TPL_H
 #define NORMCY_POINT_TPL_H
@@ -10,8 +10,8 @@
 #include "activation_tpl.h"
 
 /* What the coefficients cannot hold: nothing, a weight and a bias that all rows share, one value of each a row, or
- * anything. */
-enum element_stage { NO_ELEMENT, SHARED_ELEMENT, ROW_ELEMENT, ANY_ELEMENT };
+ * anything, extreme weights included. */
+enum element_stage { NO_ELEMENT, SHARED_ELEMENT, ROW_ELEMENT, ANY_ELEMENT, EXTREME_ELEMENT };
 
 typedef struct {
     int by_col, form, scaled, element, finish; /* compile-time constants once inlined */
@@ -95,6 +95,8 @@ INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
         u = scaled - c.hi;
     if (!kind.element)
         return u * c.a + c.b;
+    if (kind.element == EXTREME_ELEMENT)
+        return (u * c.a + c.b) * weight + bias;
     return u * (c.a * weight) + (c.b * weight + bias);
 }
 

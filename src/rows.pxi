@@ -8,7 +8,7 @@ cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
     cdef ptrdiff_t at = row_at(p, slot * p.planes) + seg * p.seg_stride + col, stride = p.planes * p.pitch
     if scale == 1:
         add_first(job, at, n, width, stride)
-    job.k.moments_rows(job.x + at, n, stride, width, job.about, scale, mean, m2)
+    job.k.moments_rows(x_at(job, at), n, stride, width, job.about, scale, mean, m2)
     return width
 
 
@@ -98,7 +98,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.given_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
-        job.k.apply_rows(job.x + at, job.y + at, n, right - left, p.pitch, &coef, &element if staged else NULL,
+        job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &element if staged else NULL,
                          finish_at(job, at, &finish), &job.walk)
         r += n
 
@@ -139,7 +139,7 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     while slot < end:
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
         if dropped:
-            local.x = aside - row_at(p, slot * p.planes)
+            local.x, local.x_from = aside, row_at(p, slot * p.planes)
         moments_of_rows(&local, c, slot, n, 1, s.mean, s.m2)
         spread_of_rows(&local, c, slot, n, &s)
         if job.y != NULL:
@@ -234,7 +234,7 @@ cdef int given_rows(Job *job) noexcept:
         return -1
     with nogil:
         for k in range(p.slots):
-            s.scale[k] = 0.25 if fabs(s.mean[k]) >= 2.0 ** 100 else 1
+            s.scale[k] = scale_of_gain(s.mean[k], s.rstd[k])
             s.scaled = s.scaled or s.scale[k] != 1
         divide(job, split_rows(rows * p.segs, p.length).count)
         team = team_of(job)

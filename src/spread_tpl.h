@@ -39,6 +39,17 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
     return abnormal;
 }
 
+static int extreme(const float *v, ptrdiff_t count) {
+    vf most[4] = {{0}};
+    ptrdiff_t i = 0;
+    for (; i + 4 * W <= count; i += 4 * W)
+        for (int k = 0; k < 4; k++)
+            most[k] = larger(magnitude(load(v + i + k * W)), most[k]);
+    for (; i < count; i += W)
+        most[0] = larger(magnitude(load_part(v + i, first(lanes_left(i, count)))), most[0]);
+    return any(larger(larger(most[0], most[1]), larger(most[2], most[3])) >= set1(NORMCY_EXTREME));
+}
+
 /* A finite gain stays finite: in a constant slot with a tiny eps it multiplies an exact 0. */
 INLINE float gain_to_float(double gain) {
     double limited = gain > FLT_MAX ? FLT_MAX : gain < -FLT_MAX ? -FLT_MAX : gain;

@@ -42,7 +42,6 @@ cdef class Style:
 def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     cdef Layout at
     cdef cnp.ndarray x = as_image(content, layout, &at, "content", (out,))
-    cdef Strides none = parameter(None, "weight", content, &at, [])
     cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
     cdef Style towards = Style()
     cdef double style_small = job.how.eps if style_eps is None else narrow(style_eps, "style_eps")
@@ -55,7 +54,7 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     if towards.mean.shape[0]:
         job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
     apart = tuple([("style", v) for v in style]) if isinstance(style, tuple) else (("style", style),)
-    return normalize(&job, content, x, none, none, None, None, None, None, out, apart, "content")
+    return normalize(&job, content, x, a_channel(None), a_channel(None), None, None, None, None, out, apart, "content")
 
 
 cdef cnp.ndarray table(obj, str name, ptrdiff_t channels):

@@ -104,6 +104,9 @@ INLINE vf smaller(vf a, vf b) {
     return choose(a < b, a, b);
 }
 #endif
+INLINE vf magnitude(vf v) {
+    return (vf)((vi)v & 0x7fffffff);
+}
 INLINE vf at_least(vf v, float limit) {
     return larger(set1(limit), v);
 }

@@ -20,7 +20,6 @@ cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
 def weight_norm(v_given, g, dim, out):
     cdef cnp.ndarray v = floats(v_given, "v")
     cdef Dims d
-    cdef Strides none, weight
     cdef int i, rank = cnp.PyArray_NDIM(v)
     axis = None if dim is None else integer(dim, "dim")
     if axis is not None and not -rank <= axis < rank:
@@ -40,7 +39,5 @@ def weight_norm(v_given, g, dim, out):
     d.sample, d.pitch, d.channels_last = d.c * d.s, d.s, False
     cdef Job job = make_job(BATCH, d, 0, 0)
     job.about, job.target.how = NORMCY_ABOUT_ZERO, TO_LENGTH
-    none.p, none.n, none.c, none.s = NULL, 0, 1, 0
-    weight = none
-    weight.p = <const float *>cnp.PyArray_DATA(length)
-    return normalize(&job, v_given, v, weight, none, None, None, None, None, out, (("g", g),), "v")
+    return normalize(&job, v_given, v, a_channel(length), a_channel(None), None, None, None, None, out, (("g", g),),
+                     "v")

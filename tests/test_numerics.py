@@ -2,7 +2,19 @@
 
 import numpy as np
 import pytest
-from methods import LAYOUTS, METHODS, against, check, every_layout, every_method, parameters, same_bits, sample
+from methods import (
+    LAYOUTS,
+    METHODS,
+    against,
+    assert_right,
+    bound,
+    check,
+    every_layout,
+    every_method,
+    parameters,
+    same_bits,
+    sample,
+)
 
 import normcy
 
@@ -102,6 +114,55 @@ def test_tiny(layout, scale, eps):
                 continue
             if eps > 0 or not {method.name, method.slots} & {"batch_train", "ibn"}:
                 check(method, x, layout, eps=eps)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.weights != "none"], ids=lambda m: m.name)
+@every_layout
+@pytest.mark.parametrize("weight", [np.inf, -np.inf, 3e37, -1e36, 2.0**64])
+@pytest.mark.parametrize("scale", [1, 1e-3])
+def test_extreme_weights(method, layout, weight, scale):
+    """Beside ordinary ones. Times 1 / std or the mean's last digits they are beyond float32, or NaN, where y is not."""
+    x = sample(SHAPES[layout], mean=1) * np.float32(scale)
+    kw = parameters(method, x, layout)
+    kw["weight"].flat[2::5] = weight
+    with np.errstate(all="ignore"):
+        exact, limit = method.call(normcy.reference, x, layout, **kw), bound(method, x, layout, **kw)
+    assert_right(method.call(normcy, x, layout, **kw), exact, limit)
+
+
+@every_layout
+def test_extreme_styles(layout):
+    x = sample(SHAPES[layout], mean=1)
+    n, c = 3, 8
+    table, bias = sample((n, c)), sample((n, c), seed=1)
+    table[:, ::3] = [[np.inf], [3e38], [-1e36]]
+    w, b = (against(x, v, layout) for v in (table, bias))
+    xhat = np.abs(normcy.reference.instance_norm(x, layout=layout))
+    limit = 5 * 2.0**-24 * (np.abs(w) * np.maximum(1, xhat) + np.abs(b))
+    exact = normcy.reference.conditional_instance_norm(x, np.arange(n), table, bias, layout=layout)
+    assert_right(normcy.conditional_instance_norm(x, np.arange(n), table, bias, layout=layout), exact, limit)
+    for scale in (1e-3, 1e25):  # a gain that is beyond float32, and one whose slots were measured scaled
+        std = np.where(np.isfinite(table), np.abs(table), 1)
+        y, exact = (
+            m.adain(x * np.float32(scale), (bias, std), layout=layout, eps=1e-12) for m in (normcy, normcy.reference)
+        )
+        limit = 5 * 2.0**-24 * (against(x, std, layout) * np.maximum(1, xhat) + np.abs(b))
+        assert_right(y, exact, limit)
+
+
+@every_layout
+@pytest.mark.parametrize("scale", [1e-30, 1e-22])
+def test_running_statistics_near_zero(layout, scale):
+    """1 / std of their own is beyond float32."""
+    x, c = sample(SHAPES[layout]) * np.float32(scale), 8
+    std = np.full(c, scale * 1e-15, np.float32)
+    y, exact = (m.batch_renorm(x, np.zeros(c, np.float32), std, layout=layout) for m in (normcy, normcy.reference))
+    assert_right(y, exact, 4 * 2.0**-24 * np.maximum(1, np.abs(exact)))
+    y, exact = (
+        m.batch_norm(x, np.zeros(c, np.float32), std, eps=0, weight=np.full(c, 1e-30, np.float32), layout=layout)
+        for m in (normcy, normcy.reference)
+    )
+    assert_right(y, exact, 5 * 2.0**-24 * np.maximum(1e-30, np.abs(exact)))
 
 
 def test_scales_side_by_side():

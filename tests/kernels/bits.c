@@ -57,10 +57,11 @@ static void moments_of_one_far(const normcy_kernels *k, int length) {
 
 static void apply_all(const normcy_kernels *k, int length, int by_col, const normcy_coef *coef,
                       const normcy_finish *finish) {
-    normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0},
-                   own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f};
-    const normcy_element *elements[] = {NULL, &shared, &own_rows};
-    for (int e = 0; e < 3; e++)
+    normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0, 0},
+                   own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f, 0}, extreme = own_rows;
+    extreme.extreme = 1;
+    const normcy_element *elements[] = {NULL, &shared, &own_rows, &extreme};
+    for (int e = 0; e < (coef->scale ? 4 : 3); e++)
         for (int near = 0; near < 3; near++) {
             normcy_walk walk = {near == 1, near == 2};
             (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elements[e], finish, &walk);

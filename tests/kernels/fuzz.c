@@ -186,8 +186,9 @@ static void try_small(shape s) {
     compare(mean, n, sizeof *mean);
     compare(m2, n, sizeof *m2);
     compare(rstd, n, sizeof *rstd);
-    double outside = (double)abnormal;
+    double outside = (double)abnormal, beyond = weight ? k->extreme(weight, n) : 0;
     compare(&outside, 1, sizeof outside);
+    compare(&beyond, 1, sizeof beyond);
     compare(hi, n, sizeof *hi);
     compare(a, n, sizeof *a);
     compare(b, n, sizeof *b);
@@ -205,7 +206,7 @@ static normcy_operand operand(shape s) {
     }
 }
 
-static const normcy_element *some_element(shape s, normcy_element *room) {
+static const normcy_element *some_element(shape s, const normcy_coef *coef, normcy_element *room) {
     int which = (int)take(3);
     if (which == 0)
         return NULL;
@@ -214,6 +215,7 @@ static const normcy_element *some_element(shape s, normcy_element *room) {
         room->weight = operand(s), room->offset = (float)take(1);
     if (which & 2)
         room->bias = operand(s);
+    room->extreme = coef->scale && take(1);
     return room;
 }
 
@@ -232,7 +234,7 @@ static normcy_coef some_coef(ptrdiff_t n) {
 static void try_apply(shape s, int by_col) {
     normcy_coef coef = some_coef(by_col ? s.cols : s.rows);
     normcy_element room;
-    const normcy_element *element = some_element(s, &room);
+    const normcy_element *element = some_element(s, &coef, &room);
     normcy_walk walk;
     walk.near = (int)take(1);
     walk.stream = (int)take(1);
