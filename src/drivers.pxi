@@ -12,6 +12,7 @@ cdef enum:
     MAX_CHUNKS = 64
     TASK = 49152            # floats of a local task, 192 KiB: both passes find them in L2
     RUN = 2048              # floats of a run of short slots that stays in L1, 8 KiB and its y
+    SHORT_SLOT = 128        # floats below which what a run costs counts more than where x is
     PIECE = 16384           # floats of a run of slots that lie together
     LONG_WEIGHT = 1024      # floats of a weight and of a bias that leave room for such a run
     SHARING = 8             # rows that at least share longer ones
