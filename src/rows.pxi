@@ -106,15 +106,15 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
 cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """How many slots go through both passes together: in L1, x need not come from memory, or L3, for the apply pass.
 
-    Of near arrays, whose x is in L2 anyway, long runs cost less where the slots are short, or their weights are the bound.
-    Rows that share long weights find them in L1 piece by piece. Where slots have segments, those of a run are to be long
+    Of near arrays, whose x is in L2 anyway, long runs cost less where slots are short, or weights are the bound. Rows
+    that share long weights find them in L1 piece by piece. Where slots have segments, those of a run are to be long
     pieces of memory: jumps cost more than L2 gains.
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
     cdef bint staged = element_stage(job), long_weights = staged and p.length > LONG_WEIGHT and not job.walk.stream
-    cdef bint in_l1 = job.y != NULL and p.segs == 1 and not long_weights and not (
-        job.local_near and (staged or size < SHORT_SLOT))
+    cdef bint in_l2 = long_weights or job.local_near and (staged or size < SHORT_SLOT)
+    cdef bint in_l1 = job.y != NULL and p.segs == 1 and not in_l2
     cdef ptrdiff_t run = ((2 * RUN if job.walk.stream or job.local_near else RUN) if in_l1 else TASK) // size
     if long_weights:
         run = max(run, SHARING)
