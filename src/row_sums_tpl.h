@@ -7,8 +7,7 @@
 enum {
     FOUR = 4 * NORMCY_LANES,
     STRETCH = 4 * NORMCY_BLOCK,
-    FETCH_RUN = 2048, /* floats of a run after which the next one is asked for; further on in longer ones */
-    FETCH_NEAR = 512,
+    FETCH_MOST = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
 };
 
 /* What is the same for all slots of a call. */
@@ -25,7 +24,7 @@ INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrd
     s->length = length;
     s->share = 1 / (float)(length <= NORMCY_BLOCK ? length : FOUR);
     s->apart = (length < STRETCH ? length : STRETCH) / FOUR * NORMCY_LANES;
-    s->ahead = run > 0 && run <= FETCH_RUN ? run : FETCH_NEAR;
+    s->ahead = run > 0 && run < FETCH_MOST ? run : FETCH_MOST;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
     return s;
