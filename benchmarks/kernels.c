@@ -104,6 +104,10 @@ int main(int argc, char **argv) {
                2;
     for (ptrdiff_t i = 0; i < size; i++)
         x[i] = (float)rand() / (float)RAND_MAX, y[i] = 0;
+    for (size_t i = 0; i < sizeof room / sizeof *room; i++) /* pages never written are one page, at many addresses */
+        room[i] = 1;
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+        weights[i] = 1;
     printf("%s, %td MiB: copy %.1f GB/s\n", k->isa, size >> 18, bandwidth(copy, 0, 0));
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         ptrdiff_t length = lengths[i], run = length < RUN_FLOATS ? RUN_FLOATS / length : 1;
