@@ -274,8 +274,18 @@ cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep
     return v
 
 
-cdef float[:] running(obj, str name, ptrdiff_t channels, bint written):
-    """A running statistic: (C,) float32 of any stride, writeable where it is to be written."""
+cdef struct Channels:       # a running statistic: p[c * step]
+    float *p
+    ptrdiff_t step
+
+
+cdef inline float *of_channel(Channels v, ptrdiff_t c) noexcept nogil:
+    return v.p + c * v.step
+
+
+cdef Channels running(obj, str name, ptrdiff_t channels, bint written, list keep) except *:
+    """(C,) float32 of any stride, writeable where it is to be written."""
+    cdef Channels v
     cdef cnp.ndarray a = floats(obj, name)
     if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != channels:
         raise ValueError(f"{name}: expected shape ({channels},), one value a channel, got {np.shape(a)}")
@@ -283,9 +293,11 @@ cdef float[:] running(obj, str name, ptrdiff_t channels, bint written):
         writeable(a, name)
         if not cnp.PyArray_ISALIGNED(a):
             raise ValueError(f"{name}: expected an aligned array, got one at an odd address")
-    if not written:
-        a = np.array(a, dtype=np.float32)
-    return a
+    if not cnp.PyArray_ISALIGNED(a):
+        a = np.array(a, order="C", subok=False)
+    keep.append(a)
+    v.p, v.step = <float *>cnp.PyArray_DATA(a), cnp.PyArray_STRIDE(a, 0) // <ptrdiff_t>sizeof(float)
+    return v
 
 
 cdef tuple trailing_axes(cnp.ndarray x, normalized_shape):

@@ -244,8 +244,12 @@ cdef int local_cols(Job *job, const Chunks *c, ptrdiff_t strip) noexcept:
     if scratch != NULL and shares != NULL:
         with nogil:
             team = team_of(job)
-            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-                tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
+            if team == 1:
+                for t in range(job.threads):
+                    tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
+            else:
+                for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
+                    tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
     free(shares)
     free(scratch)
     return 0 if scratch != NULL and shares != NULL else -1
@@ -298,8 +302,12 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept:
         mean, m2 = <double *>(memory + own), <double *>(memory + own + partial)
         w = columns_in(memory, stride, job.target.how >= TO_STYLE)
         for panel in range(panels):
-            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-                chunks_of_cols_share(job, c, panel, t, mean, m2, stride)
+            if team == 1:
+                for t in range(job.threads):
+                    chunks_of_cols_share(job, c, panel, t, mean, m2, stride)
+            else:
+                for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
+                    chunks_of_cols_share(job, c, panel, t, mean, m2, stride)
             memcpy(w.stats.mean, mean, stride * sizeof(double))
             memcpy(w.stats.m2, m2, stride * sizeof(double))
             for j in range(1, c.count):
@@ -307,9 +315,14 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept:
                             <double>min(c.rows, rows - j * c.rows), mean + j * stride, m2 + j * stride)
             spread_of_cols(job, c, panel, 0, p.cols, &w)
             if job.y != NULL:
-                for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-                    apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
-                                     <float *>(memory + own + 2 * partial + t * coefs))
+                if team == 1:
+                    for t in range(job.threads):
+                        apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
+                                         <float *>(memory + own + 2 * partial + t * coefs))
+                else:
+                    for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
+                        apply_cols_share(job, &w, panel * rows, rows, c.rows, t,
+                                         <float *>(memory + own + 2 * partial + t * coefs))
     free(scratch)
     return 0
 
@@ -317,7 +330,7 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept:
 cdef int given_cols(Job *job) noexcept:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t k, panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
+    cdef ptrdiff_t panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
     cdef ptrdiff_t own = column_bytes(stride), coefs = COEFS * stride * sizeof(float)
     cdef ptrdiff_t step = max(<ptrdiff_t>16, TASK // p.cols)
     cdef char *scratch
@@ -335,13 +348,15 @@ cdef int given_cols(Job *job) noexcept:
         for panel in range(1 if p.pooled else p.samples):
             w.stats.mean = <double *>job.given_mean + panel * p.cols
             w.stats.rstd = <double *>job.given_rstd + panel * p.cols
-            w.stats.scaled = False
-            for k in range(p.cols):
-                w.stats.scale[k] = scale_of_gain(w.stats.mean[k], w.stats.rstd[k])
-                w.stats.scaled = w.stats.scaled or w.stats.scale[k] != 1
-            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-                apply_cols_share(job, &w, panel * rows, rows, step, t,
-                                 <float *>(memory + own + t * coefs))
+            scales_of_given(job, p.cols, &w.stats)
+            if team == 1:
+                for t in range(job.threads):
+                    apply_cols_share(job, &w, panel * rows, rows, step, t,
+                                     <float *>(memory + own + t * coefs))
+            else:
+                for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
+                    apply_cols_share(job, &w, panel * rows, rows, step, t,
+                                     <float *>(memory + own + t * coefs))
     free(scratch)
     return 0
 

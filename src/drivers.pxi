@@ -6,6 +6,7 @@
 # (C) Nothing here can fail but the allocation of scratch, which comes before the first write.
 # (D) Drivers release the GIL themselves. In functions that are called without it, prange asks Python whether it is
 #     held; before 3.12 the answer is always yes once there has been a subinterpreter, and Python ends the process.
+# (E) One thread goes without a region: GNU's OpenMP ends each with a system call, as long as a small norm takes.
 
 cdef enum:
     CHUNK = 16384           # floats of a slot that one call of a moments kernel takes, or more in slots above 64 chunks
@@ -52,6 +53,7 @@ cdef struct Job:
     double offset
     const double *given_mean    # statistics from outside (inference), one a channel, or NULL
     const double *given_rstd
+    bint given_usual        # these are known to need no scale
     double *mean            # where the statistics of every slot go, or NULL
     double *m2
     double *rstd
@@ -182,6 +184,15 @@ cdef void widen(Slots *s, ptrdiff_t i, ptrdiff_t count) noexcept nogil:
         s.scale[j] = 1
     s.scaled = True
     s.scale[i] = wide
+
+
+cdef void scales_of_given(const Job *job, ptrdiff_t count, Slots *s) noexcept nogil:
+    """The same for statistics from outside."""
+    cdef ptrdiff_t k
+    s.scaled = False
+    for k in range(0 if job.given_usual else count):
+        s.scale[k] = scale_of_gain(s.mean[k], s.rstd[k])
+        s.scaled = s.scaled or s.scale[k] != 1
 
 
 cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values, Slots *s) noexcept nogil:

@@ -54,9 +54,10 @@ def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, l
     cdef tuple inputs = (("x", x_given), ("weight", weight), ("bias", bias), ("v", v))
     cdef bint own = flag(training, "training") and v is not None
     cdef double small = number(eps, "eps"), pace = number(momentum, "momentum"), n
-    cdef float[:] stored = running(running_var, "running_var", at.d.c, own)
+    cdef Channels stored = running(running_var, "running_var", at.d.c, own, keep)
     cdef double[::1] var, std = np.zeros(at.d.c + 1)
     cdef Statistics stats
+    cdef float *kept
     cdef ptrdiff_t k
     if v is None:
         return only_affine(x_given, x, &at, weight, bias, out, (*inputs[1:], ("running_var", running_var)))
@@ -66,7 +67,7 @@ def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, l
     job.batch_std = &std[0]
     if not own:
         for k in range(at.d.c):
-            std[k] = sqrt(stored[k] + small)
+            std[k] = sqrt(of_channel(stored, k)[0] + small)
     elif cnp.PyArray_SIZE(x):
         for name, other in inputs:
             no_overlap(running_var, "running_var", other, name)
@@ -83,5 +84,6 @@ def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, l
     if own and cnp.PyArray_SIZE(x):
         n = <double>at.d.n * at.d.s
         for k in range(at.d.c):
-            stored[k] = <float>((1 - pace) * stored[k] + pace * (var[k] * n / (n - 1)))
+            kept = of_channel(stored, k)
+            kept[0] = <float>((1 - pace) * kept[0] + pace * (var[k] * n / (n - 1)))
     return y

@@ -85,7 +85,7 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
     cdef Running run_stats = Running(running_mean, running_var, at.d.c, own)
     job.how.zero_guard = True
     if not own:
-        given = Given(run_stats, eps)
+        given = Given(run_stats, at.d.c, eps)
         given.point(&job)
     elif run_stats.present or return_stats:
         stats = Statistics(job.plan.slots)
@@ -102,7 +102,7 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
                        (("weight", weight), ("bias", bias), ("running_mean", running_mean),
                         ("running_var", running_var)), "x", more)
     if own and run_stats.present and cnp.PyArray_SIZE(x):
-        refresh(run_stats.mean, run_stats.var, stats, 1 if method == BATCH else at.d.n, job.plan.count, pace, unbiased)
+        refresh(run_stats, stats, at.d.c, 1 if method == BATCH else at.d.n, job.plan.count, pace, unbiased)
     if return_stats and stats is not None:
         stats.hand_out()
     return result

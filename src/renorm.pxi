@@ -17,14 +17,15 @@ def batch_renorm(x_given, running_mean, running_std, weight, bias, training, mom
     cdef ptrdiff_t k
     cdef Job job = make_job(BATCH, at.d, small, 0)
     check_batch(BATCH, x_given, at.d, own, small)
-    cdef float[:] stored_mean = running(running_mean, "running_mean", at.d.c, own)
-    cdef float[:] stored_std = running(running_std, "running_std", at.d.c, own)
+    cdef Channels stored_mean = running(running_mean, "running_mean", at.d.c, own, keep)
+    cdef Channels stored_std = running(running_std, "running_std", at.d.c, own, keep)
     cdef double[::1] mean = np.zeros(at.d.c + 1), std = np.ones(at.d.c + 1)
     cdef Statistics stats = Statistics(at.d.c if own else 0)
     cdef tuple inputs = (("x", x_given), ("weight", weight), ("bias", bias))
     job.target.r_max, job.target.d_max = at_least(r_max, "r_max", 1), at_least(d_max, "d_max", 0)
     for k in range(at.d.c):
-        mean[k], std[k] = stored_mean[k], stored_std[k] if own else 1 / <double>stored_std[k]
+        mean[k], std[k] = of_channel(stored_mean, k)[0], of_channel(stored_std, k)[0]
+        std[k] = std[k] if own else 1 / std[k]
     if own:
         no_overlap(running_mean, "running_mean", running_std, "running_std")
         for name, mine in (("running_mean", running_mean), ("running_std", running_std)):
@@ -39,6 +40,6 @@ def batch_renorm(x_given, running_mean, running_std, weight, bias, training, mom
                   (*inputs[1:], ("running_mean", running_mean), ("running_std", running_std)))
     if own and cnp.PyArray_SIZE(x):
         for k in range(at.d.c):
-            stored_mean[k] = <float>(mean[k] + pace * (stats.mean[k] - mean[k]))
-            stored_std[k] = <float>(std[k] + pace * (sqrt(stats.m2[k] / n + small) - std[k]))
+            of_channel(stored_mean, k)[0] = <float>(mean[k] + pace * (stats.mean[k] - mean[k]))
+            of_channel(stored_std, k)[0] = <float>(std[k] + pace * (sqrt(stats.m2[k] / n + small) - std[k]))
     return y

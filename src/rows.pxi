@@ -229,19 +229,21 @@ cdef int given_rows(Job *job) noexcept:
     cdef const Plan *p = &job.plan
     cdef Slots s
     cdef int t, team
-    cdef ptrdiff_t k, rows = p.slots * p.planes
-    s.mean, s.rstd, s.lift, s.scaled = <double *>job.given_mean, <double *>job.given_rstd, NULL, False
+    cdef ptrdiff_t rows = p.slots * p.planes
+    s.mean, s.rstd, s.lift = <double *>job.given_mean, <double *>job.given_rstd, NULL
     s.scale = <float *>malloc(p.slots * sizeof(float))
     if s.scale == NULL:
         return -1
     with nogil:
-        for k in range(p.slots):
-            s.scale[k] = scale_of_gain(s.mean[k], s.rstd[k])
-            s.scaled = s.scaled or s.scale[k] != 1
+        scales_of_given(job, p.slots, &s)
         divide(job, split_rows(rows * p.segs, p.length).count)
         team = team_of(job)
-        for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-            apply_share(job, &s, 0, 0, rows, t)
+        if team == 1:
+            for t in range(job.threads):
+                apply_share(job, &s, 0, 0, rows, t)
+        else:
+            for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
+                apply_share(job, &s, 0, 0, rows, t)
     free(s.scale)
     return 0
 

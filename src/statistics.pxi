@@ -26,36 +26,39 @@ cdef class Statistics:
             mean[k], rstd[k] = <float>self.mean[k], <float>self.rstd[k]
 
 
-cdef int refresh(float[:] running_mean, float[:] running_var, Statistics stats, ptrdiff_t samples, double count,
-                 double momentum, bint unbiased) except -1:
+cdef void refresh(Running running, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count,
+                  double momentum, bint unbiased) noexcept:
     """running = (1 - momentum) * running + momentum * batch; several samples' statistics are averaged first."""
-    cdef ptrdiff_t c, n, channels = running_mean.shape[0]
+    cdef ptrdiff_t c, n
+    cdef float *kept_mean
+    cdef float *kept_var
     cdef double mean, var, dof = count - 1 if unbiased else count
     for c in range(channels):
         mean = var = 0
         for n in range(samples):
             mean += stats.mean[n * channels + c]
             var += stats.m2[n * channels + c] / dof
-        running_mean[c] = <float>((1 - momentum) * running_mean[c] + momentum * (mean / samples))
-        running_var[c] = <float>((1 - momentum) * running_var[c] + momentum * (var / samples))
-    return 0
+        kept_mean, kept_var = of_channel(running.mean, c), of_channel(running.var, c)
+        kept_mean[0] = <float>((1 - momentum) * kept_mean[0] + momentum * (mean / samples))
+        kept_var[0] = <float>((1 - momentum) * kept_var[0] + momentum * (var / samples))
 
 
 cdef class Running:
     """running_mean and running_var of a call, checked as a pair."""
     cdef bint present
-    cdef float[:] mean, var
+    cdef Channels mean, var
     cdef object mean_array, var_array
+    cdef list keep
 
     def __cinit__(self, running_mean, running_var, ptrdiff_t channels, bint written):
         if (running_mean is None) != (running_var is None):
             missing, there = ("running_var", "running_mean") if running_var is None else ("running_mean", "running_var")
             raise ValueError(f"{missing}: expected an array, as {there} is given, got None; give both or neither")
-        self.present = running_mean is not None
+        self.present, self.keep = running_mean is not None, []
         if self.present:
             self.mean_array, self.var_array = running_mean, running_var
-            self.mean = running(running_mean, "running_mean", channels, written)
-            self.var = running(running_var, "running_var", channels, written)
+            self.mean = running(running_mean, "running_mean", channels, written, self.keep)
+            self.var = running(running_var, "running_var", channels, written, self.keep)
             if written:
                 no_overlap(running_mean, "running_mean", running_var, "running_var")
 
@@ -71,27 +74,27 @@ cdef class Given:
     """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
     cdef double *mean
     cdef double *rstd
+    cdef bint usual
 
-    def __cinit__(self, Running running, double eps):
-        cdef ptrdiff_t c, n
+    def __cinit__(self, Running running, ptrdiff_t n, double eps):
+        cdef ptrdiff_t c
         cdef normcy_spread how
         cdef double *var
         if not running.present:
             raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
                              "used, got None")
-        n = running.mean.shape[0]
         self.mean = <double *>malloc(3 * max(n, <ptrdiff_t>1) * sizeof(double))     # arrays would cost a microsecond
         if self.mean == NULL:
             raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
         self.rstd, var = self.mean + n, self.mean + 2 * n
         for c in range(n):
-            self.mean[c], var[c] = running.mean[c], running.var[c]
+            self.mean[c], var[c] = of_channel(running.mean, c)[0], of_channel(running.var, c)[0]
         memset(&how, 0, sizeof(how))
         how.count, how.eps = 1, eps
-        kernels.spread(n, self.mean, var, &how, self.rstd)
+        self.usual = kernels.spread(n, self.mean, var, &how, self.rstd) == 0
 
     def __dealloc__(self):
         free(self.mean)
 
     cdef void point(self, Job *job):
-        job.given_mean, job.given_rstd = self.mean, self.rstd
+        job.given_mean, job.given_rstd, job.given_usual = self.mean, self.rstd, self.usual
