@@ -87,6 +87,7 @@ cdef extern from "kernels.h" nogil:
         normcy_activation activation
     ctypedef struct normcy_walk:
         bint near, stream
+        int columns
     ctypedef struct normcy_kernels:
         const char *isa
         void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols,

@@ -66,8 +66,9 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
     if (walk->stream && kind.form == NORMCY_AFFINE && !costly)
         p.stream = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW;
-    /* Weights for all rows stay in L1 while a piece of each row goes by. */
-    ptrdiff_t piece = kind.element == SHARED_ELEMENT && cols > SHARED_PIECE && rows > 1 ? SHARED_PIECE : cols;
+    /* What all rows share stays in L1 while a piece of each goes by: long weights, or the coefficients of columns. */
+    ptrdiff_t piece = kind.by_col ? walk->columns : kind.element == SHARED_ELEMENT ? SHARED_PIECE : 0;
+    piece = piece && rows > 1 && cols > piece ? piece : cols;
     int joins = stride == cols && (kind.element == NO_ELEMENT ? cols >= W : kind.element == SHARED_ELEMENT && whole);
     if (!kind.by_col && !kind.scaled && joins && !costly && piece == cols &&
         (p.stream || (kind.element == NO_ELEMENT && cols > TINY_ROW))) {

@@ -7,6 +7,7 @@
 cdef enum:
     NARROW = 64             # columns below which rows are folded
     TURNED = 32             # rows from which it pays to begin them where y is aligned
+    GIVEN_ROWS = 256        # rows that coefficients of given statistics are made for; they take as long as some rows
     LINE = 64               # bytes
 
 cdef struct Columns:        # scratch for the columns of one panel
@@ -332,7 +333,7 @@ cdef int given_cols(Job *job) noexcept:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
     cdef ptrdiff_t own = column_bytes(stride), coefs = COEFS * stride * sizeof(float)
-    cdef ptrdiff_t step = max(<ptrdiff_t>16, TASK // p.cols)
+    cdef ptrdiff_t step = max(TASK // p.cols, min(<ptrdiff_t>GIVEN_ROWS, ceil_div(rows, job.threads)))
     cdef char *scratch
     cdef char *memory
     cdef Columns w

@@ -19,6 +19,7 @@ cdef enum:
     SHARING = 8             # rows that at least share longer ones
     NEAR = 1048576          # floats of an array that is near even beside others' use of the caches
     LOCAL_NEAR = 4194304    # the same where the apply pass finds x in L2
+    COLUMNS = 1024          # floats of each coefficient of columns that stay in L1 while rows of such arrays go by
     BEYOND = 4194304        # floats a thread of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
     SHARE_MIN = 4096        # floats a thread, of arrays that have enough for two

@@ -81,8 +81,9 @@ typedef struct {
 
 /* How the apply pass goes through memory. */
 typedef struct {
-    int near;   /* x and y are in some cache, so that loads count more than the order in which memory is walked */
-    int stream; /* y is larger than any cache: written past them */
+    int near;    /* x and y are in some cache, so that loads count more than the order in which memory is walked */
+    int stream;  /* y is larger than any cache: written past them */
+    int columns; /* by column: as many go by at a time, so that their coefficients stay in L1; 0: all */
 } normcy_walk;
 
 typedef struct {

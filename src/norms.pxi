@@ -23,6 +23,7 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
         job.source == job.y or job.addend == job.y or job.finish.add == job.y)
     job.local_near, job.walk.near = size <= LOCAL_NEAR, size <= NEAR
     job.walk.stream = job.beyond and job.x != job.y
+    job.walk.columns = COLUMNS if job.local_near else 0
     if drive_cols(job) if job.plan.by_col else drive_rows(job):
         raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
     return 0

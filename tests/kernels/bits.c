@@ -63,7 +63,7 @@ static void apply_all(const normcy_kernels *k, int length, int by_col, const nor
     const normcy_element *elements[] = {NULL, &shared, &own_rows, &extreme};
     for (int e = 0; e < (coef->scale ? 4 : 3); e++)
         for (int near = 0; near < 3; near++) {
-            normcy_walk walk = {near == 1, near == 2};
+            normcy_walk walk = {near == 1, near == 2, near == 1 ? 16 : 0};
             (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elements[e], finish, &walk);
             feed(y, sizeof *y * SLOTS * length);
         }

@@ -238,6 +238,7 @@ static void try_apply(shape s, int by_col) {
     normcy_walk walk;
     walk.near = (int)take(1);
     walk.stream = (int)take(1);
+    walk.columns = (int)take(2) * 16;
     normcy_finish finish = {take(1) ? floats(floats_of(s)) : NULL, NORMCY_IDENTITY};
     finish.activation = (normcy_activation)take(NORMCY_GELU_TANH);
     int finishes = take(1), in_place = take(2) == 0;
