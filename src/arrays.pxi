@@ -64,6 +64,7 @@ cdef extern from *:
         return 1;
     }
     """
+    void normcy_bounds(cnp.ndarray a, char **lo, char **hi) noexcept
     bint normcy_overlap(cnp.ndarray a, cnp.ndarray b) noexcept
     bint normcy_nested(cnp.ndarray a) noexcept
     bint normcy_same_strides(cnp.ndarray a, cnp.ndarray b) noexcept
@@ -189,7 +190,7 @@ cdef cnp.ndarray companion(obj, str name, cnp.ndarray given, cnp.ndarray x):
         raise ValueError(f"{name}: expected the shape of x, {np.shape(given)}, got {np.shape(a)}")
     if lies_as(a, x):
         return a
-    b = empty_beside(x)
+    b = stand_in(x)
     b[...] = a
     return b
 
@@ -207,7 +208,7 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarra
     `given` is x as the caller passed and `called` it, x what the kernels read. out may be exactly x, pre_add or
     post_add, and must miss the pairs (name, array) in others. spare: x may be overwritten.
     """
-    if out is None:
+    if out is None:     # x is no slice then: see `served`
         return x if spare else empty_beside(x)
     cdef cnp.ndarray y = floats(out, name)
     if not cnp.PyArray_SAMESHAPE(y, given):
@@ -220,7 +221,7 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarra
         exactly_or_apart(y, name, post_add, "post_add")
     for other_name, other in others:
         no_overlap(y, name, other, other_name)
-    return y if lies_as(y, x) else x if spare else empty_beside(x)
+    return y if lies_as(y, x) else x if spare else stand_in(x)
 
 
 cdef int deliver(cnp.ndarray y, out) except -1:

@@ -60,7 +60,7 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
         total = target(sum_out, "sum_out", x_given, called, x, pre_add, None,
                        (("out", out), ("post_add", post_add), *others), False)
     else:       # y holds the sum until it is normalized, unless that is where post_add is
-        total = y if after is None or not normcy_overlap(y, after) else empty_beside(x)
+        total = y if after is None or not normcy_overlap(y, after) else stand_in(x)
     job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)
     job.x = <const float *>cnp.PyArray_DATA(total)
     run(job, cnp.PyArray_SIZE(x))

@@ -41,8 +41,19 @@ cdef cnp.ndarray new_array(cnp.ndarray x):
     return np.empty_like(x, order="K", subok=False)
 
 
+cdef cnp.ndarray stand_in(cnp.ndarray x):
+    """A new array that the kernels can walk as they walk x: of its shape, and of its very strides."""
+    cdef cnp.ndarray a = empty_beside(x)
+    cdef char *lo
+    cdef char *hi
+    if normcy_same_strides(a, x):
+        return a
+    normcy_bounds(x, &lo, &hi)      # a slice: as large as what it is a slice of, from its first element to its last
+    return np.ndarray(np.shape(x), np.float32, np.empty(hi - lo, np.uint8), 0, (<object>x).strides)
+
+
 cdef cnp.ndarray empty_beside(cnp.ndarray x):
-    """A new array of x's shape and memory order."""
+    """A new dense array of x's shape, and of its memory order."""
     if cnp.PyArray_NBYTES(x) < NORMCY_LARGE:
         return new_array(x)
     before = PyDataMem_SetHandler(output_handler_capsule)
