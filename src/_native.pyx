@@ -18,7 +18,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.number cimport PyNumber_Index
 from cython.parallel cimport prange
 from libc.float cimport FLT_MAX
-from libc.math cimport HUGE_VAL, NAN, fabs, sqrt
+from libc.math cimport HUGE_VAL, NAN, fabs, frexp, ldexp, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset
 
@@ -47,7 +47,9 @@ cdef extern from "kernels.h" nogil:
         NORMCY_LANES
         NORMCY_BLOCK
         NORMCY_RUN
-    const float NORMCY_EXTREME
+        NORMCY_HUGE
+        NORMCY_TINY
+    const double NORMCY_HUGE_WEIGHT, NORMCY_LEAST_GAIN, NORMCY_LEAST_A, NORMCY_MOST_A
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO
         NORMCY_ABOUT_MEAN
@@ -100,10 +102,10 @@ cdef extern from "kernels.h" nogil:
                    const double *m2_b) noexcept nogil
         ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,
                          double *rstd) noexcept nogil
-        int (*extreme)(const float *v, ptrdiff_t count) noexcept nogil
-        void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
-                          const float *scale, const float *weight, double offset, const float *bias, float *hi,
-                          float *a, float *b) noexcept nogil
+        int (*weight_range)(const float *v, ptrdiff_t count, float offset) noexcept nogil
+        ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+                               const float *scale, const float *weight, double offset, const float *bias,
+                               double least, double most, float *hi, float *a, float *b) noexcept nogil
         void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
                         const normcy_walk *walk) noexcept nogil

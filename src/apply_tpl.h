@@ -122,7 +122,10 @@ VARIANT(cols_swish, 1, NORMCY_SWISH, 1, EXTREME_ELEMENT, 0)
 VARIANT(cols_ratio, 1, NORMCY_RATIO, 1, EXTREME_ELEMENT, 0)
 
 typedef void apply_variant(PANEL);
-static const normcy_element no_element;
+
+/* What changes nothing, not even the sign of a zero: adding 0 would turn -0 into 0. */
+static const float one = 1, minus_zero = -0.0f;
+static const normcy_element no_element = {.weight = {&one, 0, 0}, .bias = {&minus_zero, 0, 0}};
 
 #define RUN_VARIANT(how, element) (how)(x, y, rows, cols, stride, coef, element, finish, walk)
 

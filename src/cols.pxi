@@ -14,7 +14,7 @@ cdef struct Columns:        # scratch for the columns of one panel
     Slots stats
     double *mean_b          # moments of the next chunk
     double *m2_b
-    float *room             # coefficients: COEFS * stride
+    float *room             # coefficients: ROOM * stride
     ptrdiff_t stride        # virtual columns rounded up to whole vectors
 
 
@@ -33,7 +33,7 @@ cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
 
 
 cdef inline ptrdiff_t column_bytes(ptrdiff_t stride) noexcept nogil:
-    return stride * ((SLOT_DOUBLES + 2) * sizeof(double) + (COEFS + 1) * sizeof(float))
+    return stride * ((SLOT_DOUBLES + 2) * sizeof(double) + (ROOM + 1) * sizeof(float))
 
 
 cdef inline char *lined_up(char *memory) noexcept nogil:
@@ -47,7 +47,7 @@ cdef Columns columns_in(char *memory, ptrdiff_t stride, bint lifted) noexcept no
     w.stride = stride
     w.mean_b, w.m2_b = d + SLOT_DOUBLES * stride, d + (SLOT_DOUBLES + 1) * stride
     w.room = <float *>(d + (SLOT_DOUBLES + 2) * stride)
-    w.stats = slots_in(d, w.room + COEFS * stride, stride, lifted)
+    w.stats = slots_in(d, w.room + ROOM * stride, stride, lifted)
     return w
 
 
@@ -119,6 +119,12 @@ cdef void merge_groups(const Job *job, ptrdiff_t width, Slots *s) noexcept nogil
             s.mean[g + i], s.m2[g + i] = s.mean[g], s.m2[g]
 
 
+cdef double mean_of_col_slot(const Job *job, ptrdiff_t panel, ptrdiff_t left) noexcept nogil:
+    """The mean of a slot, from column `left` on, that is known not to have a finite one."""
+    cdef const Plan *p = &job.plan
+    return total_of(job.x + panel * p.sample + left, panel_rows(p), p.group, p.pitch)
+
+
 cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
                          Columns *w) noexcept nogil:
     """1 / std of columns whose moments are known; columns out of float32's range are measured again, scaled."""
@@ -144,6 +150,8 @@ cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdi
         slot = (panel * job.plan.cols + left) // job.plan.group
         for j in range(width // job.plan.group):
             i = j * job.plan.group
+            if not fabs(s.mean[i]) < HUGE_VAL:
+                s.mean[i] = mean_of_col_slot(job, panel, left + i)
             job.mean[slot + j], job.m2[slot + j], job.rstd[slot + j] = s.mean[i], s.m2[i], s.rstd[i]
     adjust(&job.target, panel * job.plan.cols + left, width, job.plan.count, s)
 
@@ -194,7 +202,7 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
         phase = <ptrdiff_t>(<size_t>(job.y + at) // sizeof(float)) & (NORMCY_LANES - 1) if pieces else 0
         fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room + phase, w.stride)
         if staged:
-            element = element_at(job, 0, r, left)
+            element = element_at(job, 0, r, left, w.room + phase, w.stride)
         if job.given_mean != NULL:
             add_first(job, at, n, width, p.pitch)
         if pieces:
@@ -286,7 +294,7 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept:
     cdef ptrdiff_t panel, j, stride = stride_of(p, p.cols)
     cdef ptrdiff_t rows = panel_rows(p), panels = 1 if p.pooled else p.samples
     cdef ptrdiff_t own = column_bytes(stride), partial = stride * c.count * sizeof(double)
-    cdef ptrdiff_t coefs = COEFS * stride * sizeof(float)
+    cdef ptrdiff_t coefs = ROOM * stride * sizeof(float)
     cdef char *scratch
     cdef char *memory
     cdef double *mean
@@ -332,7 +340,7 @@ cdef int given_cols(Job *job) noexcept:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
-    cdef ptrdiff_t own = column_bytes(stride), coefs = COEFS * stride * sizeof(float)
+    cdef ptrdiff_t own = column_bytes(stride), coefs = ROOM * stride * sizeof(float)
     cdef ptrdiff_t step = max(TASK // p.cols, min(<ptrdiff_t>GIVEN_ROWS, ceil_div(rows, job.threads)))
     cdef char *scratch
     cdef char *memory
@@ -349,7 +357,6 @@ cdef int given_cols(Job *job) noexcept:
         for panel in range(1 if p.pooled else p.samples):
             w.stats.mean = <double *>job.given_mean + panel * p.cols
             w.stats.rstd = <double *>job.given_rstd + panel * p.cols
-            scales_of_given(job, p.cols, &w.stats)
             if team == 1:
                 for t in range(job.threads):
                     apply_cols_share(job, &w, panel * rows, rows, step, t,

@@ -50,11 +50,10 @@ cdef struct Job:
     normcy_about about
     normcy_spread how
     Operand weight, bias
-    bint extreme            # the weight may be, which does not fold then
+    bint extreme            # some weights may have to be applied last: see kernels.h
     double offset
     const double *given_mean    # statistics from outside (inference), one a channel, or NULL
     const double *given_rstd
-    bint given_usual        # these are known to need no scale
     double *mean            # where the statistics of every slot go, or NULL
     double *m2
     double *rstd
@@ -75,6 +74,7 @@ cdef struct Slots:          # statistics of a run of slots, in scratch
 
 cdef enum:
     COEFS = 7               # vectors of a normcy_coef, one after the other in scratch
+    ROOM = 9                # the same, and after them the weights and biases that are applied last
     SLOT_DOUBLES = 4        # vectors of doubles in Slots
 
 cdef struct Chunks:
@@ -122,17 +122,37 @@ cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
     return <float>(2.0 ** 100) if m2 / n < 2.0 ** -100 and fabs(mean) < 2.0 ** -16 else 1
 
 
-cdef inline float scale_of_gain(double mean, double gain) noexcept nogil:
-    """The power of two that keeps (x - mean) and a gain that is not the slot's own within float32."""
-    if fabs(mean) >= 2.0 ** 100:
-        return 0.25
-    return <float>(2.0 ** 64) if fabs(gain) >= 2.0 ** 64 and fabs(mean) < 2.0 ** 60 else 1
+cdef float scale_of_gain(double mean, double gain, float own, const Gains *within) noexcept nogil:
+    """The power of two for x that brings gain / scale within bounds; `own`, the slot's own, where that does.
+
+    Scaling by a power of two changes no digit of (x * scale - mean * scale) * (gain / scale), so that a slot's result
+    does not depend on which one it is, as long as nothing leaves float32 on the way.
+    """
+    cdef int of_gain, of_mean
+    cdef double share = fabs(gain) / own
+    if share == 0 or within.least <= share < within.most or not share < HUGE_VAL:
+        return <float>0.25 if own == 1 and fabs(mean) >= 2.0 ** 100 else own
+    frexp(gain, &of_gain)
+    frexp(mean, &of_mean)
+    if share < within.least:
+        return <float>ldexp(1, max(of_gain + 60, -149))
+    return <float>ldexp(1, min(of_gain - 60, 126 - of_mean, 127) if fabs(mean) < HUGE_VAL else 0)
 
 
 cdef inline void unscale(float scale, double *mean, double *m2) noexcept nogil:
     cdef double s = scale
     mean[0] /= s
     m2[0] /= s * s
+
+
+cdef double total_of(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) noexcept nogil:
+    """A plain sum. With an infinity or a NaN it is what the mean is, in whatever order: no float32 overflows it."""
+    cdef ptrdiff_t i, j
+    cdef double total = 0
+    for i in range(rows):
+        for j in range(cols):
+            total += x[i * stride + j]
+    return total
 
 
 cdef normcy_operand operand_at(const Operand *o, const Plan *p, ptrdiff_t seg, ptrdiff_t r,
@@ -147,18 +167,36 @@ cdef normcy_operand operand_at(const Operand *o, const Plan *p, ptrdiff_t seg, p
 
 
 cdef inline bint element_stage(const Job *job) noexcept nogil:
-    return (job.weight.p != NULL and not job.weight.folds) or (job.bias.p != NULL and not job.bias.folds)
+    return job.extreme or (job.weight.p != NULL and not job.weight.folds) or (job.bias.p != NULL and not job.bias.folds)
 
 
-cdef normcy_element element_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col) noexcept nogil:
-    """What the coefficients cannot hold: a weight that does not fold, and then the bias that comes after it."""
+cdef inline bint bias_folds(const Job *job) noexcept nogil:
+    return job.bias.folds and (job.weight.folds or job.weight.p == NULL)
+
+
+cdef normcy_operand of_slots(const Job *job, const float *p) noexcept nogil:
+    """One value for each slot, in scratch."""
+    cdef normcy_operand o
+    o.p, o.row, o.step = p, not job.plan.by_col, job.plan.by_col
+    return o
+
+
+cdef normcy_element element_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
+                               ptrdiff_t stride) noexcept nogil:
+    """What the coefficients in `room` do not hold: a weight that does not fold, with the bias that comes after it, and
+    folding ones that have to be applied last."""
     cdef normcy_element e
     memset(&e, 0, sizeof(normcy_element))
+    e.extreme = job.extreme
     if not job.weight.folds:
         e.weight = operand_at(&job.weight, &job.plan, seg, r, col)
-        e.offset, e.extreme = <float>job.offset, job.extreme
-    if not job.bias.folds or e.weight.p != NULL:
+        e.offset = <float>job.offset
+    elif job.extreme:
+        e.weight = of_slots(job, room + COEFS * stride)
+    if not bias_folds(job):
         e.bias = operand_at(&job.bias, &job.plan, seg, r, col)
+    elif job.extreme:
+        e.bias = of_slots(job, room + (COEFS + 1) * stride)
     return e
 
 
@@ -174,28 +212,6 @@ cdef inline ptrdiff_t joined_rows(const Job *job, ptrdiff_t r, ptrdiff_t end) no
     return min(end - r, p.period - r % p.period)
 
 
-cdef void widen(Slots *s, ptrdiff_t i, ptrdiff_t count) noexcept nogil:
-    """Where the i-th of `count` gains may be beyond float32, x takes a part of it."""
-    cdef float own = s.scale[i] if s.scaled else 1
-    cdef float wide = max(own, <float>0.25) if own != 1 else scale_of_gain(s.mean[i], s.rstd[i])
-    cdef ptrdiff_t j
-    if wide == own:
-        return
-    for j in range(0 if s.scaled else count):
-        s.scale[j] = 1
-    s.scaled = True
-    s.scale[i] = wide
-
-
-cdef void scales_of_given(const Job *job, ptrdiff_t count, Slots *s) noexcept nogil:
-    """The same for statistics from outside."""
-    cdef ptrdiff_t k
-    s.scaled = False
-    for k in range(0 if job.given_usual else count):
-        s.scale[k] = scale_of_gain(s.mean[k], s.rstd[k])
-        s.scaled = s.scaled or s.scale[k] != 1
-
-
 cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values, Slots *s) noexcept nogil:
     """Turn mean and 1 / std of slots, from `slot` on, into a gain (in rstd) and a lift: y = (x - mean) gain + lift."""
     cdef ptrdiff_t i
@@ -206,7 +222,8 @@ cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values
         elif t.how == TO_STYLE:
             s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
             s.lift[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
-            widen(s, i, count)
+            if s.scaled and s.scale[i] < 0.25:      # that was for squares; the content's share may have small values
+                s.scale[i] = 0.25
         elif t.how == TO_RUNNING:
             r, d = 1 / (s.rstd[i] * t.std[slot + i]), (s.mean[i] - t.mean[slot + i]) / t.std[slot + i]
             s.rstd[i] = 1 / t.std[slot + i] if 1 / t.r_max <= r <= t.r_max else s.rstd[i] * clipped(
@@ -218,34 +235,83 @@ cdef inline double clipped(double v, double least, double most) noexcept nogil:
     return least if v < least else most if v > most else v
 
 
+cdef struct Gains:          # what |a| may be
+    double least, most
+
+
+cdef inline Gains gains_of(const Job *job) noexcept nogil:
+    """A folded weight is in `a` already; any other will be multiplied by it."""
+    cdef Gains g
+    g.least, g.most = NORMCY_LEAST_GAIN, 2.0 ** 127
+    if job.weight.p != NULL and not job.weight.folds:
+        g.least, g.most = NORMCY_LEAST_A, NORMCY_MOST_A
+    return g
+
+
 cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
                             const normcy_operand *bias, const normcy_operand *gate, ptrdiff_t channel,
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
     """coef for `count` rows or columns (of channels from `channel` on, where a form goes by channel), in
-    room[0:COEFS * stride]; what does not fold is left to the element stage."""
-    cdef const float *w = weight.p if job.weight.folds else NULL
-    cdef const float *b = bias.p if job.bias.folds and (job.weight.folds or job.weight.p == NULL) else NULL
-    cdef float *scale = room + 3 * stride
-    cdef bint affine = job.form == NORMCY_AFFINE
-    cdef double own, batch
-    cdef ptrdiff_t i
+    room[0:ROOM * stride]; what does not fold is left to the element stage."""
+    cdef bint affine = job.form == NORMCY_AFFINE, ratio = job.form == NORMCY_RATIO
+    cdef Gains within = gains_of(job)
+    cdef ptrdiff_t i, odd
     coef.form, coef.hi, coef.a, coef.b, coef.scale = job.form, room, room + stride, room + 2 * stride, NULL
     coef.gate, coef.batch, coef.own = room + 4 * stride, room + 5 * stride, room + 6 * stride
-    if s.scaled or not affine or job.extreme:
-        coef.scale = scale
-        for i in range(count):
-            scale[i] = s.scale[i] if s.scaled else 1
     if not affine:
         memcpy(room + 4 * stride, gate.p, count * sizeof(float))
-    if job.form == NORMCY_RATIO:
+    if s.scaled or not affine or job.extreme:
+        coef.scale = room + 3 * stride
         for i in range(count):
-            own, batch = 1 / s.rstd[i], job.batch_std[channel + i]
-            scale[i] = ratio_scale(own, batch)
-            room[5 * stride + i] = <float>(batch * scale[i])
-            room[6 * stride + i] = <float>(own * scale[i]) if batch == batch else <float>NAN
-    job.k.coefficients(count, s.mean if affine else NULL, s.rstd if job.form != NORMCY_RATIO else NULL, s.lift,
-                       coef.scale if job.form != NORMCY_RATIO else NULL, w, job.offset, b, room, room + stride,
-                       room + 2 * stride)
+            room[3 * stride + i] = s.scale[i] if s.scaled else 1
+    if ratio:
+        fill_ratio(job, count, s, channel, room, stride)
+    if not job.extreme:
+        odd = job.k.coefficients(count, s.mean if affine else NULL, NULL if ratio else s.rstd, s.lift,
+                                 NULL if ratio else coef.scale, weight.p if job.weight.folds else NULL, job.offset,
+                                 bias.p if bias_folds(job) else NULL, within.least, within.most, room, room + stride,
+                                 room + 2 * stride)
+        if not odd or ratio:
+            return
+    each_coefficient(job, count, s, weight, bias, coef, room, stride)
+
+
+cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
+                           const normcy_operand *bias, normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
+    """The same, slot by slot: with a scale of its own where float32 needs one for the gain, and a huge weight last."""
+    cdef const float *w = weight.p if job.weight.folds else NULL
+    cdef const float *b = bias.p if bias_folds(job) else NULL
+    cdef float *scale = room + 3 * stride
+    cdef bint ratio = job.form == NORMCY_RATIO, last
+    cdef Gains within = gains_of(job)
+    cdef double value
+    cdef ptrdiff_t i
+    for i in range(count):
+        value = w[i] + job.offset if w != NULL else 1
+        last = job.extreme and not fabs(value) < NORMCY_HUGE_WEIGHT
+        if not ratio:
+            scale[i] = scale_of_gain(s.mean[i], s.rstd[i] if last else s.rstd[i] * value,
+                                     s.scale[i] if s.scaled else 1, &within)
+        job.k.coefficients(1, s.mean + i if job.form == NORMCY_AFFINE else NULL, NULL if ratio else s.rstd + i,
+                           NULL if s.lift == NULL else s.lift + i, NULL if ratio else scale + i,
+                           NULL if last or w == NULL else w + i, job.offset, NULL if last or b == NULL else b + i,
+                           0, HUGE_VAL, room + i, room + stride + i, room + 2 * stride + i)
+        if job.extreme:
+            room[COEFS * stride + i] = <float>value if last else 1
+            room[(COEFS + 1) * stride + i] = (b[i] if b != NULL else 0) if last else <float>-0.0
+    coef.scale = scale
+
+
+cdef void fill_ratio(const Job *job, ptrdiff_t count, const Slots *s, ptrdiff_t channel, float *room,
+                     ptrdiff_t stride) noexcept nogil:
+    """Scales, and the two stds that a ratio chooses from."""
+    cdef double own, batch
+    cdef ptrdiff_t i
+    for i in range(count):
+        own, batch = 1 / s.rstd[i], job.batch_std[channel + i]
+        room[3 * stride + i] = ratio_scale(own, batch)
+        room[5 * stride + i] = <float>(batch * room[3 * stride + i])
+        room[6 * stride + i] = <float>(own * room[3 * stride + i]) if batch == batch else <float>NAN
 
 
 cdef float ratio_scale(double own, double batch) noexcept nogil:

@@ -22,8 +22,18 @@ enum {
     NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
 };
 
-/* Weights from here on, times a 1 / std that needs no scale (at most 2**60), are beyond float32. */
-#define NORMCY_EXTREME 0x1p64f
+/* A weight of this magnitude or more is applied last: y = (u * a + b) * w + bias, since a * w could be infinite. */
+#define NORMCY_HUGE_WEIGHT 0x1p64f
+
+/* Below this magnitude a product a * w is subnormal and has lost digits, so that w is applied last, too. */
+#define NORMCY_LEAST_GAIN 0x1p-126f
+
+/* Between these, a times any weight that is not NORMCY_HUGE or NORMCY_TINY is a normal float32. */
+#define NORMCY_LEAST_A 0x1p-62
+#define NORMCY_MOST_A 0x1p60
+
+/* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
+enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };
 
 /* What moments are taken about, and how. */
 typedef enum {
@@ -63,12 +73,13 @@ typedef struct {
     int step; /* 1: one value a column; 0: one value a row */
 } normcy_operand;
 
-/* The coefficients become (a * w, b * w + bias), w = weight + offset, where these are present. Of an extreme weight y
- * is (u * a + b) * w + bias: one more rounding, but what is finite is finite, and infinite what is infinite. */
+/* The coefficients become (a * w, b * w + bias), w = weight + offset, where these are present. Where w is huge or a * w
+ * subnormal, y is (u * a + b) * w + bias instead: one more rounding, but no product that float32 cannot hold. Which form
+ * an element takes depends on its own a and w alone, never on what else is in the call. */
 typedef struct {
     normcy_operand weight, bias;
     float offset;
-    int extreme; /* weights may be NORMCY_EXTREME or more; coef.scale must not be NULL then */
+    int extreme; /* some weights may need the second form; coef.scale must not be NULL then */
 } normcy_element;
 
 typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GELU_TANH } normcy_activation;
@@ -110,14 +121,15 @@ typedef struct {
      * must be taken again with a scale. */
     ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
 
-    /* Whether any of `count` values is NORMCY_EXTREME or more. */
-    int (*extreme)(const float *v, ptrdiff_t count);
+    /* Which of NORMCY_HUGE and NORMCY_TINY there are among `count` weights, `offset` added; a zero is neither. */
+    int (*weight_range)(const float *v, ptrdiff_t count, float offset);
 
     /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):
-     * mean and lift are 0, rstd, weight and scale 1, bias 0. */
-    void (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
-                         const float *scale, const float *weight, double offset, const float *bias, float *hi, float *a,
-                         float *b);
+     * mean and lift are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32 cannot hold well without
+     * another scale: |a| outside of `least` to `most`, but for 0, or a mean from which x may be too far. */
+    ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+                              const float *scale, const float *weight, double offset, const float *bias, double least,
+                              double most, float *hi, float *a, float *b);
 
     /* The apply pass: coefficients by row, or by column. element and finish may be NULL. */
     void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,

@@ -29,6 +29,31 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     return 0
 
 
+cdef cnp.ndarray take_weights(Job *job, Strides weight, Strides bias):
+    """Weight and bias in the terms of the plan. Returns an array that holds the weight, where that is a copy.
+
+    The kernels add the offset to weights that do not fold in float32, which is right for an offset that float32 holds;
+    any other is added here.
+    """
+    cdef cnp.ndarray shifted = None
+    cdef float *to
+    cdef ptrdiff_t i
+    cdef int found
+    job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
+    if not weight.size:
+        return None
+    if not job.weight.folds and <float>job.offset != job.offset:
+        shifted = np.empty(weight.size, np.float32)
+        to = <float *>cnp.PyArray_DATA(shifted)
+        for i in range(weight.size):
+            to[i] = <float>(weight.p[i] + job.offset)
+        job.weight.p, job.offset = to, 0
+        weight.p = to
+    found = job.k.weight_range(weight.p, weight.size, <float>job.offset)
+    job.extreme = found & NORMCY_HUGE if job.weight.folds else found
+    return shifted
+
+
 cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
                       activation, out, tuple others, str called="x", tuple more=None):
     """Fill in what the job reads and writes, run it, and hand back y, or (y, *more).
@@ -39,9 +64,7 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     cdef cnp.ndarray y, total
     cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
     cdef cnp.ndarray after = None if post_add is None else companion(post_add, "post_add", x_given, x)
-    job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
-    if weight.size and (fabs(job.offset) >= NORMCY_EXTREME or job.k.extreme(weight.p, weight.size)):
-        job.extreme, job.weight.folds = True, False
+    cdef cnp.ndarray shifted = take_weights(job, weight, bias)      # kept for as long as its memory is read
     job.finish.activation = activation_of(activation)
     y = target(out, "out", x_given, called, x, pre_add, post_add, others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)

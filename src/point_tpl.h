@@ -2,7 +2,7 @@
  *
  * y = u * a + b, where u is one of three forms of x (kernels.h). Where an element stage is present, (a, b) become
  * (a * w, b * w + bias) with w = weight + offset first, one rounding of the large term less than to multiply y, unless
- * a weight is extreme. x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
+ * float32 cannot hold a * w. x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
  */
 #ifndef NORMCY_POINT_TPL_H
 #define NORMCY_POINT_TPL_H
@@ -84,6 +84,14 @@ INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind
     return v;
 }
 
+/* Lanes whose weight is applied last: it is huge, infinite or NaN, or its product with a is subnormal. A product that
+ * is 0 because a factor is 0 has lost nothing. */
+INLINE vi weight_last(vf a, vf weight) {
+    vi fits = (magnitude(weight) < set1(NORMCY_HUGE_WEIGHT)) &
+              ((magnitude(a * weight) >= set1(NORMCY_LEAST_GAIN)) | (weight == 0) | (a == 0));
+    return ~fits;
+}
+
 /* The whole norm of one vector. */
 INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
     vf scaled = kind.scaled ? x * c.scale : x, u;
@@ -95,9 +103,10 @@ INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
         u = scaled - c.hi;
     if (!kind.element)
         return u * c.a + c.b;
-    if (kind.element == EXTREME_ELEMENT)
-        return (u * c.a + c.b) * weight + bias;
-    return u * (c.a * weight) + (c.b * weight + bias);
+    vf last = (u * c.a + c.b) * weight + bias, first = u * (c.a * weight) + (c.b * weight + bias);
+    if (kind.form != NORMCY_AFFINE)
+        return last;
+    return kind.element == EXTREME_ELEMENT ? choose(weight_last(c.a, weight), last, first) : first;
 }
 
 #endif

@@ -45,9 +45,9 @@ int normcy_affinity(void) {
 
 #if defined(__x86_64__)
 unsigned long normcy_fp_enter(void) {
-    unsigned now = _mm_getcsr(), ieee = now & ~(0x8040u | 0x6000u); /* FTZ, DAZ; rounding mode */
-    if (now != ieee)
-        _mm_setcsr(ieee);
+    unsigned now = _mm_getcsr(), raised = now & 0x3fu, ieee = 0x1f80u; /* nothing but masks that keep traps away */
+    if (now != (ieee | raised))
+        _mm_setcsr(ieee | raised);
     return now;
 }
 void normcy_fp_leave(unsigned long saved) {
@@ -56,9 +56,8 @@ void normcy_fp_leave(unsigned long saved) {
 }
 #elif defined(__aarch64__)
 unsigned long normcy_fp_enter(void) {
-    unsigned long now, ieee;
+    unsigned long now, ieee = 0; /* no flushing, no traps, NaN kept, to nearest */
     __asm__ volatile("mrs %0, fpcr" : "=r"(now));
-    ieee = now & ~(7ul << 22); /* FZ; rounding mode */
     if (now != ieee)
         __asm__ volatile("msr fpcr, %0" : : "r"(ieee));
     return now;

@@ -16,7 +16,7 @@ void normcy_set_thread_override(int n);
 /* CPUs that this thread may run on, by affinity. */
 int normcy_affinity(void);
 
-/* Puts the thread in IEEE default mode (round to nearest, denormals kept) and returns what to hand back. */
+/* Puts the thread in IEEE default mode (round to nearest, subnormals kept, no traps); returns what to hand back. */
 unsigned long normcy_fp_enter(void);
 void normcy_fp_leave(unsigned long saved);
 

@@ -25,6 +25,17 @@ cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
         values += more
 
 
+cdef double mean_of_row_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
+    """The mean of a slot that is known not to have a finite one."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t seg, row
+    cdef double total = 0
+    for seg in range(p.segs):
+        for row in range(slot * p.planes, (slot + 1) * p.planes):
+            total += total_of(x_at(job, seg * p.seg_stride + row_at(p, row)), 1, p.length, 1)
+    return total
+
+
 cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
     """1 / std of a run of slots whose moments are known; a slot out of float32's range is measured again, scaled."""
     cdef ptrdiff_t i
@@ -40,6 +51,9 @@ cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdif
                     unscale(s.scale[i], s.mean + i, s.m2 + i)
                     job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i)
     if job.mean != NULL:
+        for i in range(count):
+            if not fabs(s.mean[i]) < HUGE_VAL:
+                s.mean[i] = mean_of_row_slot(job, slot + i)
         memcpy(job.mean + slot, s.mean, count * sizeof(double))
         memcpy(job.m2 + slot, s.m2, count * sizeof(double))
         memcpy(job.rstd + slot, s.rstd, count * sizeof(double))
@@ -78,7 +92,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
     cdef const Plan *p = &job.plan
     cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
     cdef float scale[NORMCY_RUN]
-    cdef float room[COEFS * NORMCY_RUN]
+    cdef float room[ROOM * NORMCY_RUN]
     cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.lift != NULL)
     cdef normcy_coef coef
     cdef normcy_element element
@@ -94,7 +108,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         gate = operand_at(&job.gate, p, seg, r, 0)
         fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_RUN)
         if staged:
-            element = element_at(job, seg, r, left)
+            element = element_at(job, seg, r, left, room, NORMCY_RUN)
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.given_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
@@ -231,11 +245,8 @@ cdef int given_rows(Job *job) noexcept:
     cdef int t, team
     cdef ptrdiff_t rows = p.slots * p.planes
     s.mean, s.rstd, s.lift = <double *>job.given_mean, <double *>job.given_rstd, NULL
-    s.scale = <float *>malloc(p.slots * sizeof(float))
-    if s.scale == NULL:
-        return -1
+    s.scale, s.scaled = NULL, False
     with nogil:
-        scales_of_given(job, p.slots, &s)
         divide(job, split_rows(rows * p.segs, p.length).count)
         team = team_of(job)
         if team == 1:
@@ -244,7 +255,6 @@ cdef int given_rows(Job *job) noexcept:
         else:
             for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
                 apply_share(job, &s, 0, 0, rows, t)
-    free(s.scale)
     return 0
 
 

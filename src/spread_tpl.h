@@ -39,15 +39,42 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
     return abnormal;
 }
 
-static int extreme(const float *v, ptrdiff_t count) {
-    vf most[4] = {{0}};
+typedef struct {
+    vf least, most;
+} extent;
+
+/* The larger of what there was and |v + offset|, and the smaller; `zeros`: 0 counts as `zero` in the smaller. */
+INLINE extent widened(extent e, vf v, vf offset, int zeros, vf zero) {
+    vf size = magnitude(v + offset);
+    e.most = larger(size, e.most);
+    e.least = smaller(zeros ? choose(size == 0, zero, size) : size, e.least);
+    return e;
+}
+
+INLINE extent extent_of(const float *v, ptrdiff_t count, float offset, int zeros) {
+    vf one = set1(1), shift = set1(offset);
+    extent e[4] = {{one, one}, {one, one}, {one, one}, {one, one}};
     ptrdiff_t i = 0;
     for (; i + 4 * W <= count; i += 4 * W)
+#pragma GCC unroll 4
         for (int k = 0; k < 4; k++)
-            most[k] = larger(magnitude(load(v + i + k * W)), most[k]);
-    for (; i < count; i += W)
-        most[0] = larger(magnitude(load_part(v + i, first(lanes_left(i, count)))), most[0]);
-    return any(larger(larger(most[0], most[1]), larger(most[2], most[3])) >= set1(NORMCY_EXTREME));
+            e[k] = widened(e[k], load(v + i + k * W), shift, zeros, one);
+    for (; i < count; i += W) {
+        lanes some = first(lanes_left(i, count));
+        e[0] = widened(e[0], load_or(one - shift, v + i, some), shift, zeros, one);
+    }
+    for (int k = 1; k < 4; k++)
+        e[0] = (extent){smaller(e[k].least, e[0].least), larger(e[k].most, e[0].most)};
+    return e[0];
+}
+
+/* Thresholds that the kernels' own choice, element by element, is well within. */
+static int weight_range(const float *v, ptrdiff_t count, float offset) {
+    vf least = set1(2 * NORMCY_LEAST_GAIN / (float)NORMCY_LEAST_A), most = set1(NORMCY_HUGE_WEIGHT / 2);
+    extent e = extent_of(v, count, offset, 0);
+    if (any(e.least == 0)) /* rarely: zeros hide what is just above them */
+        e.least = extent_of(v, count, offset, 1).least;
+    return (any(e.most >= most) ? NORMCY_HUGE : 0) | (any(e.least < least) ? NORMCY_TINY : 0);
 }
 
 /* A finite gain stays finite: in a constant slot with a tiny eps it multiplies an exact 0. */
@@ -56,34 +83,54 @@ INLINE float gain_to_float(double gain) {
     return (float)(fabs(gain) < INFINITY ? limited : gain);
 }
 
-INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
-                             const double *restrict lift, const float *restrict weight, double offset,
-                             const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
+/* What the float32 mean lacks, as a term of b. Without a finite mean and gain it is NaN, where it has to be nothing. */
+INLINE double lack_of(double mean, float hi, double gain) {
+    double lack = (mean - hi) * gain;
+    return fabs(lack) < INFINITY ? lack : 0;
+}
+
+/* Whether a gain is one that `coefficients` counts. */
+INLINE int beyond(double gain, double least, double most) {
+    return !((fabs(gain) >= least) & (fabs(gain) < most)) & (gain != 0);
+}
+
+INLINE ptrdiff_t coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
+                                  const double *restrict lift, const float *restrict weight, double offset,
+                                  const float *restrict bias, double least, double most, float *restrict hi,
+                                  float *restrict a, float *restrict b) {
+    ptrdiff_t odd = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
         double w = weight ? weight[k] + offset : 1, gain = rstd ? rstd[k] * w : w;
         double shift = (bias ? bias[k] : 0) + (lift ? lift[k] * w : 0);
         float h = mean ? (float)mean[k] : 0;
         hi[k] = h;
         a[k] = gain_to_float(gain);
-        b[k] = (float)(mean ? shift - (mean[k] - h) * gain : shift);
+        b[k] = (float)(mean ? shift - lack_of(mean[k], h, gain) : shift);
+        odd += beyond(gain, least, most) | (mean ? fabs(mean[k]) >= 0x1p100 : 0);
     }
+    return odd;
 }
 
 /* Never x * a + b with the whole mean in b, which cancels: hi is the float32 mean, what it lacks goes into b. */
-static void coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
-                         const float *restrict scale, const float *restrict weight, double offset,
-                         const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
+static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+                              const float *restrict scale, const float *restrict weight, double offset,
+                              const float *restrict bias, double least, double most, float *restrict hi,
+                              float *restrict a, float *restrict b) {
+    ptrdiff_t odd;
     if (mean && rstd && !lift) /* nearly always: a loop without choices */
-        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, hi, a, b);
+        odd = coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, least, most, hi, a, b);
     else
-        coefficient_loop(count, mean, rstd, lift, weight, offset, bias, hi, a, b);
+        odd = coefficient_loop(count, mean, rstd, lift, weight, offset, bias, least, most, hi, a, b);
     if (!scale)
-        return;
+        return odd;
+    odd = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
-        double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1);
+        double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1) / scale[k];
         hi[k] *= scale[k];
-        a[k] = gain_to_float(gain / scale[k]);
+        a[k] = gain_to_float(gain);
+        odd += beyond(gain, least, most);
     }
+    return odd;
 }
 
 #endif

@@ -74,7 +74,6 @@ cdef class Given:
     """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
     cdef double *mean
     cdef double *rstd
-    cdef bint usual
 
     def __cinit__(self, Running running, ptrdiff_t n, double eps):
         cdef ptrdiff_t c
@@ -91,10 +90,10 @@ cdef class Given:
             self.mean[c], var[c] = of_channel(running.mean, c)[0], of_channel(running.var, c)[0]
         memset(&how, 0, sizeof(how))
         how.count, how.eps = 1, eps
-        self.usual = kernels.spread(n, self.mean, var, &how, self.rstd) == 0
+        kernels.spread(n, self.mean, var, &how, self.rstd)
 
     def __dealloc__(self):
         free(self.mean)
 
     cdef void point(self, Job *job):
-        job.given_mean, job.given_rstd, job.given_usual = self.mean, self.rstd, self.usual
+        job.given_mean, job.given_rstd = self.mean, self.rstd
