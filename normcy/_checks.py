@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from normcy import _native
-from normcy._native import describe, flag, floats, narrow, shown
+from normcy._native import describe, flag, floats, narrow, number, shown
 
 __all__ = [
     "ACTIVATIONS",
     "LAYOUTS",
+    "channels",
     "choice",
     "describe",
     "flag",
@@ -40,12 +41,11 @@ def integer(value: Any, name: str, least: int = 1) -> int:
     return found
 
 
-def number(value: Any, name: str) -> float:
-    """A finite number, as a float."""
-    found = _native.number(value, name)
-    if not math.isfinite(found):
-        raise ValueError(f"{name}: expected a finite number, got {found}")
-    return found
+def channels(x: Any, layout: str, count: int) -> None:
+    """A float32 array of rank 2 or more, with that many channels."""
+    if floats(x, "x").ndim < 2:
+        raise ValueError(f"x: expected an array of rank 2 or more, (N, C, ...), got shape {x.shape}")
+    _native.check_channels(x, layout, count)
 
 
 def choice(value: Any, name: str, options: tuple) -> Any:

@@ -11,6 +11,7 @@ Design
 (C) Big arrays travel as pointers taken from checked ndarrays. Flat memoryviews of four arrays cost 0.8 us, pointers
     0.04 us, and a whole small norm is to take 1 us. Small vectors of any stride are typed memoryviews.
 """
+cimport cython
 cimport numpy as cnp
 cimport openmp
 from cpython.float cimport PyFloat_CheckExact
@@ -18,6 +19,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.number cimport PyNumber_Index
 from cython.parallel cimport prange
 from libc.float cimport FLT_MAX
+from libc.limits cimport LLONG_MAX
 from libc.math cimport HUGE_VAL, NAN, fabs, frexp, ldexp, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset

@@ -73,6 +73,7 @@ cdef extern from *:
 cdef struct Layout:         # of an array as it lies in memory
     Dims d
     bint swapped            # memory is in the other layout than the axes say
+    bint last               # the axes say that channels are last
 
 
 cpdef str describe(obj):
@@ -83,9 +84,25 @@ cpdef str describe(obj):
     return type(obj).__name__
 
 
+cdef str way_to_array(obj, str name):
+    """How to pass what is no array, at the end of an error message; objects may lie or raise when they are asked."""
+    if isinstance(obj, (list, tuple)):
+        return f"; convert it with numpy.array({name}, numpy.float32)"
+    if isinstance(obj, np.ma.MaskedArray):
+        return f"; its mask would be lost: pass {name}.filled(...)"
+    try:
+        if callable(getattr(obj, "numpy", None)):   # a tensor
+            return f"; pass {name}{'.detach()' if getattr(obj, 'requires_grad', False) is True else ''}.numpy()"
+    except MemoryError:
+        raise
+    except Exception:
+        pass
+    return ""
+
+
 cpdef cnp.ndarray floats(obj, str name):
     if not cnp.PyArray_CheckExact(obj) and type(obj) is not np.memmap:
-        raise TypeError(f"{name}: expected a float32 numpy.ndarray, got {describe(obj)}")
+        raise TypeError(f"{name}: expected a float32 numpy.ndarray, got {describe(obj)}{way_to_array(obj, name)}")
     cdef cnp.ndarray a = obj
     if cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISNOTSWAPPED(a):
         raise TypeError(f"{name}: expected dtype float32 in native byte order, got {describe(obj)}; "
@@ -106,8 +123,28 @@ cdef inline bint in_c_order(cnp.ndarray a) noexcept:
     return cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_ISALIGNED(a)
 
 
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None):
+cdef str other_layout(shape, bint last, ptrdiff_t channels):
+    """What to do, at the end of an error message, where x has that many channels in another reading of its axes."""
+    if len(shape) > 2 and shape[1 if last else -1] == channels:
+        return f'; with layout="{"NCHW" if last else "NHWC"}" x has {channels}'
+    if not last and len(shape) > 2 and shape[0] == channels:
+        return f"; is the batch axis missing? Then x[None] has {channels}"
+    return ""
+
+
+cpdef int check_channels(cnp.ndarray x, layout, ptrdiff_t channels) except -1:
+    """That x, an array of rank 2 or more, has the channels of the layer that it is given to."""
+    cdef bint last = says_channels_last(layout)
+    if cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1 if last else 1) != channels:
+        raise ValueError(f"x: expected {channels} channels, {'at the last axis' if last else 'at axis 1'} in layout "
+                         f"{layout}, got shape {np.shape(x)}{other_layout(np.shape(x), last, channels)}")
+    return 0
+
+
+cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None, ptrdiff_t channels=-1):
     """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory.
+
+    `channels` are those of the layer that calls, or -1: any.
 
     A slice of a larger array is served in place where it is only read (beside: ()), or where the output, the first of
     `beside`, and the other arrays there that are not None have its strides.
@@ -117,7 +154,9 @@ cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside
     cdef int i, rank = cnp.PyArray_NDIM(x)
     if rank < 2:
         raise ValueError(f"{name}: expected an array of rank 2 or more, (N, C, ...), got shape {obj.shape}")
-    found.swapped = False
+    if channels >= 0:
+        check_channels(x, layout, channels)
+    found.swapped, found.last = False, last
     found.d.n = cnp.PyArray_DIM(x, 0)
     found.d.c = cnp.PyArray_DIM(x, rank - 1 if last else 1)
     found.d.s = found.d.groups = 1
@@ -267,7 +306,8 @@ cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep
             return v
     else:
         raise ValueError(f"{name}: expected shape ({c},), one value a channel, ({n}, {c}), one a sample and channel, "
-                         f"or that of x, {np.shape(x)}; got {np.shape(a)}")
+                         f"or that of x, {np.shape(x)}; got {np.shape(a)}"
+                         f"{other_layout(np.shape(x), at.last, cnp.PyArray_DIM(a, rank - 1) if rank else 0)}")
     if not in_c_order(a):
         a = np.array(a, order="C", subok=False)
     keep.append(a)
@@ -284,12 +324,20 @@ cdef inline float *of_channel(Channels v, ptrdiff_t c) noexcept nogil:
     return v.p + c * v.step
 
 
-cdef Channels running(obj, str name, ptrdiff_t channels, bint written, list keep) except *:
-    """(C,) float32 of any stride, writeable where it is to be written."""
-    cdef Channels v
+cdef cnp.ndarray per_channel(obj, str name, cnp.ndarray x, const Layout *at):
+    """(C,) float32 of any stride."""
     cdef cnp.ndarray a = floats(obj, name)
-    if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != channels:
-        raise ValueError(f"{name}: expected shape ({channels},), one value a channel, got {np.shape(a)}")
+    if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != at.d.c:
+        raise ValueError(f"{name}: expected shape ({at.d.c},), one value a channel of x in layout "
+                         f"{'NHWC' if at.last else 'NCHW'}, got {np.shape(a)}"
+                         f"{other_layout(np.shape(x), at.last, np.size(a))}")
+    return a
+
+
+cdef Channels running(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *:
+    """A running statistic, writeable where it is to be written."""
+    cdef Channels v
+    cdef cnp.ndarray a = per_channel(obj, name, x, at)
     if written:
         writeable(a, name)
         if not cnp.PyArray_ISALIGNED(a):
@@ -301,14 +349,17 @@ cdef Channels running(obj, str name, ptrdiff_t channels, bint written, list keep
     return v
 
 
-cdef tuple trailing_axes(cnp.ndarray x, normalized_shape):
-    """normalized_shape as a tuple, which the last axes of x match."""
+cdef tuple trailing_axes(cnp.ndarray x, normalized_shape, bint of_layer):
+    """normalized_shape as a tuple, which the last axes of x match. That of a layer was right: then x is not."""
     cdef tuple shape = integers(normalized_shape, "normalized_shape")
     cdef int i, lead = cnp.PyArray_NDIM(x) - len(shape)
     cdef bint fits = lead >= 0 and len(shape) > 0
     if fits:
         for i in range(len(shape)):
             fits = fits and shape[i] == cnp.PyArray_DIM(x, lead + i)
+    if not fits and of_layer:
+        raise ValueError(f"x: expected {shape} as its last axes, the normalized_shape of the layer, got shape "
+                         f"{np.shape(x)}")
     if not fits:
         raise ValueError(f"normalized_shape: expected one or more of the last axes of x, of shape {np.shape(x)}; "
                          f"got {shown(normalized_shape)}")

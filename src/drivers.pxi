@@ -255,6 +255,7 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     room[0:ROOM * stride]; what does not fold is left to the element stage."""
     cdef bint affine = job.form == NORMCY_AFFINE, ratio = job.form == NORMCY_RATIO
     cdef Gains within = gains_of(job)
+    cdef const float *scale = NULL      # of the gain: a ratio's is for its terms alone
     cdef ptrdiff_t i, odd
     coef.form, coef.hi, coef.a, coef.b, coef.scale = job.form, room, room + stride, room + 2 * stride, NULL
     coef.gate, coef.batch, coef.own = room + 4 * stride, room + 5 * stride, room + 6 * stride
@@ -266,9 +267,11 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
             room[3 * stride + i] = s.scale[i] if s.scaled else 1
     if ratio:
         fill_ratio(job, count, s, channel, room, stride)
+    else:
+        scale = coef.scale
     if not job.extreme:
         odd = job.k.coefficients(count, s.mean if affine else NULL, NULL if ratio else s.rstd, s.lift,
-                                 NULL if ratio else coef.scale, weight.p if job.weight.folds else NULL, job.offset,
+                                 scale, weight.p if job.weight.folds else NULL, job.offset,
                                  bias.p if bias_folds(job) else NULL, within.least, within.most, room, room + stride,
                                  room + 2 * stride)
         if not odd or ratio:
@@ -281,6 +284,8 @@ cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, cons
     """The same, slot by slot: with a scale of its own where float32 needs one for the gain, and a huge weight last."""
     cdef const float *w = weight.p if job.weight.folds else NULL
     cdef const float *b = bias.p if bias_folds(job) else NULL
+    cdef const float *w_i
+    cdef const float *b_i
     cdef float *scale = room + 3 * stride
     cdef bint ratio = job.form == NORMCY_RATIO, last
     cdef Gains within = gains_of(job)
@@ -289,13 +294,17 @@ cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, cons
     for i in range(count):
         value = w[i] + job.offset if w != NULL else 1
         last = job.extreme and not fabs(value) < NORMCY_HUGE_WEIGHT
+        w_i = b_i = NULL
+        if w != NULL and not last:
+            w_i = w + i
+        if b != NULL and not last:
+            b_i = b + i
         if not ratio:
             scale[i] = scale_of_gain(s.mean[i], s.rstd[i] if last else s.rstd[i] * value,
                                      s.scale[i] if s.scaled else 1, &within)
         job.k.coefficients(1, s.mean + i if job.form == NORMCY_AFFINE else NULL, NULL if ratio else s.rstd + i,
                            NULL if s.lift == NULL else s.lift + i, NULL if ratio else scale + i,
-                           NULL if last or w == NULL else w + i, job.offset, NULL if last or b == NULL else b + i,
-                           0, HUGE_VAL, room + i, room + stride + i, room + 2 * stride + i)
+                           w_i, job.offset, b_i, 0, HUGE_VAL, room + i, room + stride + i, room + 2 * stride + i)
         if job.extreme:
             room[COEFS * stride + i] = <float>value if last else 1
             room[(COEFS + 1) * stride + i] = (b[i] if b != NULL else 0) if last else <float>-0.0

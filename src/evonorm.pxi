@@ -1,10 +1,8 @@
 # EvoNorm: normalization and activation searched as one. B0 divides by the larger of two stds, S0 multiplies a swish.
 
-cdef Strides per_channel(obj, str name, ptrdiff_t channels, list keep) except *:
+cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
     """v, (C,)."""
-    cdef cnp.ndarray a = floats(obj, name)
-    if cnp.PyArray_NDIM(a) != 1 or cnp.PyArray_DIM(a, 0) != channels:
-        raise ValueError(f"{name}: expected shape ({channels},), one value a channel, got {np.shape(a)}")
+    cdef cnp.ndarray a = per_channel(v, "v", x, at)
     if not in_c_order(a):
         a = np.array(a, order="C", subok=False)
     keep.append(a)
@@ -21,17 +19,18 @@ cdef object only_affine(x_given, cnp.ndarray x, Layout *at, weight, bias, out, t
                      parameter(bias, "bias", x_given, at, keep), None, None, None, None, out, others)
 
 
-def evonorm_s0(x_given, num_groups, weight, bias, v, eps, layout, out):
+def evonorm_s0(x_given, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t channels=-1):
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
     cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,), channels)
     cdef tuple others = (("weight", weight), ("bias", bias), ("v", v))
     cdef double small = number(eps, "eps")
-    at.d.groups = groups_of(x_given, num_groups, at.d)
+    at.d.groups = groups_of(num_groups, at.d)
     if v is None:
         return only_affine(x_given, x, &at, weight, bias, out, others)
     cdef Job job = make_job(GROUP, at.d, small, 0)
-    job.form, job.gate = NORMCY_SWISH, make_operand(per_channel(v, "v", at.d.c, keep), &job.plan)
+    job.form, job.gate = NORMCY_SWISH, make_operand(gate_of(v, x_given, &at, keep), &job.plan)
     return normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                      parameter(bias, "bias", x_given, &at, keep), None, None, None, None, out, others)
 
@@ -47,23 +46,23 @@ cdef double[::1] batch_variances(Statistics stats, Dims d):
     return m2
 
 
-def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, layout, out):
+def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, layout, out, ptrdiff_t channels=-1):
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
     cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,), channels)
     cdef tuple inputs = (("x", x_given), ("weight", weight), ("bias", bias), ("v", v))
     cdef bint own = flag(training, "training") and v is not None
     cdef double small = number(eps, "eps"), pace = number(momentum, "momentum"), n
-    cdef Channels stored = running(running_var, "running_var", at.d.c, own, keep)
+    cdef Channels stored = running(running_var, "running_var", x_given, &at, own, keep)
     cdef double[::1] var, std = np.zeros(at.d.c + 1)
     cdef Statistics stats
-    cdef float *kept
     cdef ptrdiff_t k
     if v is None:
         return only_affine(x_given, x, &at, weight, bias, out, (*inputs[1:], ("running_var", running_var)))
     check_batch(BATCH, x_given, at.d, own, small)
     cdef Job job = make_job(INSTANCE, at.d, small, 0)
-    job.form, job.gate = NORMCY_RATIO, make_operand(per_channel(v, "v", at.d.c, keep), &job.plan)
+    job.form, job.gate = NORMCY_RATIO, make_operand(gate_of(v, x_given, &at, keep), &job.plan)
     job.batch_std = &std[0]
     if not own:
         for k in range(at.d.c):
@@ -83,7 +82,7 @@ def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, l
                   (*inputs[1:], ("running_var", running_var)))
     if own and cnp.PyArray_SIZE(x):
         n = <double>at.d.n * at.d.s
-        for k in range(at.d.c):
-            kept = of_channel(stored, k)
-            kept[0] = <float>((1 - pace) * kept[0] + pace * (var[k] * n / (n - 1)))
+        with cython.critical_section(running_var):      # threads that train one layer take turns
+            for k in range(at.d.c):
+                move(of_channel(stored, k), pace, var[k] * n / (n - 1))
     return y

@@ -1,11 +1,13 @@
 # moments(): any axes of any array, as a batch or instance norm that stops after its statistics.
 
 def moments(x_given, axes, correction, keepdims):
+    cdef DefaultMode mode = DefaultMode()
     cdef cnp.ndarray x = floats(x_given, "x")
     cdef double dof, minus = number(correction, "correction")
     cdef bint keep_dims = flag(keepdims, "keepdims")
     cdef Dims d
     cdef Statistics stats
+    cdef ptrdiff_t k
     d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
     cdef tuple reduced = reduced_axes(axes, x.ndim), shape = x_given.shape
     if not in_c_order(x):
@@ -26,9 +28,9 @@ def moments(x_given, axes, correction, keepdims):
     kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keep_dims or i not in reduced)
     if not cnp.PyArray_SIZE(x):
         stats.mean[:] = NAN
-    with np.errstate(invalid="ignore", divide="ignore"):
-        var = np.asarray(stats.m2) / dof
-    return np.asarray(stats.mean).reshape(kept)[()], var.reshape(kept)[()]
+    for k in range(job.plan.slots):
+        stats.m2[k] /= dof
+    return np.asarray(stats.mean).reshape(kept)[()], np.asarray(stats.m2).reshape(kept)[()]
 
 
 cdef tuple reduced_axes(axes, int rank):

@@ -95,18 +95,21 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
 
 cdef object normalize_batch(Method method, x_given, running_mean, running_var, weight, bias, bint own, momentum,
                             eps_given, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
-                            bint return_stats, bint unbiased):
+                            bint return_stats, bint unbiased, ptrdiff_t channels, cnp.ndarray tracked):
     """BatchNorm and InstanceNorm: their own statistics (kept in running_*), or the running ones."""
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
-    cdef double eps = number(eps_given, "eps"), pace = number(momentum, "momentum")
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
+    cdef double eps = number(eps_given, "eps"), pace = pace_of(momentum, tracked)
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
     cdef list keep = []
     cdef Statistics stats = None
     cdef tuple more = None
     cdef Given given
     cdef Job job = make_job(method if own else BATCH, at.d, eps, narrow(weight_offset, "weight_offset"))
     check_batch(method, x_given, at.d, own, eps)
-    cdef Running run_stats = Running(running_mean, running_var, at.d.c, own)
+    cdef Running run_stats = Running()
+    run_stats.read(running_mean, running_var, x_given, &at, own)
+    check_count(tracked)
     job.how.zero_guard = True
     if not own:
         given = Given(run_stats, at.d.c, eps)
@@ -125,8 +128,8 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
                        parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
                        (("weight", weight), ("bias", bias), ("running_mean", running_mean),
                         ("running_var", running_var)), "x", more)
-    if own and run_stats.present and cnp.PyArray_SIZE(x):
-        refresh(run_stats, stats, at.d.c, 1 if method == BATCH else at.d.n, job.plan.count, pace, unbiased)
+    if own and cnp.PyArray_SIZE(x) and (run_stats.present or tracked is not None):
+        refresh(run_stats, stats, at.d.c, 1 if method == BATCH else at.d.n, job.plan.count, tracked, pace, unbiased)
     if return_stats and stats is not None:
         stats.hand_out()
     return result
@@ -144,18 +147,21 @@ cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
 
 
 def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, layout, weight_offset, pre_add,
-               sum_out, post_add, activation, out, return_stats, unbiased_running_var):
+               sum_out, post_add, activation, out, return_stats, unbiased_running_var, ptrdiff_t channels=-1,
+               tracked=None):
     return normalize_batch(BATCH, x, running_mean, running_var, weight, bias, flag(training, "training"), momentum,
                            eps, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
-                           flag(return_stats, "return_stats"), flag(unbiased_running_var, "unbiased_running_var"))
+                           flag(return_stats, "return_stats"), flag(unbiased_running_var, "unbiased_running_var"),
+                           channels, tracked)
 
 
 def instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps, layout, weight_offset,
-                  pre_add, sum_out, post_add, activation, out, return_stats, unbiased_running_var):
+                  pre_add, sum_out, post_add, activation, out, return_stats, unbiased_running_var,
+                  ptrdiff_t channels=-1, tracked=None):
     return normalize_batch(INSTANCE, x, running_mean, running_var, weight, bias,
                            flag(use_input_stats, "use_input_stats"), momentum, eps, layout, weight_offset, pre_add,
                            sum_out, post_add, activation, out, flag(return_stats, "return_stats"),
-                           flag(unbiased_running_var, "unbiased_running_var"))
+                           flag(unbiased_running_var, "unbiased_running_var"), channels, tracked)
 
 
 cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Strides bias, pre_add, sum_out, post_add,
@@ -171,22 +177,21 @@ cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Stri
     return result
 
 
-cdef ptrdiff_t groups_of(x, num_groups, Dims d) except -1:
+cdef ptrdiff_t groups_of(num_groups, Dims d) except -1:
     """num_groups, checked."""
     cdef ptrdiff_t groups = integer(num_groups, "num_groups")
     if groups < 1 or d.c % groups:
         raise ValueError(f"num_groups: expected a positive divisor of the {d.c} channels, got {groups}")
-    if d.n * (d.c // groups) * d.s == 1:
-        raise ValueError(f"x: expected more than one value a group, got shape {x.shape} with {groups} groups")
     return groups
 
 
 def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation,
-               out, return_stats):
+               out, return_stats, ptrdiff_t channels=-1):
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
     cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
-    at.d.groups = groups_of(x_given, num_groups, at.d)
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
+    at.d.groups = groups_of(num_groups, at.d)
     cdef Job job = make_job(GROUP, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
     return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                          parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
@@ -195,10 +200,11 @@ def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, pr
 
 
 def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
-                 return_stats):
+                 return_stats, ptrdiff_t channels=-1):
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
     cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add))
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
     cdef Job job = make_job(LAYER, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
     shape = list(x_given.shape)
     shape[-1 if says_channels_last(layout) else 1] = 1
@@ -208,12 +214,13 @@ def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, pre_add, sum
 
 
 cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
-                               activation, out, return_stats, normcy_spread how, normcy_about about):
+                               activation, out, return_stats, normcy_spread how, normcy_about about, bint of_layer):
     """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
+    cdef DefaultMode mode = DefaultMode()
     cdef Dims d
     cdef list keep = []
     cdef cnp.ndarray x = floats(x_given, "x")
-    cdef tuple trailing = trailing_axes(x, normalized_shape)
+    cdef tuple trailing = trailing_axes(x, normalized_shape, of_layer)
     cdef int i, lead = cnp.PyArray_NDIM(x) - len(trailing)
     cdef bint with_stats = flag(return_stats, "return_stats")
     if not in_c_order(x):
@@ -237,16 +244,16 @@ cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, wei
 
 
 def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
-               return_stats, correction, eps_mode):
+               return_stats, correction, eps_mode, bint of_layer=False):
     cdef normcy_spread how
     how.correction, how.outside_sqrt = number(correction, "correction"), says_outside(eps_mode)
     return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
-                              activation, out, return_stats, how, NORMCY_ABOUT_MEAN)
+                              activation, out, return_stats, how, NORMCY_ABOUT_MEAN, of_layer)
 
 
 def rms_norm(x, normalized_shape, weight, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
-             return_stats):
+             return_stats, bint of_layer=False):
     cdef normcy_spread how
     how.correction, how.outside_sqrt = 0, False
     return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset,
-                              pre_add, sum_out, post_add, activation, out, return_stats, how, NORMCY_ABOUT_ZERO)
+                              pre_add, sum_out, post_add, activation, out, return_stats, how, NORMCY_ABOUT_ZERO, of_layer)

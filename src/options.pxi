@@ -54,7 +54,7 @@ cpdef tuple integers(value, str name, str expected="an int or a sequence of ints
         raise TypeError(f"{name}: expected {expected}, got {shown(value)}") from error
 
 
-cpdef double number(value, str name) except? -1:
+cpdef double real(value, str name) except? -1:
     """A real number, as a float64; NaN and infinities are some."""
     if PyFloat_CheckExact(value):
         return value
@@ -68,9 +68,17 @@ cpdef double number(value, str name) except? -1:
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from error
 
 
+cpdef double number(value, str name) except? -1:
+    """A finite number, as a float64."""
+    cdef double found = real(value, name)
+    if not fabs(found) < HUGE_VAL:
+        raise ValueError(f"{name}: expected a finite number, got {found}")
+    return found
+
+
 cpdef double narrow(value, str name) except? -1:
     """A finite number within float32's range."""
-    cdef double found = number(value, name)
+    cdef double found = real(value, name)
     if not fabs(found) <= FLT_MAX:
         raise ValueError(f"{name}: expected a finite number within float32, got {found}")
     return found

@@ -1,24 +1,31 @@
 # Batch renormalization: the batch's statistics, corrected towards the running ones within clips.
 
 cdef double at_least(value, str name, double least) except? -1:
-    cdef double v = number(value, name)
+    cdef double v = real(value, name)
     if not v >= least:
         raise ValueError(f"{name}: expected a number >= {least:g}, got {shown(value)}")
     return v
 
 
+cdef inline void approach(float *kept, double pace, double batch) noexcept:
+    """The paper's form of a running statistic's update, whose last digit is another than that of `move`."""
+    kept[0] = <float>(kept[0] + pace * (batch - kept[0]))
+
+
 def batch_renorm(x_given, running_mean, running_std, weight, bias, training, momentum, eps, r_max, d_max, layout,
-                 activation, out):
+                 activation, out, ptrdiff_t channels=-1, cnp.ndarray tracked=None):
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
     cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,))
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,), channels)
     cdef bint own = flag(training, "training")
-    cdef double small = number(eps, "eps"), pace = number(momentum, "momentum"), n = <double>at.d.n * at.d.s
+    cdef double small = number(eps, "eps"), pace = pace_of(momentum, tracked), n = <double>at.d.n * at.d.s
     cdef ptrdiff_t k
     cdef Job job = make_job(BATCH, at.d, small, 0)
     check_batch(BATCH, x_given, at.d, own, small)
-    cdef Channels stored_mean = running(running_mean, "running_mean", at.d.c, own, keep)
-    cdef Channels stored_std = running(running_std, "running_std", at.d.c, own, keep)
+    check_count(tracked)
+    cdef Channels stored_mean = running(running_mean, "running_mean", x_given, &at, own, keep)
+    cdef Channels stored_std = running(running_std, "running_std", x_given, &at, own, keep)
     cdef double[::1] mean = np.zeros(at.d.c + 1), std = np.ones(at.d.c + 1)
     cdef Statistics stats = Statistics(at.d.c if own else 0)
     cdef tuple inputs = (("x", x_given), ("weight", weight), ("bias", bias))
@@ -39,7 +46,9 @@ def batch_renorm(x_given, running_mean, running_std, weight, bias, training, mom
                   parameter(bias, "bias", x_given, &at, keep), None, None, None, activation, out,
                   (*inputs[1:], ("running_mean", running_mean), ("running_std", running_std)))
     if own and cnp.PyArray_SIZE(x):
-        for k in range(at.d.c):
-            of_channel(stored_mean, k)[0] = <float>(mean[k] + pace * (stats.mean[k] - mean[k]))
-            of_channel(stored_std, k)[0] = <float>(std[k] + pace * (sqrt(stats.m2[k] / n + small) - std[k]))
+        with cython.critical_section(running_mean if tracked is None else tracked):
+            pace = counted(tracked, pace)
+            for k in range(at.d.c):
+                approach(of_channel(stored_mean, k), pace, stats.mean[k])
+                approach(of_channel(stored_std, k), pace, sqrt(stats.m2[k] / n + small))
     return y

@@ -89,9 +89,9 @@ INLINE double lack_of(double mean, float hi, double gain) {
     return fabs(lack) < INFINITY ? lack : 0;
 }
 
-/* Whether a gain is one that `coefficients` counts. */
+/* Whether a gain is one that `coefficients` counts; NaN is not. */
 INLINE int beyond(double gain, double least, double most) {
-    return !((fabs(gain) >= least) & (fabs(gain) < most)) & (gain != 0);
+    return ((fabs(gain) < least) & (gain != 0)) | (fabs(gain) >= most);
 }
 
 INLINE ptrdiff_t coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,

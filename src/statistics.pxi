@@ -26,21 +26,51 @@ cdef class Statistics:
             mean[k], rstd[k] = <float>self.mean[k], <float>self.rstd[k]
 
 
-cdef void refresh(Running running, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count,
-                  double momentum, bint unbiased) noexcept:
-    """running = (1 - momentum) * running + momentum * batch; several samples' statistics are averaged first."""
+cdef int check_count(cnp.ndarray tracked) except -1:
+    """That num_batches_tracked, of shape (), can count one more; None counts nothing."""
+    if tracked is not None and not 0 <= (<long long *>cnp.PyArray_DATA(tracked))[0] < LLONG_MAX:
+        raise ValueError(f"num_batches_tracked: expected a count from 0 to {LLONG_MAX - 1}, got {tracked}")
+    return 0
+
+
+cdef double pace_of(momentum, tracked) except? -1:
+    """The weight of a new batch; NaN where it is 1 / num_batches_tracked, of a layer whose momentum is None."""
+    return NAN if momentum is None and tracked is not None else number(momentum, "momentum")
+
+
+cdef double counted(cnp.ndarray tracked, double pace) noexcept:
+    """Count a batch; returns its weight."""
+    cdef long long *count
+    if tracked is None:
+        return pace
+    count = <long long *>cnp.PyArray_DATA(tracked)
+    if count[0] < LLONG_MAX:     # other threads may have counted since it was checked
+        count[0] += 1
+    return pace if pace == pace else 1 / <double>count[0]
+
+
+cdef inline void move(float *kept, double pace, double batch) noexcept:
+    kept[0] = <float>((1 - pace) * kept[0] + pace * batch)
+
+
+cdef int refresh(Running running, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count,
+                 cnp.ndarray tracked, double momentum, bint unbiased) except -1:
+    """running = (1 - momentum) * running + momentum * batch; several samples' statistics are averaged first.
+
+    Threads that train one layer do this one after the other, each with a number of its own.
+    """
     cdef ptrdiff_t c, n
-    cdef float *kept_mean
-    cdef float *kept_var
-    cdef double mean, var, dof = count - 1 if unbiased else count
-    for c in range(channels):
-        mean = var = 0
-        for n in range(samples):
-            mean += stats.mean[n * channels + c]
-            var += stats.m2[n * channels + c] / dof
-        kept_mean, kept_var = of_channel(running.mean, c), of_channel(running.var, c)
-        kept_mean[0] = <float>((1 - momentum) * kept_mean[0] + momentum * (mean / samples))
-        kept_var[0] = <float>((1 - momentum) * kept_var[0] + momentum * (var / samples))
+    cdef double mean, var, pace, dof = count - 1 if unbiased else count
+    with cython.critical_section(running.mean_array if tracked is None else tracked):
+        pace = counted(tracked, momentum)
+        for c in range(channels if running.present else 0):
+            mean = var = 0
+            for n in range(samples):
+                mean += stats.mean[n * channels + c]
+                var += stats.m2[n * channels + c] / dof
+            move(of_channel(running.mean, c), pace, mean / samples)
+            move(of_channel(running.var, c), pace, var / samples)
+    return 0
 
 
 cdef class Running:
@@ -50,17 +80,18 @@ cdef class Running:
     cdef object mean_array, var_array
     cdef list keep
 
-    def __cinit__(self, running_mean, running_var, ptrdiff_t channels, bint written):
+    cdef int read(self, running_mean, running_var, cnp.ndarray x, const Layout *at, bint written) except -1:
         if (running_mean is None) != (running_var is None):
             missing, there = ("running_var", "running_mean") if running_var is None else ("running_mean", "running_var")
             raise ValueError(f"{missing}: expected an array, as {there} is given, got None; give both or neither")
         self.present, self.keep = running_mean is not None, []
         if self.present:
             self.mean_array, self.var_array = running_mean, running_var
-            self.mean = running(running_mean, "running_mean", channels, written, self.keep)
-            self.var = running(running_var, "running_var", channels, written, self.keep)
+            self.mean = running(running_mean, "running_mean", x, at, written, self.keep)
+            self.var = running(running_var, "running_var", x, at, written, self.keep)
             if written:
                 no_overlap(running_mean, "running_mean", running_var, "running_var")
+        return 0
 
     cdef int apart(self, tuple inputs) except -1:
         """Where they are written, they must not be the memory of an input."""

@@ -10,6 +10,17 @@ cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
     return stats
 
 
+cdef double[::1] as_doubles(cnp.ndarray a):
+    """A flat copy. NumPy's own would tell of signalling NaNs, as the caller's np.seterr says."""
+    cdef cnp.ndarray dense = np.array(a, order="C", subok=False)
+    cdef const float *p = <const float *>cnp.PyArray_DATA(dense)
+    cdef double[::1] found = np.empty(dense.size)
+    cdef ptrdiff_t k
+    for k in range(found.shape[0]):
+        found[k] = p[k]
+    return found
+
+
 cdef class Style:
     """Mean and std that AdaIN gives its content, (N, C) in float64."""
     cdef double[::1] mean, std
@@ -19,7 +30,7 @@ cdef class Style:
         if len(arrays) != 2 or any(v.shape != (n, c) for v in arrays):
             raise ValueError(f"style: expected an array or a pair (mean, std) of shape {(n, c)}, one value a sample "
                              f"and channel of content; got a tuple of shapes {[v.shape for v in arrays]}")
-        self.mean, self.std = [v.astype(np.float64).reshape(-1) for v in arrays]
+        self.mean, self.std = as_doubles(arrays[0]), as_doubles(arrays[1])
         return 0
 
     cdef int of_array(self, style, layout, Dims content, double correction, double eps) except -1:
@@ -40,6 +51,7 @@ cdef class Style:
 
 
 def adain(content, style, eps, alpha, correction, style_eps, layout, out):
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
     cdef cnp.ndarray x = as_image(content, layout, &at, "content", (out,))
     cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
@@ -54,21 +66,29 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     if towards.mean.shape[0]:
         job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
     apart = tuple([("style", v) for v in style]) if isinstance(style, tuple) else (("style", style),)
+    if job.target.alpha == 0:       # the content to the bit, which a norm there and back would round
+        y = target(out, "out", content, "content", x, None, None, apart, x is not content)
+        if y is not x:
+            y[...] = x
+        deliver(y, out)
+        return y if out is None else out
     return normalize(&job, content, x, a_channel(None), a_channel(None), None, None, None, None, out, apart, "content")
 
 
-cdef cnp.ndarray table(obj, str name, ptrdiff_t channels):
+cdef cnp.ndarray table(obj, str name, cnp.ndarray x, const Layout *at):
     """weight or bias of every style, (S, C)."""
     cdef cnp.ndarray a = floats(obj, name)
-    if cnp.PyArray_NDIM(a) != 2 or cnp.PyArray_DIM(a, 1) != channels:
-        raise ValueError(f"{name}: expected shape (styles, {channels}), a row for each style, got {np.shape(a)}")
+    if cnp.PyArray_NDIM(a) != 2 or cnp.PyArray_DIM(a, 1) != at.d.c:
+        hint = other_layout(np.shape(x), at.last, cnp.PyArray_DIM(a, 1)) if a.ndim == 2 else ""
+        raise ValueError(f"{name}: expected shape (styles, {at.d.c}), a row for each style, got {np.shape(a)}{hint}")
     return a
 
 
 cdef cnp.ndarray ids_of(style, ptrdiff_t samples, ptrdiff_t styles):
     if style.shape != (samples,):
-        raise ValueError(f"style: expected shape ({samples},), an id for each sample, or ({samples}, {styles}), mixing "
-                         f"weights; got {style.shape}")
+        hint = "; convert mixing weights with style.astype(numpy.float32)" if style.ndim == 2 else ""
+        raise ValueError(f"style: expected shape ({samples},) of integers, an id for each sample, or ({samples}, "
+                         f"{styles}) of float32, mixing weights; got shape {style.shape} of {style.dtype}{hint}")
     ids = [int(i) for i in style]
     for i in ids:
         if not 0 <= i < styles:
@@ -76,30 +96,48 @@ cdef cnp.ndarray ids_of(style, ptrdiff_t samples, ptrdiff_t styles):
     return np.array(ids, dtype=np.intp)
 
 
+cdef cnp.ndarray mixing_of(style, ptrdiff_t samples, ptrdiff_t styles):
+    if not isinstance(style, np.ndarray):
+        raise TypeError(f"style: expected an array of integer ids, one a sample, or of float32 mixing weights, got "
+                        f"{describe(style)}{way_to_array(style, 'style')}")
+    cdef cnp.ndarray mixing = floats(style, "style")
+    if np.shape(mixing) != (samples, styles):
+        hint = "; convert ids with style.astype(numpy.int64)" if mixing.ndim == 1 else ""
+        raise ValueError(f"style: expected shape ({samples}, {styles}) of float32, mixing weights of every sample, or "
+                         f"({samples},) of integers, ids; got shape {np.shape(mixing)} of float32{hint}")
+    return mixing
+
+
 cdef cnp.ndarray mixed(cnp.ndarray mixing, cnp.ndarray rows):
     """mixing @ rows, summed in float64 style by style: the same bits everywhere, which BLAS does not give."""
-    total = np.zeros((np.shape(mixing)[0], np.shape(rows)[1]))
-    with np.errstate(over="ignore", invalid="ignore"):      # inf and NaN are results here
-        for k in range(np.shape(rows)[0]):
-            total += mixing[:, k, None].astype(np.float64) * rows[k].astype(np.float64)
-        return total.astype(np.float32)
+    cdef double[:, ::1] weights = as_doubles(mixing).base.reshape(np.shape(mixing))
+    cdef double[:, ::1] values = as_doubles(rows).base.reshape(np.shape(rows))
+    cdef float[:, ::1] result = np.empty((weights.shape[0], values.shape[1]), np.float32)
+    cdef double[::1] total = np.zeros(values.shape[1])
+    cdef ptrdiff_t n, k, c
+    for n in range(weights.shape[0]):
+        total[:] = 0
+        for k in range(values.shape[0]):
+            for c in range(values.shape[1]):
+                total[c] += weights[n, k] * values[k, c]
+        for c in range(values.shape[1]):
+            result[n, c] = <float>total[c]
+    return result.base
 
 
-def conditional_instance_norm(x_given, style, weight, bias, eps, layout, activation, out):
+def conditional_instance_norm(x_given, style, weight, bias, eps, layout, activation, out, ptrdiff_t channels=-1):
+    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,)), w, b
+    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,), channels), w, b
     cdef list keep = []
-    w, b = table(weight, "weight", at.d.c), table(bias, "bias", at.d.c)
+    w, b = table(weight, "weight", x_given, &at), table(bias, "bias", x_given, &at)
     if not cnp.PyArray_SAMESHAPE(w, b):
         raise ValueError(f"bias: expected the shape of weight, {np.shape(w)}, got {np.shape(b)}")
     if type(style) in (np.ndarray, np.memmap) and style.dtype.kind in "iu":
         ids = ids_of(style, at.d.n, np.shape(w)[0])
         w, b = np.take(w, ids, 0), np.take(b, ids, 0)   # w[ids] returns NULL, and no error, where memory is short
     else:
-        mixing = floats(style, "style")
-        if np.shape(mixing) != (at.d.n, np.shape(w)[0]):
-            raise ValueError(f"style: expected shape {(at.d.n, np.shape(w)[0])}, mixing weights of every sample, or "
-                             f"integer ids of shape ({at.d.n},); got {np.shape(mixing)}")
+        mixing = mixing_of(style, at.d.n, np.shape(w)[0])
         w, b = mixed(mixing, w), mixed(mixing, b)
     cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
     job.how.zero_guard = True

@@ -5,7 +5,7 @@ cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
     cdef ptrdiff_t k = 1 if axis is None else np.shape(v)[axis]
     cdef float one
     if axis is None and not isinstance(g, np.ndarray):
-        one = <float>number(g, "g")
+        one = <float>real(g, "g")
         return np.array([one], np.float32)
     cdef cnp.ndarray a = floats(np.asarray(g) if type(g) is np.float32 else g, "g")
     kept = tuple([n if i == axis else 1 for i, n in enumerate(np.shape(v))])
@@ -18,6 +18,7 @@ cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
 
 
 def weight_norm(v_given, g, dim, out):
+    cdef DefaultMode mode = DefaultMode()
     cdef cnp.ndarray v = floats(v_given, "v")
     cdef Dims d
     cdef int i, rank = cnp.PyArray_NDIM(v)

@@ -152,14 +152,6 @@ def _converted(mapping: Any, key: Any, target: np.ndarray) -> tuple[np.ndarray |
         return None, str(error) or type(error).__name__
 
 
-def _following(count: NDArray[np.int64]) -> int:
-    """The number of the batch that comes next."""
-    number = count.item() + 1
-    if not 0 < number <= _MOST:
-        raise ValueError(f"num_batches_tracked: expected a count from 0 to {_MOST - 1}, got {count}")
-    return number
-
-
 def _pace(momentum: float | None, decay: float | None, default: float) -> float | None:
     """The weight of a new batch, from momentum or Keras' decay, of which one may be given."""
     if decay is None:

@@ -79,7 +79,7 @@ class EvoNormB0(_Layer):
             return self._observed(x, out)
         return _native.evonorm_b0(
             x, self.running_var, self.weight, self.bias, self.v, self.training, self.momentum, self.eps, self.layout,
-            out,
+            out, self.num_features,
         )  # fmt: skip
 
     def _observed(self, x, out):
@@ -161,5 +161,5 @@ class EvoNormS0(_Layer):
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_s0`."""
         return _native.evonorm_s0(
-            x, self.num_groups, self.weight, self.bias, self.v, self.eps, self.layout, out
+            x, self.num_groups, self.weight, self.bias, self.v, self.eps, self.layout, out, self.num_features
         )  # fmt: skip

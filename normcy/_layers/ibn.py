@@ -138,9 +138,7 @@ class IBN(_Layer):
 
     def _check(self, x, out, pre_add, post_add, sum_out) -> None:
         """What the parts cannot see: whole arrays, and that no part's result falls on what the other reads."""
-        axis = 1 if self.BN.layout == "NCHW" else -1
-        if _checks.floats(x, "x").ndim < 2 or x.shape[axis] != self.num_features:
-            raise ValueError(f"x: expected {self.num_features} channels at axis {axis}, got shape {x.shape}")
+        _checks.channels(x, self.BN.layout, self.num_features)
         given = [("x", x)]
         for name, array in (("out", out), ("pre_add", pre_add), ("post_add", post_add), ("sum_out", sum_out)):
             if array is None:

@@ -89,7 +89,7 @@ class LayerNorm(_Layer):
         """Normalize ``x``; see `layer_norm`."""
         return _native.layer_norm(
             x, self.normalized_shape, self.weight, self.bias, self.eps, self.weight_offset, pre_add, sum_out, post_add,
-            self.activation, out, False, self.correction, self.eps_mode,
+            self.activation, out, False, self.correction, self.eps_mode, True,
         )  # fmt: skip
 
 
@@ -153,7 +153,7 @@ class RMSNorm(_Layer):
         """Normalize ``x``; see `rms_norm`."""
         return _native.rms_norm(
             x, self.normalized_shape, self.weight, self.eps, self.weight_offset, pre_add, sum_out, post_add,
-            self.activation, out, False,
+            self.activation, out, False, True,
         )  # fmt: skip
 
 
@@ -223,7 +223,7 @@ class LayerNorm2d(_PerChannel):
         """Normalize ``x``; see `layer_norm2d`."""
         return _native.layer_norm2d(
             x, self.weight, self.bias, self.eps, self.layout, 0.0, pre_add, sum_out, post_add, self.activation, out,
-            False,
+            False, self.num_channels,
         )  # fmt: skip
 
 
@@ -281,5 +281,5 @@ class GroupNorm(_PerChannel):
         """Normalize ``x``; see `group_norm`."""
         return _native.group_norm(
             x, self.num_groups, self.weight, self.bias, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
-            self.activation, out, False,
+            self.activation, out, False, self.num_channels,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _following, _full, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.01")  # an object of its own, so that `is` tells a momentum that was given from the default
@@ -99,6 +99,8 @@ class BatchRenorm(_Counting):
         -------
         r_max, d_max : float
         """
+        if step is None and self._count is None:
+            raise ValueError("step: expected an int, as the layer has no num_batches_tracked, got None")
         done = (self._count.item() if step is None else _checks.integer(step, "step", least=0)) - 5000
         if done <= 0:
             return 1.0, 0.0
@@ -109,19 +111,13 @@ class BatchRenorm(_Counting):
         if self._observer is not None:
             return self._observed(x, out)
         training, momentum, count = self.training, self.momentum, self._count
-        number, r_max, d_max = 1, 1.0, 0.0
-        if training:
-            number = _following(count)
-            r_max, d_max = self.limits()
-        if momentum is None:
-            momentum = 1 / number
-        y = _native.batch_renorm(
+        r_max, d_max = self.limits() if training else (1.0, 0.0)
+        if not training:
+            momentum, count = 0.0, None
+        return _native.batch_renorm(
             x, self.running_mean, self.running_std, self.weight, self.bias, training, momentum, self.eps,
-            r_max, d_max, self.layout, self.activation, out,
+            r_max, d_max, self.layout, self.activation, out, self.num_features, count,
         )  # fmt: skip
-        if training and x.size:
-            count[()] = number
-        return y
 
     def _observed(self, x, out):
         """Limits of 1 and 0 are batch norm."""

@@ -133,5 +133,5 @@ class ConditionalInstanceNorm(_Layer):
     def __call__(self, x: Array, style: np.ndarray, out: Maybe = None) -> Array:
         """Normalize ``x`` with styles (N,), integers, or their mixtures (N, S), float32."""
         return _native.conditional_instance_norm(
-            x, style, self.weight, self.bias, self.eps, self.layout, self.activation, out
+            x, style, self.weight, self.bias, self.eps, self.layout, self.activation, out, self.num_features
         )  # fmt: skip

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _following, _full, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.1")  # an object of its own, so that `is` tells a momentum that was given from the default
@@ -138,16 +138,12 @@ class BatchNorm(_Tracking):
             count = self._count
         else:
             mean = var = None
-        number = None if count is None else _following(count)
-        if momentum is None:
-            momentum = 0.0 if number is None else 1 / number
-        y = _native.batch_norm(
+        if momentum is None and count is None:
+            momentum = 0.0
+        return _native.batch_norm(
             x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
-            self.activation, out, False, self.unbiased_running_var,
+            self.activation, out, False, self.unbiased_running_var, self.num_features, count,
         )  # fmt: skip
-        if count is not None and x.size:
-            count[()] = number
-        return y
 
     def _observed(self, x, out, pre_add, post_add, sum_out):
         """With the batch's statistics, which the observer gets; the running ones stay as they are."""
@@ -248,13 +244,9 @@ class InstanceNorm(_Tracking):
             mean, var = self.running_mean, self.running_var
             own = self.training or (mean is None and var is None)
             count = self._count if self.training else None
-        number = None if count is None else _following(count)
-        if momentum is None:
-            momentum = 0.0 if number is None else 1 / number
-        y = _native.instance_norm(
+        if momentum is None and count is None:
+            momentum = 0.0
+        return _native.instance_norm(
             x, mean, var, self.weight, self.bias, own, momentum, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
-            self.activation, out, False, self.unbiased_running_var,
+            self.activation, out, False, self.unbiased_running_var, self.num_features, count,
         )  # fmt: skip
-        if count is not None and x.size:
-            count[()] = number
-        return y

@@ -75,7 +75,8 @@ static void apply(const normcy_kernels *k, int length, int by_col) {
     k->spread(count, mean, m2, &how, rstd);
     for (int scaled = 0; scaled < 2; scaled++) {
         const double *lift = scaled ? mean_b : NULL;
-        k->coefficients(count, mean, rstd, lift, scaled ? scale : NULL, weight, 1.0, weight + 50, hi, a, b);
+        k->coefficients(count, mean, rstd, lift, scaled ? scale : NULL, weight, 1.0, weight + 50, NORMCY_LEAST_A,
+                        NORMCY_MOST_A, hi, a, b);
         normcy_coef coef = {NORMCY_AFFINE, hi, a, b, scaled ? scale : NULL, NULL, NULL, NULL};
         apply_all(k, length, by_col, &coef, NULL);
         for (int how_ends = NORMCY_IDENTITY; how_ends <= NORMCY_GELU_TANH; how_ends++) {
