@@ -1,5 +1,6 @@
 """normcy compare and normcy info, as a person would call them."""
 
+import importlib.util
 import json
 import struct
 import warnings
@@ -189,6 +190,15 @@ def test_wrong_array(tmp_path, capsys, wrong):
     np.save(tmp_path / "wrong.npy", wrong)
     assert main(["compare", str(tmp_path / "wrong.npy")]) == 2
     assert "wrong.npy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", [["rich", "matplotlib"], ["matplotlib"]])
+def test_packages_that_are_missing(monkeypatch, capsys, missing):
+    """They are named themselves: where normcy is not installed, pip looks for its extras on an index, which has none."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else name)
+    assert main(["compare", "missing.npy"]) == 2
+    expected = f"normcy: error: this needs {' and '.join(missing)}: run `python -m pip install {' '.join(missing)}`\n"
+    assert capsys.readouterr().err == expected
 
 
 def npy(header, data=bytes(64)):
