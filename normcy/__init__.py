@@ -18,10 +18,9 @@ try:
 except ImportError as error:
     if error.name not in ("normcy._native", "normcy"):  # the core is there but refuses, with a reason of its own
         raise
-    raise ImportError(
-        "normcy's compiled core is not built here. From the source tree, run `make build` or `pip install -e .`; "
-        "elsewhere, `pip install normcy`."
-    ) from error
+    from normcy._missing_core import explain
+
+    raise ImportError(explain(), name=error.name, path=error.path) from error
 
 from normcy import reference
 from normcy._folding import fold_batch_norm

@@ -68,8 +68,9 @@ def _accuracy(**options) -> int:
 
 
 def _require(*packages: str) -> None:
-    if not all(importlib.util.find_spec(name) for name in packages):
-        raise InputError(f'this needs {" and ".join(packages)}: pip install "normcy[compare]"')
+    missing = [name for name in packages if not importlib.util.find_spec(name)]
+    if missing:
+        raise InputError(f"this needs {' and '.join(missing)}: run `python -m pip install {' '.join(missing)}`")
 
 
 def _parser() -> argparse.ArgumentParser:

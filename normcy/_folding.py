@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +16,7 @@ __all__ = ["fold_batch_norm"]
 Array = NDArray[np.float32]
 
 
+@np.errstate(all="ignore")  # infinities, NaN and numbers too small for float32 are results here
 def fold_batch_norm(
     weight: Array,
     bias: Array | None,
@@ -79,7 +84,7 @@ def fold_batch_norm(
     """
     transposed, groups = _checks.flag(transposed, "transposed"), _checks.integer(groups, "groups")
     channels = _output_channels(_checks.floats(weight, "weight"), transposed, groups)
-    mean = _per_channel(running_mean, "running_mean", channels)
+    mean = _per_channel(running_mean, "running_mean", channels, partial(_other_reading, weight, transposed, groups))
     variance = _per_channel(running_var, "running_var", channels) + _checks.number(eps, "eps")
     if not np.all(variance > 0):
         worst = np.flatnonzero(~(variance > 0))[0]
@@ -87,8 +92,7 @@ def fold_batch_norm(
     old_bias = 0.0 if bias is None else _per_channel(bias, "bias", channels)
     shift = 0.0 if bn_bias is None else _per_channel(bn_bias, "bn_bias", channels)
     scale = (1.0 if bn_weight is None else _per_channel(bn_weight, "bn_weight", channels)) / np.sqrt(variance)
-    with np.errstate(over="ignore", invalid="ignore"):  # inf and NaN are results here
-        return _scaled(weight, scale, transposed, groups), ((old_bias - mean) * scale + shift).astype(np.float32)
+    return _scaled(weight, scale, transposed, groups), ((old_bias - mean) * scale + shift).astype(np.float32)
 
 
 def _output_channels(weight: Array, transposed: bool, groups: int) -> int:
@@ -99,10 +103,29 @@ def _output_channels(weight: Array, transposed: bool, groups: int) -> int:
     return weight.shape[1] * groups if transposed else weight.shape[0]
 
 
-def _per_channel(value: Array, name: str, channels: int) -> NDArray[np.float64]:
-    if _checks.floats(value, name).shape != (channels,):
-        raise ValueError(f"{name}: expected shape ({channels},), one value an output channel, got {value.shape}")
+def _per_channel(
+    value: Array, name: str, channels: int, remedy: Callable[[tuple[int, ...]], str] = lambda shape: ""
+) -> NDArray[np.float64]:
+    shape = _checks.floats(value, name).shape
+    if shape != (channels,):
+        wanted = f"{name}: expected shape ({channels},), one value an output channel, got {shape}"
+        raise ValueError(wanted + remedy(shape))
     return value.astype(np.float64)
+
+
+def _other_reading(weight: Array, transposed: bool, groups: int, shape: tuple[int, ...]) -> str:
+    """The options with which the weight would have as many output channels as there are statistics, if any do."""
+    first, second = weight.shape[:2]
+    found = math.prod(shape)
+    needed = found // second if second else 0
+    if len(shape) == 1 and found and needed * second == found and first % needed == 0:
+        options = [] if transposed else ["transposed=True"]
+        options += [] if needed == groups else [f"groups={needed}"]
+    elif transposed and shape == (first,):
+        options = ["transposed=False"]
+    else:
+        return ""
+    return f"; with {' and '.join(options)} the weight would have {found} output channels"
 
 
 def _scaled(weight: Array, scale: NDArray[np.float64], transposed: bool, groups: int) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,16 @@ from normcy import _native
 from normcy._version import __version__
 
 __all__ = ["get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
+
+_forked = False  # whether this process is a child of fork()
+
+
+def _in_child() -> None:
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def set_num_threads(n: int) -> None:
@@ -29,6 +41,12 @@ def set_num_threads(n: int) -> None:
     TypeError, ValueError
         If ``n`` is not an integer, or not a possible number of threads.
 
+    Warns
+    -----
+    RuntimeWarning
+        If ``n`` is more than 1 in a child of ``fork()``: the number is set, but calls stay serial there, as
+        `get_num_threads` says. Processes that are started by "spawn" or "forkserver" have threads.
+
     Examples
     --------
     >>> import normcy
@@ -38,7 +56,15 @@ def set_num_threads(n: int) -> None:
     2
     >>> normcy.set_num_threads(before)
     """
-    _native.set_num_threads(_count(n))
+    count = _count(n)
+    _native.set_num_threads(count)
+    if count > 1 and _forked and _native.has_openmp():
+        warnings.warn(
+            f"n: expected 1 in a child of fork(), where calls are serial since OpenMP may hang there, got {count}; "
+            'start this process by multiprocessing\'s "spawn" or "forkserver" to have threads in it',
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def get_num_threads() -> int:
@@ -66,6 +92,9 @@ def get_num_threads() -> int:
 @contextmanager
 def num_threads(n: int) -> Iterator[None]:
     """Use ``n`` threads for the calls of this Python thread in a ``with`` block.
+
+    In a child of ``fork()`` calls stay serial. Unlike `set_num_threads`, which is asked for by whoever configures that
+    process, a block there does not warn: it is part of functions that parents and children run alike.
 
     Parameters
     ----------

@@ -1,6 +1,10 @@
 """normcy compare and normcy info, as a person would call them."""
 
+import importlib.util
 import json
+import struct
+import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from methods import sample
 import normcy
 from normcy import _native
 from normcy._cli import main
+from normcy._compare import inputs
 from normcy._compare.accuracy import Reference
 from normcy._compare.cases import LAYOUTS, Case, Job, arrays, model_jobs
 from normcy._compare.methods import METHODS
@@ -185,6 +190,213 @@ def test_wrong_array(tmp_path, capsys, wrong):
     np.save(tmp_path / "wrong.npy", wrong)
     assert main(["compare", str(tmp_path / "wrong.npy")]) == 2
     assert "wrong.npy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", [["rich", "matplotlib"], ["matplotlib"]])
+def test_packages_that_are_missing(monkeypatch, capsys, missing):
+    """They are named themselves: where normcy is not installed, pip looks for its extras on an index, which has none."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else name)
+    assert main(["compare", "missing.npy"]) == 2
+    expected = f"normcy: error: this needs {' and '.join(missing)}: run `python -m pip install {' '.join(missing)}`\n"
+    assert capsys.readouterr().err == expected
+
+
+def npy(header, data=bytes(64)):
+    """The bytes of a .npy file with that header, which need not make sense."""
+    text = header.encode("latin1")
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+def header(descr="'<f4'", order="False", shape="(2, 2)"):
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}}}\n"
+
+
+BROKEN_ARRAYS = {
+    "a dtype of nothing": npy(header("()")),
+    "objects": npy(header("'|O'")),
+    "a structure": npy(header([(f"field{i}", "<f4") for i in range(16)]), bytes(4 * 64)),
+    "a size beyond C's": npy(header(shape="(99999999999999999999999999, 2)")),
+    "sizes beyond C's": npy(header(shape="(4294967296, 4294967296, 4294967296)")),
+    "bools": npy(header(shape="(True, True)")),
+    "negative": npy(header(shape="(-1, 2)")),
+    "negative later": npy(header(shape="(2, -1)")),
+    "more than memory": npy(header(shape="(2000000, 3000000)")),
+    "more than there is": npy(header(shape="(4, 5)")),
+    "no size": npy(header(shape="()")),
+    "no end": npy("{'descr': "),
+    "no text": npy("\xff\xfe"),
+    "deep": npy("{'descr': " + "(" * 5000),
+    "long": npy(header() + " " * 20000),
+    "control characters": npy(header("'\x1b[31m'")),
+    "an escape that Python warns of": npy(header("'\\d'")),
+    "no header": npy(""),
+    "nothing but the first bytes": b"\x93NUMPY",
+    "a version of the future": b"\x93NUMPY\x09" + npy(header())[7:],
+}
+
+
+def refusal(path, capsys):
+    """The line that the command line ends with."""
+    assert main(["compare", str(path), "--quick"]) == 2
+    captured = capsys.readouterr()
+    assert not captured.out
+    (line,) = captured.err.splitlines()
+    assert line.isprintable()
+    assert len(line) < 320 + len(str(path))
+    assert line.startswith("normcy: error: argument FILE: ")
+    assert str(path) in line
+    return line
+
+
+@pytest.mark.parametrize("content", BROKEN_ARRAYS.values(), ids=BROKEN_ARRAYS)
+def test_broken_array(tmp_path, capsys, content):
+    path = tmp_path / "broken.npy"
+    path.write_bytes(content)
+    refusal(path, capsys)
+
+
+def test_files_that_are_no_arrays(tmp_path, capsys):
+    empty, archive = tmp_path / "empty", tmp_path / "several.npz"
+    empty.touch()
+    np.savez(archive, x=sample((2, 3, 4)))
+    assert "Is a directory" in refusal(tmp_path, capsys)
+    for path in (empty, archive):
+        assert "is neither a .npy array nor a picture that Pillow can read" in refusal(path, capsys)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "f2", ">f8", "g"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_forms_of_arrays(tmp_path, capsys, dtype, order):
+    """The same numbers in C order, in memory of their own, and a word about those that were converted."""
+    path, x = tmp_path / "x.npy", np.array(sample((3, 4, 5)), dtype, order=order)
+    np.save(path, x)
+    with np.errstate(all="raise"):
+        read = inputs._read_array(path)
+    assert type(read) is np.ndarray
+    assert read.flags.c_contiguous
+    assert read.flags.owndata
+    assert read.flags.writeable
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, x.astype(np.float32))
+    assert ("was converted from" in capsys.readouterr().err) == (dtype != "<f4")
+
+
+def saved(path, mode, format=None):
+    """A picture of that mode with every value from black to white."""
+    from PIL import Image
+
+    ramp = np.arange(0, 65536, 257).reshape(16, 16)
+    if mode == "F":
+        image = Image.fromarray((ramp / 65535).astype(np.float32))
+    elif mode.startswith("I"):
+        image = Image.fromarray(ramp.astype({"I": np.int32, "I;16": "<u2", "I;16B": ">u2"}[mode]))
+    else:
+        image = Image.fromarray((ramp // 257).astype(np.uint8)).convert(mode)
+    assert image.mode == mode
+    image.save(path, format)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "channels"),
+    [
+        ("1", "p.png", 3),
+        ("L", "p.png", 1),
+        ("LA", "p.png", 2),
+        ("P", "p.png", 3),
+        ("RGB", "p.png", 3),
+        ("RGBA", "p.png", 4),
+        ("CMYK", "p.tif", 3),
+        ("YCbCr", "p.jpg", 3),
+        ("I;16", "p.png", 1),
+        ("I;16B", "p.tif", 1),
+        ("I", "p.pgm", 1),
+        ("I", "p.tif", 1),
+        ("F", "p.tif", 1),
+    ],
+)
+def test_modes_of_pictures(tmp_path, mode, name, channels):
+    """From black to white is from 0 to 1, whatever the bits."""
+    saved(tmp_path / name, mode)
+    x = inputs._read_picture(tmp_path / name)
+    assert x.dtype == np.float32
+    assert x.shape == (16, 16, channels)
+    assert x.min() == pytest.approx(0, abs=0.03)
+    assert x.max() == pytest.approx(1, abs=0.03)
+    if mode in ("L", "I;16", "I;16B", "I", "F"):
+        np.testing.assert_allclose(x[..., 0], np.arange(256).reshape(16, 16) / 255, rtol=1e-6)
+
+
+def test_pictures_without_a_white(tmp_path, capsys):
+    """Pixels of 32 bits that use more than 16 of them."""
+    from PIL import Image
+
+    path = tmp_path / "p.tif"
+    for wrong in (-1, 65536):
+        Image.fromarray(np.full((4, 4), wrong, np.int32)).save(path)
+        assert "has pixels of 32 bits, expected 8 or 16, or floats" in refusal(path, capsys)
+
+
+def test_large_pictures(picture, monkeypatch, capsys):
+    """Pillow warns of pictures above its limit, which does not matter here, and refuses those above twice that."""
+    from PIL import Image
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
+    assert inputs._read_picture(picture).shape[:2] == (40, 50)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    assert "exceeds limit of 1000 pixels" in refusal(picture, capsys)
+
+
+RAISED = [IndexError("a\n\tb"), TypeError(), MemoryError(), struct.error("x" * 900), RecursionError("deep"), SystemError("odd"), zlib.error("bad"), AttributeError("none")]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+def test_whatever_a_reader_raises(array, picture, monkeypatch, capsys, error):
+    """Is a line with the reason, or its kind where there is none."""
+    from PIL import Image
+
+    def fails(*arguments, **options):
+        warnings.warn("this is odd", stacklevel=1)
+        raise error
+
+    monkeypatch.setattr(np, "load", fails)
+    monkeypatch.setattr(Image, "open", fails)
+    reason = " ".join(str(error).split())[:150] or type(error).__name__
+    assert f"cannot read the array {array}: {reason}" in refusal(array, capsys)
+    assert f"cannot read the picture {picture}: {reason}" in refusal(picture, capsys)
+
+
+def test_interrupt_of_a_reader(array, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "load", interrupted)
+    assert main(["compare", str(array)]) == 130
+    assert capsys.readouterr().err == "normcy: interrupted\n"
+
+
+@pytest.mark.parametrize("kind", ["npy", "png", "jpg", "gif", "bmp", "pgm"])
+def test_damaged_files(tmp_path, kind):
+    """Bytes changed, lost and put in: an array that is as any, or an InputError of one line."""
+    path, random = tmp_path / f"x.{kind}", np.random.default_rng(11)
+    if kind == "npy":
+        np.save(path, sample((3, 4, 5)))
+    else:
+        saved(path, {"pgm": "I", "gif": "P"}.get(kind, "L"))
+    whole, lines = path.read_bytes(), []
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for at in random.integers(6, min(len(whole), 160), random.integers(1, 4)):
+            put_in = random.choice([b"", b"-", b"9", b"(", b"\xff\xff", random.bytes(1)])
+            damaged[at : at + random.integers(0, 3)] = put_in
+        path.write_bytes(damaged)
+        try:
+            todo = inputs.jobs(path, ["batch", "layer", "instance"], None)
+        except inputs.InputError as error:
+            lines.append(str(error))
+        else:
+            assert all(job.x.size and job.x.ndim > 1 and job.x.dtype == np.float32 for job in todo)
+    assert lines
+    assert all(line.isprintable() for line in lines)
 
 
 def test_info(capsys):

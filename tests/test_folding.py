@@ -155,6 +155,60 @@ def test_errors(arguments, options, error, message):
     assert message in str(caught.value)
 
 
+def test_options_that_were_forgotten():
+    """The statistics tell how the weight is meant, and the error which options say so."""
+    expected = "running_mean: expected shape ({},), one value an output channel, got ({},); with {} the weight would have {} output channels"
+    for weight, options, statistics, channels, remedy in [
+        ((6, 2, 3), {"transposed": True}, 4, 2, "groups=2"),
+        ((6, 2, 3), {"transposed": True, "groups": 3}, 2, 6, "groups=1"),
+        ((6, 1, 3), {"transposed": True}, 6, 1, "groups=6"),
+        ((6, 4, 3), {}, 4, 6, "transposed=True"),
+        ((6, 2, 3), {}, 4, 6, "transposed=True and groups=2"),
+        ((6, 2, 3), {"groups": 2}, 4, 6, "transposed=True"),
+        ((6, 2, 3), {"groups": 3}, 4, 6, "transposed=True and groups=2"),
+        ((5, 7), {}, 7, 5, "transposed=True"),
+        ((5, 7), {"transposed": True}, 5, 7, "transposed=False"),
+    ]:
+        given = sample(weight), None, *(np.ones(statistics, np.float32),) * 2
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            normcy.fold_batch_norm(*given, **options)
+        assert str(caught.value) == expected.format(channels, statistics, remedy, statistics)
+
+
+@pytest.mark.parametrize("statistics", [(5,), (0,), (4, 1), (), (8,)], ids=str)
+@pytest.mark.parametrize("weight", [(6, 2, 3), (6, 0, 3)], ids=str)
+def test_statistics_that_fit_no_reading(weight, statistics):
+    """Four groups do not divide six channels, and none make five of twos."""
+    for transposed in (False, True):
+        if statistics == (0,) and transposed and weight[1] == 0:
+            continue  # a layer without output channels has no statistics
+        values = np.ones(statistics, np.float32)
+        with pytest.raises(ValueError, match=r"^running_mean: expected shape \(\d,\).* got \([\d, ]*\)$"):
+            normcy.fold_batch_norm(np.ones(weight, np.float32), None, values, values, transposed=transposed)
+
+
+EXTREMES = [0.0, 1.0, -1e-30, 1e-45, 1.1e-38, 3e38, -np.inf, np.inf, np.nan]
+
+
+@pytest.mark.parametrize("eps", [0.0, 5e-324, 1e-5, 1.7e308])
+def test_any_values_while_numpy_raises(eps):
+    """Results that round to 0, infinity or NaN are no errors, whatever the caller has NumPy do about its own."""
+    all_of_them = np.array(np.meshgrid(EXTREMES, EXTREMES, EXTREMES), np.float32).reshape(3, -1)
+    bn_weight, mean, bias = all_of_them
+    for variance in (1e-45, 1e-30, 1.0, 3e38, np.inf):
+        var = np.full_like(mean, variance)
+        arguments = (bn_weight[:, np.newaxis].copy(), bias, mean, var, bn_weight, bias, eps)
+        plain = normcy.fold_batch_norm(*arguments)
+        with np.errstate(all="raise"):
+            raising = normcy.fold_batch_norm(*arguments)
+        reference = normcy.reference.fold_batch_norm(*arguments)
+        with np.errstate(all="ignore"):
+            reference = [a.astype(np.float32) for a in reference]
+        for ours, same, expected in zip(plain, raising, reference, strict=True):
+            np.testing.assert_array_equal(ours.view(np.int32), same.view(np.int32))
+            np.testing.assert_allclose(ours, expected, rtol=2.0**-23, atol=2e-45)
+
+
 # -- PyTorch ----------------------------------------------------------------------------------------------------------
 
 

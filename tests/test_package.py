@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,91 @@ def test_import_touches_no_file():
     done = subprocess.run([sys.executable, "-B", "-c", IMPORT], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "'import'" in done.stdout  # the hook was at work
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A folder with the package's Python files and without a core, as a clone has them."""
+    package = tmp_path / "clone" / "normcy"
+    package.mkdir(parents=True)
+    for file in (ROOT / "normcy").glob("*.py"):
+        (package / file.name).write_text(file.read_text())
+    return package.parent
+
+
+def import_error(source, *more, program="import normcy"):
+    """The line that an import in that folder ends with; ``more`` are the other folders on sys.path."""
+    # -S: no site-packages, where an editable install would lend its own core
+    command = [sys.executable, "-S", "-c", program]
+    path = os.pathsep.join(map(str, more))
+    done = subprocess.run(command, cwd=source, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+def core(folder, suffix, content=b""):
+    """A file with the name of a compiled core."""
+    (folder / "normcy").mkdir(parents=True, exist_ok=True)
+    path = folder / "normcy" / f"_native{suffix}"
+    path.write_bytes(content)
+    return path
+
+
+def test_import_without_a_core(source):
+    """It says what works for those who have the repository and for those who have not: no index has normcy."""
+    line = import_error(source)
+    assert line.startswith("ImportError: normcy: expected a compiled core for Python ")
+    assert f"in {source / 'normcy'}, got none; in a clone" in line
+    assert "run `make build` or `pip install -e .`" in line
+    assert "run `python -m pip install --force-reinstall <the wheel or source archive>`" in line
+    assert "install normcy" not in line
+
+
+@pytest.mark.parametrize("program", ["import normcy", "import normcy.reference", "from normcy import layer_norm"])
+def test_import_from_a_folder_that_shadows_the_installed_package(source, tmp_path, program):
+    """`pip install .` and then Python in the clone: the remedy is another folder, not another installation."""
+    (tmp_path / "empty").mkdir()
+    installed = core(tmp_path / "site", EXTENSION_SUFFIXES[0]).parent
+    line = import_error(source, tmp_path / "empty", tmp_path / "missing", installed.parent, program=program)
+    assert f"shadows the package that is installed as {installed}: run Python" in line
+    assert f"in another folder; or build this one: in {source}, run `make build` or `pip install -e .`" in line
+    assert "force-reinstall" not in line
+
+
+def test_a_script_beside_the_source_shadows_the_installed_package(source, tmp_path):
+    installed = core(tmp_path / "site", EXTENSION_SUFFIXES[0]).parent
+    (source / "script.py").write_text("import normcy")
+    command = [sys.executable, "-S", source / "script.py"]
+    environment = {**os.environ, "PYTHONPATH": str(installed.parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert f"shadows the package that is installed as {installed}: " in done.stderr.splitlines()[-1]
+
+
+def test_import_with_the_core_of_another_python(source, tmp_path):
+    """It says which Python runs and which the core is for; another such package on sys.path is no way out."""
+    running = EXTENSION_SUFFIXES[0].split(".")[1]
+    core(source, ".cpython-37m-x86_64-linux-gnu.so")
+    core(tmp_path / "site", ".cpython-37m-darwin.so")
+    line = import_error(source, tmp_path / "site")
+    assert (
+        f"expected a compiled core for Python {sys.version.split()[0].rstrip('+')} ({running}) in {source / 'normcy'}"
+        in line
+    )
+    assert "got _native.cpython-37m-x86_64-linux-gnu.so, which is for another Python or platform; in a clone" in line
+
+
+def test_import_with_a_core_that_cannot_be_loaded(source):
+    """The system's loader names the file and its reason."""
+    path = core(source, EXTENSION_SUFFIXES[0], b"no library")
+    assert import_error(source).startswith(f"ImportError: {path}: ") or sys.platform != "linux"
+
+
+def test_reasons_of_the_core_come_through():
+    """As they are: the core is there, and says itself why it refuses."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import normcy"], cwd=ROOT, env={**os.environ, "NORMCY_ISA": "mmx"}, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1].startswith("ImportError: NORMCY_ISA=mmx: this build has no such level")
 
 
 def requirements():

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -77,6 +78,36 @@ assert right() and normcy.get_num_threads() == usual
 
 
 @forks
+@pytest.mark.skipif(not openmp, reason="a build without OpenMP is serial everywhere")
+def test_threads_set_in_a_forked_child():
+    """A warning at the line that asks for them, since nothing else would tell; one thread is what there is."""
+    assert run("""
+import warnings
+def warned(setting):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        setting()
+    return [(w.category, os.path.basename(w.filename), str(w.message)) for w in caught]
+def several():
+    normcy.set_num_threads(np.int64(3))
+def in_a_block():
+    with normcy.num_threads(3):
+        assert normcy.get_num_threads() == 1 and right()
+def work():
+    ((category, file, message),) = warned(several)
+    assert category is RuntimeWarning and file == "<string>", (category, file)
+    assert message.startswith("n: expected 1 in a child of fork(), ") and "got 3; start this process by" in message, message
+    assert '"spawn" or "forkserver"' in message and normcy.get_num_threads() == 1 and right()
+    assert not warned(lambda: normcy.set_num_threads(1)) and not warned(in_a_block)
+    return True
+assert not warned(several) and normcy.get_num_threads() == 3
+assert child(work) and child(lambda: child(work))
+assert not warned(several) and right()
+print("end")
+""") == "end"  # fmt: skip
+
+
+@forks
 def test_fork_before_any_call():
     assert run("assert child(right) and right() and child(right)\nprint('end')") == "end"
 
@@ -140,6 +171,24 @@ assert all(right() and work() for again in range(20))
 other.join()
 assert told == [True]
 """, first=imports)  # fmt: skip
+
+
+def set_threads(n):
+    """What a process says to that: the warnings' messages, and the number that is in use."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        normcy.set_num_threads(n)
+    return [str(w.message) for w in caught], normcy.get_num_threads()
+
+
+@pytest.mark.skipif(not openmp, reason="a build without OpenMP is serial everywhere")
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_threads_set_in_a_worker(start_method):
+    """The remedy that the warning names is one."""
+    with multiprocessing.get_context(start_method).Pool(1) as pool:
+        messages, threads = pool.apply_async(set_threads, [2]).get(60)
+    assert threads == (1 if start_method == "fork" else 2)
+    assert len(messages) == (start_method == "fork")
 
 
 class Normalized:

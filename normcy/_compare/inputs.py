@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normcy._compare.cases import LAYOUTS, Job, array_jobs, model_jobs
 from normcy._compare.methods import METHODS, Array
@@ -62,40 +65,74 @@ def _photograph() -> Array:
     return np.stack(crops)
 
 
+@contextmanager
+def _reading(what: str, file: Path) -> Iterator[None]:
+    """Readers of broken files raise whatever they run into, which becomes one line; what they warn of is not shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = _one_line(str(error) or type(error).__name__)
+        raise InputError(f"argument FILE: cannot read the {what} {file}: {reason}") from error
+
+
+def _one_line(text: str) -> str:
+    """The text without line breaks and control characters, cut where it is longer than anybody reads."""
+    plain = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return plain if len(plain) <= 200 else f"{plain[:198]}.."
+
+
 def _read_picture(file: Path) -> Array:
-    """Pixels from 0 to 1, of shape (H, W, C)."""
+    """Pixels of shape (H, W, C), from 0 to 1 unless they are stored as floats."""
     from PIL import Image, UnidentifiedImageError
 
-    try:
-        with Image.open(file) as image:
-            as_stored = image.mode in ("L", "LA", "RGB", "RGBA") or image.mode.startswith("I;16")
-            pixels = np.asarray(image if as_stored else image.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise InputError(f"argument FILE: {file} is neither a .npy array nor a picture that Pillow can read") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"argument FILE: cannot decode the picture {file}: {error}") from error
-    x = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    with _reading("picture", file):
+        try:
+            with Image.open(file) as image:
+                as_stored = image.mode in ("L", "LA", "RGB", "RGBA", "I", "F") or image.mode.startswith("I;16")
+                pixels = np.asarray(image if as_stored else image.convert("RGB"))
+        except UnidentifiedImageError as error:
+            what = f"{file} is neither a .npy array nor a picture that Pillow can read"
+            raise InputError(f"argument FILE: {what}") from error
+    if pixels.size == 0:
+        raise InputError(f"argument FILE: {file} is a picture without pixels, expected one or more")
+    x = pixels.astype(np.float32) / np.float32(_white(pixels, file))
     return x.reshape(*x.shape[:2], -1)
+
+
+def _white(pixels: NDArray, file: Path) -> float:
+    """The value of white."""
+    if pixels.dtype == np.float32:
+        return 1
+    if pixels.dtype != np.int32:
+        return np.iinfo(pixels.dtype).max
+    if pixels.min() < 0 or pixels.max() > 65535:  # Pillow has 16 bits in pixels of 32 where a format has no more
+        raise InputError(f"argument FILE: {file} has pixels of 32 bits, expected 8 or 16, or floats")
+    return 65535
 
 
 def _read_array(file: Path) -> Array:
     """A contiguous float32 array of rank 2 or more, converted from another float type with a word."""
-    try:
-        x = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"argument FILE: cannot read the array {file}: {error}") from error
-    if not np.issubdtype(x.dtype, np.floating):
+    with _reading("array", file):
+        # A map refuses sizes that are negative or beyond the file's, before memory is taken for them.
+        stored = np.load(file, mmap_mode="r", allow_pickle=False)
+    if not np.issubdtype(stored.dtype, np.floating):
+        dtype = _one_line(str(stored.dtype))
         raise InputError(
-            f"argument FILE: {file} has dtype {x.dtype}, expected float32 (or another float type to convert)"
+            f"argument FILE: {file} has dtype {dtype}, expected float32 (or another float type to convert)"
         )
-    if x.ndim < 2 or x.size == 0:
+    if stored.ndim < 2 or stored.size == 0:
         raise InputError(
-            f"argument FILE: {file} has shape {x.shape}, expected rank 2 or more, with samples first, and no size of 0"
+            f"argument FILE: {file} has shape {stored.shape}, expected rank 2 or more, with samples first, and no size "
+            "of 0"
         )
-    if x.dtype != np.float32:
-        print(f"{file} was converted from {x.dtype} to float32", file=sys.stderr)
-    with np.errstate(over="ignore"):  # values beyond float32 become infinite, as in any conversion
-        return np.ascontiguousarray(x, np.float32)
+    if stored.dtype != np.float32:
+        print(f"{file} was converted from {stored.dtype} to float32", file=sys.stderr)
+    with np.errstate(all="ignore"):  # values beyond float32 become infinite or 0, as in any conversion
+        return np.array(stored, np.float32, order="C")
 
 
 def _short(name: str) -> str:
