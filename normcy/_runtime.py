@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -15,17 +14,6 @@ from normcy import _native
 from normcy._version import __version__
 
 __all__ = ["get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
-
-_forked = False  # whether this process is a child of fork()
-
-
-def _in_child() -> None:
-    global _forked
-    _forked = True
-
-
-os.register_at_fork(after_in_child=_in_child)
-
 
 def set_num_threads(n: int) -> None:
     """Set how many threads every call of this process uses.
@@ -58,7 +46,7 @@ def set_num_threads(n: int) -> None:
     """
     count = _count(n)
     _native.set_num_threads(count)
-    if count > 1 and _forked and _native.has_openmp():
+    if count > 1 and _native.forked() and _native.has_openmp():
         warnings.warn(
             f"n: expected 1 in a child of fork(), where calls are serial since OpenMP may hang there, got {count}; "
             'start this process by multiprocessing\'s "spawn" or "forkserver" to have threads in it',

@@ -105,6 +105,10 @@ def current_level():
     return kernels.isa.decode()
 
 
+def forked():
+    return bool(normcy_forked())
+
+
 def has_openmp():
     return bool(HAVE_OPENMP)
 

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from odd_arrays import Memory
-from odd_values import NOT_FINITE, TOO_LARGE
+from odd_values import TOO_LARGE
 from parameters import KINDS, Case
 
 import normcy
@@ -114,8 +114,6 @@ def wrong_values(call, p):
     of, legal = kind(call.name, p.name), call.kw.get(p.name)
     legal = of.legal(call.case) if legal is None else legal
     wrong = of.wrong(legal, call.case)
-    if inspect.isclass(call.function) and isinstance(legal, float):
-        wrong = wrong | NOT_FINITE  # which functions compute with
     return {k: v for k, v in wrong.items() if v is not None} if of.none or p.default is None else wrong
 
 

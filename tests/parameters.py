@@ -64,8 +64,8 @@ def arrays(legal, wrong=lambda value, case: misshapen(value), none=False):
     return Kind(legal, lambda value, case: not_arrays(value) | wrong(value, case), none=none)
 
 
-def numbers(value, wrong=None, none=False):
-    return Kind(lambda case: value, lambda v, case: NOT_NUMBERS | (wrong or {}), numbers_like, none)
+def numbers(value, wrong=NOT_FINITE, none=False):
+    return Kind(lambda case: value, lambda v, case: NOT_NUMBERS | wrong, numbers_like, none)
 
 
 def integers(legal, wrong=FROM_ONE, none=False):
@@ -215,7 +215,6 @@ KINDS = {  # by name, or by function and name where that is another one than its
     **dict.fromkeys(["rms_norm.eps", "RMSNorm.eps", "decay"], numbers(0.25, none=True)),
     "style_eps": numbers(0.25, NOT_FINITE | {"-1e300": -1e300}, none=True),
     **dict.fromkeys([f"{c}.momentum" for c in ("BatchNorm", "InstanceNorm", "BatchRenorm", "IBN")], numbers(0.25, none=True)),
-    "fold_batch_norm.eps": numbers(0.25, NOT_FINITE),
     "checkpoint_momentum.momentum": numbers(0.25, NOT_FINITE | {"-1": -1, "2": 2.0}),
     "d_max": numbers(0.25, {"-1": -1, "nan": np.nan}),
     "r_max": numbers(1.25, {"0": 0, "nan": np.nan, "0.5": np.float16(0.5)}),

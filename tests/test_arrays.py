@@ -190,12 +190,22 @@ def test_memmap(tmp_path):
 
 
 X = sample((4, 6, 10))
+LAST = sample((4, 5, 7, 6))  # channels last
 C6, C5, C36 = np.ones(6, np.float32), np.ones(5, np.float32), np.ones((3, 6), np.float32)
 
 
 def read_only(a):
     a.flags.writeable = False
     return a
+
+
+class Tensor:
+    """What tells that it is a tensor, without a library of tensors."""
+
+    requires_grad = True
+
+    def numpy(self):
+        return X
 
 
 class Subclass(np.ndarray):
@@ -241,8 +251,8 @@ WRONG = [
     ("eval without statistics", lambda: normcy.batch_norm(X, None, None), ValueError, "running_mean, running_var: expected two arrays"),
     ("IN without statistics", lambda: normcy.instance_norm(X, use_input_stats=False), ValueError, "running_mean, running_var: expected two arrays"),
     ("one statistic", lambda: normcy.batch_norm(X, C6, None, training=True), ValueError, "running_var: expected an array, as running_mean is given, got None"),
-    ("running shape", lambda: normcy.batch_norm(X, C5, C5), ValueError, "running_mean: expected shape (6,), one value a channel, got (5,)"),
-    ("running rank", lambda: normcy.batch_norm(X, C6, C6.reshape(1, 6)), ValueError, "running_var: expected shape (6,), one value a channel, got (1, 6)"),
+    ("running shape", lambda: normcy.batch_norm(X, C5, C5), ValueError, "running_mean: expected shape (6,), one value a channel of x in layout NCHW, got (5,)"),
+    ("running rank", lambda: normcy.batch_norm(X, C6, C6.reshape(1, 6)), ValueError, "running_var: expected shape (6,), one value a channel of x in layout NCHW, got (1, 6)"),
     ("running alias", lambda: (lambda v: normcy.batch_norm(X, v, v, training=True))(C6.copy()), ValueError, "running_mean: shares memory with running_var"),
     ("running is weight", lambda: (lambda v: normcy.batch_norm(X, v, C6.copy(), v, training=True))(C6.copy()), ValueError, "running_mean: shares memory with weight"),
     ("momentum", lambda: normcy.batch_norm(X, None, None, training=True, momentum=None), TypeError, "momentum: expected a number, got NoneType"),
@@ -262,15 +272,15 @@ WRONG = [
     ("adain out is style", lambda: (lambda s: normcy.adain(X, s, out=s))(X.copy()), ValueError, "out: shares memory with style"),
     ("CIN ids", lambda: normcy.conditional_instance_norm(X, np.array([0, 1, 2, 3]), C36, C36), ValueError, "style: expected ids from 0 to 2, got 3"),
     ("CIN negative id", lambda: normcy.conditional_instance_norm(X, np.array([0, 1, -1, 0]), C36, C36), ValueError, "style: expected ids from 0 to 2, got -1"),
-    ("CIN number of ids", lambda: normcy.conditional_instance_norm(X, np.array([0, 1]), C36, C36), ValueError, "style: expected shape (4,), an id for each sample"),
-    ("CIN mixing shape", lambda: normcy.conditional_instance_norm(X, np.ones((4, 2), np.float32), C36, C36), ValueError, "style: expected shape (4, 3), mixing weights of every sample"),
+    ("CIN number of ids", lambda: normcy.conditional_instance_norm(X, np.array([0, 1]), C36, C36), ValueError, "style: expected shape (4,) of integers, an id for each sample, or (4, 3) of float32, mixing weights; got shape (2,) of int64"),
+    ("CIN mixing shape", lambda: normcy.conditional_instance_norm(X, np.ones((4, 2), np.float32), C36, C36), ValueError, "style: expected shape (4, 3) of float32, mixing weights of every sample, or (4,) of integers, ids; got shape (4, 2) of float32"),
     ("CIN mixing dtype", lambda: normcy.conditional_instance_norm(X, np.ones((4, 3)), C36, C36), TypeError, "style: expected dtype float32"),
-    ("CIN list", lambda: normcy.conditional_instance_norm(X, [0, 1, 2, 0], C36, C36), TypeError, "style: expected"),
+    ("CIN list", lambda: normcy.conditional_instance_norm(X, [0, 1, 2, 0], C36, C36), TypeError, "style: expected an array of integer ids, one a sample, or of float32 mixing weights, got list; convert it with numpy.array(style"),
     ("CIN weight", lambda: normcy.conditional_instance_norm(X, np.array([0] * 4), C6, C36), ValueError, "weight: expected shape (styles, 6), a row for each style, got (6,)"),
     ("CIN bias", lambda: normcy.conditional_instance_norm(X, np.array([0] * 4), C36, C36[:2]), ValueError, "bias: expected the shape of weight, (3, 6), got (2, 6)"),
     ("S0 groups", lambda: normcy.evonorm_s0(X, 4, C6, C6, C6), ValueError, "num_groups: expected a positive divisor of the 6 channels, got 4"),
-    ("S0 v", lambda: normcy.evonorm_s0(X, 2, C6, C6, C5), ValueError, "v: expected shape (6,), one value a channel, got (5,)"),
-    ("B0 running_var", lambda: normcy.evonorm_b0(X, C5, C6, C6, C6), ValueError, "running_var: expected shape (6,), one value a channel, got (5,)"),
+    ("S0 v", lambda: normcy.evonorm_s0(X, 2, C6, C6, C5), ValueError, "v: expected shape (6,), one value a channel of x in layout NCHW, got (5,)"),
+    ("B0 running_var", lambda: normcy.evonorm_b0(X, C5, C6, C6, C6), ValueError, "running_var: expected shape (6,), one value a channel of x in layout NCHW, got (5,)"),
     ("B0 one value", lambda: normcy.evonorm_b0(X[:1, :, :1], C6.copy(), C6, C6, C6, True), ValueError, "x: expected more than one value a channel"),
     ("B0 alias", lambda: (lambda v: normcy.evonorm_b0(X, v, C6, C6, v, True))(C6.copy()), ValueError, "running_var: shares memory with v"),
     ("B0 read-only", lambda: normcy.evonorm_b0(X, read_only(C6.copy()), C6, C6, C6, True), ValueError, "running_var: expected a writeable array"),
@@ -289,6 +299,20 @@ WRONG = [
     ("layout array", lambda: normcy.instance_norm(X, layout=np.array(["NCHW", "NHWC"])), ValueError, "layout: expected \"NCHW\""),
     ("activation array", lambda: normcy.layer_norm(X, 10, activation=np.array("relu")), ValueError, "activation: expected None, \"relu\""),
     ("eps bool", lambda: normcy.layer_norm(X, 10, eps=True), TypeError, "eps: expected a number, got bool"),
+    ("eps NaN", lambda: normcy.rms_norm(X, 10, eps=float("nan")), ValueError, "eps: expected a finite number, got nan"),
+    ("momentum inf", lambda: normcy.batch_norm(X, C6.copy(), C6.copy(), training=True, momentum=np.inf), ValueError, "momentum: expected a finite number, got inf"),
+    ("correction inf", lambda: normcy.moments(X, 0, correction=-np.inf), ValueError, "correction: expected a finite number, got -inf"),
+    ("r_max NaN", lambda: normcy.batch_renorm(X, C6.copy(), C6.copy(), training=True, r_max=np.nan), ValueError, "r_max: expected a number >= 1, got nan"),
+    ("CIN one-hot", lambda: normcy.conditional_instance_norm(X, np.eye(3, dtype=np.int64)[[0, 1, 2, 0]], C36, C36), ValueError, "style: expected shape (4,) of integers, an id for each sample, or (4, 3) of float32, mixing weights; got shape (4, 3) of int64; convert mixing weights with style.astype(numpy.float32)"),
+    ("CIN float ids", lambda: normcy.conditional_instance_norm(X, C6[:4], C36, C36), ValueError, "got shape (4,) of float32; convert ids with style.astype(numpy.int64)"),
+    ("other layout", lambda: normcy.batch_norm(LAST, C6, C6), ValueError, 'running_mean: expected shape (5,), one value a channel of x in layout NCHW, got (6,); with layout="NHWC" x has 6'),
+    ("other layout of weights", lambda: normcy.instance_norm(LAST, weight=C6), ValueError, 'got (6,); with layout="NHWC" x has 6'),
+    ("other layout of tables", lambda: normcy.conditional_instance_norm(LAST, np.array([0] * 4), C36, C36), ValueError, 'got (3, 6); with layout="NHWC" x has 6'),
+    ("other layout of v", lambda: normcy.evonorm_s0(LAST, 5, None, None, C6), ValueError, 'got (6,); with layout="NHWC" x has 6'),
+    ("no batch axis", lambda: normcy.instance_norm(LAST[..., 0], weight=C6[:4]), ValueError, "got (4,); is the batch axis missing? Then x[None] has 4"),
+    ("x list", lambda: normcy.layer_norm([1.0], 1), TypeError, "x: expected a float32 numpy.ndarray, got list; convert it with numpy.array(x, numpy.float32)"),
+    ("x tensor", lambda: normcy.layer_norm(Tensor(), 1), TypeError, "x: expected a float32 numpy.ndarray, got Tensor; pass x.detach().numpy()"),
+    ("bias masked", lambda: normcy.layer_norm(X, 10, bias=np.ma.array(X[0, 0])), TypeError, "; its mask would be lost: pass bias.filled(...)"),
     ("eps text", lambda: normcy.layer_norm(X, 10, eps=np.str_("1e-5")), TypeError, "eps: expected a number, got str_"),
     ("eps complex", lambda: normcy.layer_norm(X, 10, eps=np.complex64(1)), TypeError, "eps: expected a number, got complex64"),
     ("eps timedelta", lambda: normcy.layer_norm(X, 10, eps=np.timedelta64(1)), TypeError, "eps: expected a number, got timedelta64"),

@@ -270,18 +270,24 @@ def test_empty_batch_leaves_running_statistics():
 @pytest.mark.parametrize("call", [
     lambda x: normcy.batch_norm(x, None, None, training=True),
     lambda x: normcy.instance_norm(x),
-    lambda x: normcy.group_norm(x, 3),
-], ids=["batch", "instance", "group"])  # fmt: skip
+], ids=["batch", "instance"])  # fmt: skip
 def test_one_value_a_channel(call):
     """Pitfall 10: nothing to take statistics of."""
     with pytest.raises(ValueError, match="x: expected more than one value"):
         call(np.ones((1, 3, 1), np.float32))
 
 
-def test_two_samples_of_one_value_a_group():
-    """As in PyTorch, which only looks at the whole batch: the result is the bias."""
+@every_layout
+def test_one_value_a_group(layout):
+    """Of no variance: group norm gives the bias, EvoNorm-S0 its activation over sqrt(eps), alone as in a batch."""
     x = sample((2, 4, 1))
-    assert not normcy.group_norm(x, 4).any()
+    x = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    w, b = sample(4, seed=1), sample(4, seed=2)
+    y, s = normcy.group_norm(x, 4, w, b, layout=layout), normcy.evonorm_s0(x, 4, w, b, w, layout=layout)
+    assert np.all(y == b.reshape(4, 1) if layout == "NCHW" else y == b)
+    np.testing.assert_allclose(s, normcy.reference.evonorm_s0(x, 4, w, b, w, layout=layout), rtol=1e-6)
+    assert same_bits(normcy.group_norm(x[:1], 4, w, b, layout=layout), y[:1])
+    assert same_bits(normcy.evonorm_s0(x[:1], 4, w, b, w, layout=layout), s[:1])
 
 
 def test_long_reduction():
