@@ -49,9 +49,8 @@ cdef extern from "kernels.h" nogil:
         NORMCY_LANES
         NORMCY_BLOCK
         NORMCY_RUN
-        NORMCY_HUGE
-        NORMCY_TINY
-    const double NORMCY_HUGE_WEIGHT, NORMCY_LEAST_GAIN, NORMCY_LEAST_A, NORMCY_MOST_A
+        NORMCY_INFINITE
+    const double NORMCY_LEAST_GAIN, NORMCY_LEAST_A, NORMCY_MOST_A
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO
         NORMCY_ABOUT_MEAN

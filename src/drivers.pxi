@@ -281,7 +281,7 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
 
 cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
                            const normcy_operand *bias, normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
-    """The same, slot by slot: with a scale of its own where float32 needs one for the gain, and a huge weight last."""
+    """The same, slot by slot: with a scale where float32 needs one for the gain, and an infinite weight last."""
     cdef const float *w = weight.p if job.weight.folds else NULL
     cdef const float *b = bias.p if bias_folds(job) else NULL
     cdef const float *w_i
@@ -293,7 +293,7 @@ cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, cons
     cdef ptrdiff_t i
     for i in range(count):
         value = w[i] + job.offset if w != NULL else 1
-        last = job.extreme and not fabs(value) < NORMCY_HUGE_WEIGHT
+        last = job.extreme and not fabs(value) < HUGE_VAL
         w_i = b_i = NULL
         if w != NULL and not last:
             w_i = w + i
@@ -318,14 +318,14 @@ cdef void fill_ratio(const Job *job, ptrdiff_t count, const Slots *s, ptrdiff_t 
     cdef ptrdiff_t i
     for i in range(count):
         own, batch = 1 / s.rstd[i], job.batch_std[channel + i]
-        room[3 * stride + i] = ratio_scale(own, batch)
+        room[3 * stride + i] = ratio_scale(own, batch, (fabs(s.mean[i]) + own) * fabs(room[4 * stride + i]))
         room[5 * stride + i] = <float>(batch * room[3 * stride + i])
         room[6 * stride + i] = <float>(own * room[3 * stride + i]) if batch == batch else <float>NAN
 
 
-cdef float ratio_scale(double own, double batch) noexcept nogil:
-    """The power of two that keeps a ratio's two terms, and their sum with x, within float32."""
-    cdef double largest = max(own, batch)
+cdef float ratio_scale(double own, double batch, double gated) noexcept nogil:
+    """The power of two that keeps a ratio's two terms, and their sum with a typical gate * x, within float32."""
+    cdef double largest = max(own, batch, gated)
     return <float>(2.0 ** -70 if largest >= 2.0 ** 100 else 2.0 ** 100 if largest < 2.0 ** -100 else 1)
 
 

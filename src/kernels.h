@@ -22,7 +22,7 @@ enum {
     NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
 };
 
-/* A weight of this magnitude or more is applied last: y = (u * a + b) * w + bias, since a * w could be infinite. */
+/* A weight of this magnitude or more, one a value, is applied last: (u * a + b) * w + bias, as a * w could overflow. */
 #define NORMCY_HUGE_WEIGHT 0x1p64f
 
 /* Below this magnitude a product a * w is subnormal and has lost digits, so that w is applied last, too. */
@@ -33,7 +33,7 @@ enum {
 #define NORMCY_MOST_A 0x1p60
 
 /* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
-enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };
+enum { NORMCY_HUGE = 1, NORMCY_TINY = 2, NORMCY_INFINITE = 4 };
 
 /* What moments are taken about, and how. */
 typedef enum {
@@ -121,7 +121,7 @@ typedef struct {
      * must be taken again with a scale. */
     ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
 
-    /* Which of NORMCY_HUGE and NORMCY_TINY there are among `count` weights, `offset` added; a zero is neither. */
+    /* Which of those there are among `count` weights, `offset` added; a zero and a NaN are none. */
     int (*weight_range)(const float *v, ptrdiff_t count, float offset);
 
     /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):

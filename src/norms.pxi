@@ -50,7 +50,7 @@ cdef cnp.ndarray take_weights(Job *job, Strides weight, Strides bias):
         job.weight.p, job.offset = to, 0
         weight.p = to
     found = job.k.weight_range(weight.p, weight.size, <float>job.offset)
-    job.extreme = found & NORMCY_HUGE if job.weight.folds else found
+    job.extreme = found & NORMCY_INFINITE if job.weight.folds else found
     return shifted
 
 

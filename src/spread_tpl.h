@@ -74,7 +74,8 @@ static int weight_range(const float *v, ptrdiff_t count, float offset) {
     extent e = extent_of(v, count, offset, 0);
     if (any(e.least == 0)) /* rarely: zeros hide what is just above them */
         e.least = extent_of(v, count, offset, 1).least;
-    return (any(e.most >= most) ? NORMCY_HUGE : 0) | (any(e.least < least) ? NORMCY_TINY : 0);
+    return (any(e.most >= most) ? NORMCY_HUGE : 0) | (any(e.least < least) ? NORMCY_TINY : 0) |
+           (any(e.most == set1(INFINITY)) ? NORMCY_INFINITE : 0);
 }
 
 /* A finite gain stays finite: in a constant slot with a tiny eps it multiplies an exact 0. */
