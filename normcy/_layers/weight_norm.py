@@ -10,11 +10,6 @@ from normcy import _checks, _native
 from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _full, _Layer
 
-_PARAMETRIZED = {  # names under torch.nn.utils.parametrizations.weight_norm
-    "parametrizations.weight.original0": "weight_g",
-    "parametrizations.weight.original1": "weight_v",
-}
-
 
 @document
 class WeightNorm(_Layer):
@@ -64,7 +59,7 @@ class WeightNorm(_Layer):
     """
 
     _keys = ("weight_g", "weight_v")
-    _aliases = _PARAMETRIZED
+    _in_a_layer = True
 
     def __init__(self, weight: Array | int | Sequence[int], dim: int | None = 0) -> None:
         given = isinstance(weight, np.ndarray) and weight.dtype.kind == "f"
