@@ -30,6 +30,7 @@ SYNONYMS = {  # what other frameworks call PyTorch's keys; each is read where a 
 _OPTIONAL = "num_batches_tracked"  # PyTorch before 0.4.1 had none, nor have the other frameworks.
 _LISTED = 10  # Messages that name more keys than this are not read; they name _FIRST and count the others.
 _FIRST = 5
+_WITHOUT_ML_DTYPES = '; open the file with framework="pt", or install ml_dtypes for framework="np"'
 _PREFIXES = 3  # As many prefixes does a message suggest.
 
 
@@ -111,7 +112,8 @@ class _Source:
         except MemoryError:
             raise
         except Exception as error:  # It is the mapping's, that of np.asarray, or torch's on its way there.
-            return None, str(error) or type(error).__name__
+            hint = _WITHOUT_ML_DTYPES if self._is_file and "bfloat16" in str(error) else ""
+            return None, (str(error) or type(error).__name__) + hint
 
 
 def _array(value: Any) -> np.ndarray:
