@@ -39,6 +39,14 @@ class _Layer:
     def reset_running_stats(self) -> None:
         """Running statistics and their count as in a new layer; nothing where there are none."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles take along: not the observer, which belongs to a recalibrate() that runs."""
+        return {name: value for name, value in vars(self).items() if name != "_observer"}
+
+    def _whole(self) -> tuple[_Layer, ...]:
+        """This layer, and those that it is made of."""
+        return (self,)
+
     def _calibrated(self) -> tuple[_Layer, ...]:
         """The layers in here whose running statistics are those of batches."""
         return ()
@@ -167,7 +175,7 @@ def _seen(layer, x, pre_add=None) -> Moments:
     if pre_add is not None:
         if _checks.floats(pre_add, "pre_add").shape != _checks.floats(x, "x").shape:
             raise ValueError(f"pre_add: expected the shape of x, {x.shape}, got {pre_add.shape}")
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             x = np.add(x, pre_add)
     seen = Moments.of(x, layer.layout)
     if seen.num_features != layer.num_features:

@@ -37,7 +37,8 @@ class WeightNorm(_Layer):
     -----
     ``weight_v`` (ones until loaded, where only a shape was given) is float32, and so is ``weight_g``, its lengths, of
     size 1 but along ``dim``, or () for None. Both are PyTorch's names and shapes; in its newer names,
-    ``parametrizations.weight.original0`` and ``original1``, they are read too. In PyTorch a ``dim`` of -1 means None;
+    ``parametrizations.weight.original0`` and ``original1``, they are read too. `load_state_dict` leaves alone what else
+    is there, such as the ``bias`` of the layer whose weight this is. In PyTorch a ``dim`` of -1 means None;
     here it is the last axis.
 
     References
@@ -84,7 +85,7 @@ class WeightNorm(_Layer):
         count = np.prod([self.shape[axis] for axis in axes], dtype=np.float64)
         if not count:
             return np.zeros(np.shape(mean), np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
 
     def __call__(self, out: Maybe = None) -> Array:
