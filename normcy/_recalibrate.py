@@ -112,7 +112,7 @@ class _Record:
         self.pending: list[Moments] = []  # of the batch that is running
         self.whole = Moments(layer.num_features)
         self.totals = {key: np.zeros(layer.num_features) for key in layer._kept(self.whole)}
-        self.calls = self.batches = 0  # that had values
+        self.calls = self.batches = 0  # Both count those that had values.
 
     @np.errstate(all="ignore")
     def settle(self) -> None:

@@ -28,10 +28,10 @@ SYNONYMS = {  # what other frameworks call PyTorch's keys; each is read where a 
 }
 
 _OPTIONAL = "num_batches_tracked"  # PyTorch before 0.4.1 had none, nor have the other frameworks.
-_LISTED = 10  # Messages that name more keys than this are not read; they name _FIRST and count the others.
+_LISTED = 10  # Nobody reads a message that names more keys; it names the first of them and counts the others.
 _FIRST = 5
 _WITHOUT_ML_DTYPES = '; open the file with framework="pt", or install ml_dtypes for framework="np"'
-_PREFIXES = 3  # As many prefixes does a message suggest.
+_PREFIXES = 3  # A message suggests no more prefixes than this.
 
 
 class IncompatibleKeys(NamedTuple):
@@ -72,13 +72,13 @@ class _Source:
     def __init__(self, mapping: Any) -> None:
         try:
             self.keys = list(mapping.keys())
+            self._is_file = hasattr(mapping, "get_tensor") and not hasattr(mapping, "__getitem__")
         except MemoryError:
             raise
         except Exception as error:
             got = type(mapping).__name__
             raise TypeError(f"mapping: expected a mapping of names to arrays, got {got}") from error
         self._mapping = mapping
-        self._is_file = hasattr(mapping, "get_tensor") and not hasattr(mapping, "__getitem__")
 
     def value(self, key: Any) -> Any:
         return self._mapping.get_tensor(key) if self._is_file else self._mapping[key]
@@ -125,7 +125,7 @@ def _array(value: Any) -> np.ndarray:
     if str(getattr(value, "dtype", "")).startswith(("torch.bfloat16", "torch.float8")):
         value = value.float()
     array = np.asarray(value)
-    extension = array.dtype.kind == "V" and array.dtype.type is not np.void  # as the bfloat16 of ml_dtypes is
+    extension = array.dtype.kind == "V" and array.dtype.type is not np.void  # The bfloat16 of ml_dtypes is one.
     return array.astype(np.float32) if extension else array
 
 
