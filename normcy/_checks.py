@@ -13,6 +13,7 @@ from normcy._native import describe, flag, floats, narrow, number, shown
 __all__ = [
     "ACTIVATIONS",
     "LAYOUTS",
+    "UNMASKED",
     "channels",
     "choice",
     "describe",
@@ -30,6 +31,7 @@ __all__ = [
 _ADDRESSABLE = 2**45  # floats, of which no process has more today
 
 LAYOUTS = ("NCHW", "NHWC")
+UNMASKED = "an array without a mask, which would be lost, got a masked array; pass what its filled() returns"
 ACTIVATIONS = (None, "relu", "silu", "gelu", "gelu_tanh")
 
 

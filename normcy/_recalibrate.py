@@ -55,7 +55,9 @@ def recalibrate(
     Notes
     -----
     The stored variance is biased or unbiased as the layer stores it, and ``num_batches_tracked`` is the number of
-    batches. Any exception, also of ``forward``, of ``batches`` or a KeyboardInterrupt, leaves every layer as it was.
+    batches in which the layer saw values. Statistics that were NaN or infinite are replaced as any others, and the
+    layers do not read them. Any exception, also of ``forward``, of ``batches`` or a KeyboardInterrupt, leaves every
+    layer as it was.
     "population" holds 16 bytes a channel and is exact (`Moments`), whatever ``|mean| / std`` is.
 
     References
@@ -78,28 +80,28 @@ def recalibrate(
     if not callable(forward):
         raise TypeError(f"forward: expected a callable, got {type(forward).__name__}")
     steps = _iterated(batches, _checks.flag(progress, "progress"))
-    modes = [(layer, layer.training) for layer in (*listed, *targets)]
-    before = [(target, {key: array.copy() for key, array in target._arrays().items()}) for target in targets]
+    modes = [(part, part.training) for layer in listed for part in layer._whole()]
+    before = [(target, *kept) for target in targets for kept in _copied(target)]
     records = [_Record(target, method) for target in targets]
     try:
         for target, record in zip(targets, records, strict=True):
             target._observer = record.pending.append
-        count = _run(forward, steps, records)
+        _run(forward, steps, records)
         results = [record.result(i) for i, record in enumerate(records)]
-        for target, result in zip(targets, results, strict=True):
-            _write(target, result, count)
+        for record, result in zip(records, results, strict=True):
+            _write(record.layer, result, record.batches)
     except BaseException:
-        for target, arrays in before:
-            for key, array in arrays.items():
-                getattr(target, key)[...] = array
+        for target, key, array, values in before:
+            setattr(target, key, array)  # forward may have assigned another one.
+            array[...] = values
         raise
     finally:
         if progress:
             steps.close()  # or an exception leaves the bar on the screen
         for target in targets:
             target._observer = None
-        for layer, training in modes:
-            layer.training = training
+        for part, training in modes:
+            part.training = training
 
 
 class _Record:
@@ -110,10 +112,12 @@ class _Record:
         self.pending: list[Moments] = []  # of the batch that is running
         self.whole = Moments(layer.num_features)
         self.totals = {key: np.zeros(layer.num_features) for key in layer._kept(self.whole)}
-        self.calls = 0
+        self.calls = self.batches = 0  # Both count those that had values.
 
+    @np.errstate(all="ignore")
     def settle(self) -> None:
-        """Take in what the layer has seen since the last time."""
+        """Take in what the layer has seen of a batch."""
+        self.batches += any(seen.count for seen in self.pending)
         for seen in self.pending:
             if seen.count == 0:
                 continue
@@ -124,6 +128,7 @@ class _Record:
                     self.totals[key] += value
         self.pending.clear()
 
+    @np.errstate(all="ignore")
     def result(self, index: int) -> dict[str, np.ndarray]:
         if self.calls == 0:
             raise ValueError(f"layers: layer {index}, {self.layer!r}, saw no values: does forward call it?")
@@ -156,29 +161,47 @@ def _targets(listed: list[_Layer]) -> list[_Layer]:
         found = layer._calibrated()
         if not found:
             raise ValueError(f"layers: layer {i}, {layer!r}, keeps no statistics of batches")
+        for target in found:
+            _check_statistics(target, i)
         targets += [target for target in found if not any(target is other for other in targets)]
     if any(target._observer is not None for target in targets):
         raise ValueError("layers: a layer is being recalibrated already")
     return targets
 
 
-def _run(forward, steps: Iterator, records: list[_Record]) -> int:
-    """Every batch through forward; returns how many there were."""
-    count = 0
+def _check_statistics(target: _Layer, index: int) -> None:
+    """What users assigned is refused before forward runs over all of the data."""
+    shape = (target.num_features,)
+    for key in target._kept(Moments(target.num_features)):
+        a = getattr(target, key)
+        is_array = isinstance(a, np.ndarray) and a.dtype == np.float32 and a.shape == shape
+        if not (is_array and a.flags.writeable):
+            wanted, got = f"writeable {key} of float32, shape {shape}", _checks.describe(a)
+            raise ValueError(f"layers: expected layer {index}, {target!r}, to have a {wanted}, got {got}")
+
+
+def _copied(target: _Layer) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Names, arrays and values of what forward might write."""
+    arrays = target._arrays().items()
+    return [(key, a, a.copy()) for key, a in arrays if isinstance(a, np.ndarray) and a.flags.writeable]
+
+
+def _run(forward, steps: Iterator, records: list[_Record]) -> None:
+    """Every batch through forward."""
+    ran = False
     for batch in steps:
         forward(batch)
         for record in records:
             record.settle()
-        count += 1
-    if not count:
+        ran = True
+    if not ran:
         raise ValueError("batches: expected one batch or more, got none")
-    return count
 
 
+@np.errstate(all="ignore")
 def _write(layer, result: dict[str, np.ndarray], count: int) -> None:
     for key, value in result.items():
-        with np.errstate(over="ignore", invalid="ignore"):
-            getattr(layer, key)[...] = value
+        getattr(layer, key)[...] = value
     if getattr(layer, "num_batches_tracked", None) is not None:
         layer.num_batches_tracked[...] = count
 

@@ -37,8 +37,9 @@ class Moments:
 
     Notes
     -----
-    A NaN or an infinity makes its own channel NaN and no other. Instances compare by identity. Pickles hold 16 bytes a
-    channel.
+    An infinity makes the mean of its own channel infinite, and its variance NaN; a NaN or infinities of both signs make
+    both NaN; other channels do not notice, and the order of merging does not matter. Instances compare by identity.
+    Pickles hold 16 bytes a channel.
 
     References
     ----------
@@ -69,6 +70,7 @@ class Moments:
         self._mean, self._m2 = (_checks.full(channels, 0, "num_features", np.float64) for _ in range(2))
 
     @classmethod
+    @np.errstate(all="ignore")
     def of(cls, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
         """Moments of one array.
 
@@ -125,14 +127,23 @@ class Moments:
             raise TypeError(f"other: expected Moments, got {type(other).__name__}")
         if other.num_features != self.num_features:
             raise ValueError(f"other: expected {self.num_features} channels, got {other.num_features}")
-        count = self.count + other.count
-        if other.count:
-            with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, in its own channel
-                delta = other._mean - self._mean
-                mean = self._mean + delta * (other.count / count)
-                m2 = self._m2 + other._m2 + delta * delta * (self.count / count * other.count)
-            self.count, self._mean, self._m2 = count, mean, m2
+        if other.count and self.count:
+            self._combine(other)
+        elif other.count:
+            self.count, self._mean, self._m2 = other.count, other._mean + 0.0, other._m2 + 0.0
         return self
+
+    @np.errstate(all="ignore")
+    def _combine(self, other: Moments) -> None:
+        count = self.count + other.count
+        delta = other._mean - self._mean
+        mean = self._mean + delta * (other.count / count)
+        m2 = self._m2 + other._m2 + delta * delta * (self.count / count * other.count)
+        finite = np.isfinite(self._mean) & np.isfinite(other._mean)
+        # The sum of infinities is what their mean is, in any order; differences between them would make it NaN.
+        self.count = count
+        self._mean = np.where(finite, mean, self._mean + other._mean)
+        self._m2 = np.where(finite, m2, np.nan)
 
     def __add__(self, other: Moments) -> Moments:
         if not isinstance(other, Moments):
@@ -151,12 +162,12 @@ class Moments:
         """Mean of each channel, (C,), a copy; NaN where nothing was counted."""
         return self._mean.copy() if self.count else np.full(self.num_features, np.nan)
 
+    @np.errstate(all="ignore")
     def var(self, correction: float = 0) -> NDArray[np.float64]:
         """Variance of each channel, (C,), over ``count - correction``: 1 is the unbiased one."""
-        dof = max(self.count - _checks.number(correction, "correction"), 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self._m2 / dof
+        return self._m2 / max(self.count - _checks.number(correction, "correction"), 0.0)
 
+    @np.errstate(all="ignore")
     def std(self, correction: float = 0) -> NDArray[np.float64]:
         """Square root of `var`."""
         return np.sqrt(self.var(correction))
@@ -166,6 +177,7 @@ class Moments:
         return {"count": np.array(self.count, np.int64), "mean": self._mean.copy(), "m2": self._m2.copy()}
 
     @classmethod
+    @np.errstate(all="ignore")
     def from_state(cls, state: Mapping[str, Any]) -> Moments:
         """The moments that `state` wrote down.
 
@@ -181,7 +193,8 @@ class Moments:
         Raises
         ------
         TypeError, ValueError
-            If ``state`` is no mapping, has other keys, or arrays of other shapes.
+            If ``state`` is no mapping, has other keys, or arrays of other shapes or with masks; or if the count is 0
+            and the rest is not.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state: expected a mapping, got {type(state).__name__}")
@@ -189,12 +202,16 @@ class Moments:
             keys = ", ".join(key if isinstance(key, str) else _checks.shown(key) for key in state)
             raise ValueError(f"state: expected the keys count, mean and m2, got {keys}")
         count, mean, m2 = (_read(state, key) for key in ("count", "mean", "m2"))
-        if count.shape != () or count.dtype.kind not in "iu" or count < 0:
+        if count.shape != () or count.dtype.kind not in "iu" or not 0 <= count <= np.iinfo(np.int64).max:
             raise ValueError(f"state: expected count to be one integer from 0 up, got {count!r}")
         if mean.ndim != 1 or mean.shape != m2.shape:
             raise ValueError(f"state: expected mean and m2 of one shape (C,), got {mean.shape} and {m2.shape}")
         if np.any(m2 < 0):
             raise ValueError(f"state: expected sums of squares, m2, from 0 up, got {m2.min()}")
+        if count == 0 and (mean.any() or m2.any()):
+            raise ValueError(
+                "state: expected mean and m2 to be all 0 where count is 0, got others; nothing was counted"
+            )
         found = cls(len(mean))
         found.count, found._mean, found._m2 = int(count), mean.astype(np.float64), m2.astype(np.float64)
         return found
@@ -205,11 +222,14 @@ class Moments:
 
 def _read(state: Mapping[str, Any], key: str) -> np.ndarray:
     try:
-        array = np.asarray(state[key])
+        given = state[key]
+        array = np.asarray(given)
     except MemoryError:
         raise
     except Exception as error:
         raise ValueError(f"state: expected {key} to be an array, got an error: {error}") from error
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(f"state: expected {key} to be {_checks.UNMASKED}")
     if array.dtype.kind not in "biuf":
         raise TypeError(f"state: expected {key} to hold numbers, got dtype {array.dtype}")
     return array

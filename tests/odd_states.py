@@ -32,13 +32,15 @@ def not_states(value, channels):
     }
     wrong |= {f"count {i}": value | {"count": v} for i, v in enumerate(NOT_COUNTS)}
     wrong |= {f"{key} {i}": value | {key: v} for key in ("mean", "m2") for i, v in enumerate(NOT_SUMS)}
+    wrong |= {f"masked {key}": value | {key: np.ma.array(value[key], mask=False)} for key in value}
+    wrong |= {"nothing counted": value | {"count": 0, "mean": np.ones(channels)}}
     return NOT_ANYTHING | wrong | {"negative": value | {"m2": [-1.0] * channels}, "broken": Broken(value)}  # fmt: skip
 
 
 def not_loaded(key, a):
     """What an array of a layer cannot take over."""
     all_wrong = not_arrays(a.astype(np.float32))
-    wrong = {k: all_wrong[k] for k in NO_NUMBERS} | misshapen(a)
+    wrong = {k: all_wrong[k] for k in (*NO_NUMBERS, "masked")} | misshapen(a)
     if key.endswith("tracked"):
         wrong |= {
             "half": 1.5,
@@ -63,13 +65,17 @@ def not_mappings(value):
         "list": [1],
         "int": 3,
     }
+    if "weight_v" in value:
+        del wrong["unexpected"]  # WeightNorm leaves the other arrays of a layer alone
     if value:
         wrong |= {"broken": Broken(value), "missing": dict(list(value.items())[1:])}
     return wrong | {k: v for k, v in NOT_ANYTHING.items() if k != "dict" or value}
 
 
 def mappings_like(value):
-    return {"lists": {k: v.tolist() for k, v in value.items()}, "float64": {k: v.astype(float) for k, v in value.items()},
+    names = {"weight": "gamma", "bias": "B", "running_mean": "mean", "running_var": "moving_variance"}
+    others = {".".join(names.get(part, part) for part in k.split(".")): v for k, v in value.items()}
+    return {"other names": others, "lists": {k: v.tolist() for k, v in value.items()}, "float64": {k: v.astype(float) for k, v in value.items()},
             "views": {k: np.repeat(v[None], 2, axis=0)[1] for k, v in value.items()}}  # fmt: skip
 
 

@@ -199,6 +199,7 @@ KINDS = {  # by name, or by function and name where that is another one than its
                      "apply_act", "LayerNorm.bias"], flags()),
     "transposed": flags(lambda case: case.transposed),
     "progress": flags(lambda case: False),
+    "strict": flags(lambda case: True),  # or what is missing and unexpected would be no error
     **dict.fromkeys(["num_groups", "n"], integers(lambda case: 2, FROM_ONE | {"no divisor": 1 << 17})),
     "groups": integers(lambda case: case.groups, FROM_ONE | {"no divisor": 5}),
     **dict.fromkeys(["num_features", "num_channels"], integers(lambda case: case.c, SIZES)),

@@ -1,6 +1,7 @@
 """Moments: the same statistics for every split and order of merging; and the momentum of repeated updates."""
 
 import copy
+import itertools
 import json
 import pickle
 
@@ -158,6 +159,81 @@ def test_nan_and_infinity_stay_in_their_channel():
         np.testing.assert_allclose(found.var()[[1, 3]], var, rtol=1e-8)
 
 
+INF, NAN = np.inf, np.nan
+
+
+def of_parts(*parts):
+    """Moments of single channels, each as a part of data whose mean and squared deviations it has."""
+    return [Moments.from_state({"count": n, "mean": [mean], "m2": [m2]}) for n, mean, m2 in parts]
+
+
+@pytest.mark.parametrize(
+    ("parts", "mean"),
+    [
+        ([(1, INF, NAN), (3, 2.0, 1.0)], INF),
+        ([(1, INF, NAN), (1, INF, NAN), (3, 2.0, 1.0)], INF),
+        ([(2, -INF, NAN), (3, 2.0, 1.0), (1, -1e300, 0.0)], -INF),
+        ([(1, INF, NAN), (1, -INF, NAN), (3, 2.0, 1.0)], NAN),
+        ([(1, INF, NAN), (1, INF, NAN), (1, -INF, NAN)], NAN),
+        ([(1, NAN, NAN), (1, INF, NAN), (3, 2.0, 1.0)], NAN),
+        ([(1, NAN, NAN), (3, 2.0, 1.0), (3, 2.0, 1.0)], NAN),
+        ([(1, INF, INF), (3, 2.0, 1.0)], INF),
+        ([(1, INF, 0.0), (1, INF, 0.0)], INF),
+    ],
+)
+def test_infinities_merge_in_any_order(parts, mean):
+    """The mean of values with an infinity is that infinity, wherever it stands; its variance is NaN."""
+    for ordered in itertools.permutations(of_parts(*parts)):
+        backwards = ordered[-1]
+        for part in ordered[-2::-1]:
+            backwards = part + backwards
+        merged = Moments(1)
+        for part in ordered:
+            merged.merge(part)
+        for whole in (sum(ordered), backwards, merged):
+            assert whole.count == sum(n for n, _, _ in parts)
+            np.testing.assert_array_equal(whole.mean, [mean])
+            assert np.isnan(whole.var()).all()
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_an_infinity_anywhere_in_the_data(at):
+    """In whichever value and part it is; other channels keep the bits that they have without it."""
+    clean = sample((8, 3), mean=1)
+    x = clean.copy()
+    x[at, 1] = np.inf
+    for size in (1, 2, 4, 8):
+        found, without = (sum(Moments.of(z[i : i + size]) for i in range(0, 8, size)) for z in (x, clean))
+        assert found.mean[1] == np.inf
+        assert np.isnan(found.var()[1])
+        assert same_bits(found.mean[[0, 2]], without.mean[[0, 2]])
+        assert same_bits(found.var()[[0, 2]], without.var()[[0, 2]])
+        updated = Moments(3).update(clean).update(x)
+        assert updated.mean[1] == np.inf
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-22, 1.0, 1e30, 3e38, np.inf, np.nan])
+def test_errstate_changes_nothing(scale):
+    """No method raises or warns, whatever the caller wants NumPy to do, and all have the same bits."""
+    with np.errstate(all="ignore"):
+        x = (sample((6, 3), mean=0.5) * np.float64(scale)).astype(np.float32)
+
+    def everything():
+        whole = Moments.of(x[:1]) + Moments.of(x[1:]) + Moments(3) + Moments.of(x[:0])
+        whole.update(x[::-1]).merge(Moments.of(x[2:]))
+        again = Moments.from_state(
+            {**whole.state(), "mean": whole.mean.astype(np.longdouble) * np.longdouble("1e-300")}
+        )
+        parts = [whole, Moments(3), again, sum([again, whole, again])]
+        statistics = [f(c) for m in parts for f in (m.var, m.std) for c in (0, 1, 1e300)]
+        return [a.tobytes() for a in (*statistics, *(m.mean for m in parts))]
+
+    with np.errstate(all="warn"):  # which pytest makes an error
+        expected = everything()
+    with np.errstate(all="raise"):
+        assert everything() == expected
+
+
 def test_numbers_at_the_ends_of_float32():
     for scale in (3e38, 1e-45, 1e-38):
         x = (np.array([1, -1, 1, 1, -1, 1], np.float64).reshape(6, 1) * scale).astype(np.float32)
@@ -192,6 +268,10 @@ def test_state():
         ({"count": [1]}, "expected count to be one integer from 0 up"),
         ({"mean": [[1.0]]}, r"expected mean and m2 of one shape \(C,\)"),
         ({"m2": [1.0]}, r"expected mean and m2 of one shape \(C,\)"),
+        ({"count": np.uint64(2**63)}, "expected count to be one integer from 0 up"),
+        ({"mean": [0.0, 1.0, 0.0]}, "expected mean and m2 to be all 0 where count is 0"),
+        ({"mean": [0.0, np.nan, 0.0]}, "expected mean and m2 to be all 0 where count is 0"),
+        ({"m2": [0.0, 0.0, 1.0]}, "expected mean and m2 to be all 0 where count is 0"),
         ({"more": 1}, "expected the keys count, mean and m2, got count, mean, m2, more"),
     ],
 )
@@ -200,6 +280,16 @@ def test_wrong_state(change, message):
         Moments.from_state({**Moments(3).state(), **change})
     with pytest.raises(TypeError, match="state: expected a mapping, got int"):
         Moments.from_state(3)
+    assert Moments.from_state(Moments(3).state()).count == 0
+
+
+@pytest.mark.parametrize("key", ["count", "mean", "m2"])
+@pytest.mark.parametrize("mask", [True, False, np.ma.nomask], ids=str)
+def test_masks_are_refused(key, mask):
+    """They would be lost; also where they hide nothing, so that it does not depend on the data."""
+    state = Moments.of(sample((8, 3))).state()
+    with pytest.raises(TypeError, match=f"state: expected {key} to be an array without a mask"):
+        Moments.from_state({**state, key: np.ma.array(state[key], mask=mask)})
 
 
 def test_pickles_are_small_and_copies_independent():
@@ -273,6 +363,14 @@ def test_checkpointed_layer():
         np.testing.assert_allclose(getattr(twice, name), getattr(once, name), rtol=0, atol=12 * 8 * 2.0**-24)
     assert np.abs(trained(0.1, 2).running_mean - once.running_mean).min() > 0.1
     assert np.abs(trained(0.1**0.5, 2).running_mean - once.running_mean).min() > 0.1
+
+
+@pytest.mark.parametrize("convention", ["pytorch", "keras"])
+@pytest.mark.parametrize("momentum", [0.0, 5e-324, np.float32(1e-45), np.longdouble(1) / 3, 0.999, 1])
+def test_checkpoint_momentum_under_errstate(momentum, convention):
+    expected = normcy.checkpoint_momentum(momentum, 5, convention=convention)
+    with np.errstate(all="raise"):
+        assert normcy.checkpoint_momentum(momentum, 5, convention=convention) == expected
 
 
 @pytest.mark.parametrize(

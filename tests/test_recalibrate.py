@@ -1,6 +1,8 @@
 """recalibrate: running statistics from data, and layers left as they were when anything goes wrong."""
 
 import builtins
+import copy
+import pickle
 import threading
 import warnings
 
@@ -215,10 +217,116 @@ def test_nan_stays_in_its_channel():
 
 
 def test_empty_arrays_count_nothing():
-    layer = normcy.BatchNorm(3)
+    """Nor are they batches; each layer counts those in which it saw values."""
+    layer, rare = normcy.BatchNorm(3), normcy.BatchRenorm(3)
     batches = data()
-    normcy.recalibrate([layer], layer, [batches[0][:0], *batches], method="average")
+    given = [batches[0][:0], *batches, batches[0][:0]]
+    normcy.recalibrate([layer, rare], lambda x: rare(layer(x)) if len(x) == 8 else layer(x), given, method="average")
     exactly(layer.running_mean, average(batches)[0])
+    assert layer.num_batches_tracked == len(batches)
+    assert rare.num_batches_tracked == 2
+
+
+# -- statistics that must not matter, and NumPy's error handling -------------------------------------------------------
+
+KINDS = {
+    "BatchNorm": lambda: normcy.BatchNorm(4),
+    "BatchRenorm": lambda: normcy.BatchRenorm(4),
+    "EvoNormB0": lambda: normcy.EvoNormB0(4),
+    "IBN": lambda: normcy.IBN(4),
+}
+
+
+def filled(layer, value):
+    """A layer all of whose running statistics are that value."""
+    for key, array in layer.state_dict().items():
+        if "running" in key:
+            array[...] = value
+    return layer
+
+
+def recalibrated(make_a, make_b, value, batches, method):
+    """What a chain of two layers keeps and returns, whose statistics were that value before."""
+    a, b = filled(make_a(), value), filled(make_b(), value)
+    results = []
+    normcy.recalibrate([a, b], lambda x: results.append(b(a(x))), batches, method=method)
+    return [array.tobytes() for layer in (a, b) for array in layer.state_dict().values()], [
+        y.tobytes() for y in results
+    ]
+
+
+@every_method
+@pytest.mark.parametrize("a", KINDS)
+@pytest.mark.parametrize("b", KINDS)
+def test_layers_whose_statistics_were_spoilt_are_repaired(a, b, method):
+    """Also behind another one: nothing of the old statistics is in any result."""
+    batches = data((4, 3))
+    expected = recalibrated(KINDS[a], KINDS[b], 1, batches, method)
+    for value in (0, np.nan, np.inf, -np.inf, 3e38):
+        assert recalibrated(KINDS[a], KINDS[b], value, batches, method) == expected
+    assert all(np.isfinite(np.frombuffer(y, np.float32)).all() for y in expected[1])
+
+
+@every_method
+@pytest.mark.parametrize("scale", [1e-45, 1e-22, 1, 1e30, np.inf, np.nan])
+def test_errstate_changes_nothing(scale, method):
+    """Squares of such data are beyond float32; no call raises or warns, and all have the same bits."""
+    with np.errstate(all="ignore"):
+        batches = [(x * np.float64(scale)).astype(np.float32) for x in data((4, 3))]
+    for make in KINDS.values():
+        with np.errstate(all="warn"):  # which pytest makes an error
+            expected = recalibrated(make, KINDS["BatchNorm"], np.nan, batches, method)
+        with np.errstate(all="raise"):
+            assert recalibrated(make, KINDS["BatchNorm"], np.nan, batches, method) == expected
+
+
+def test_residuals_beyond_float32_under_errstate():
+    layer = normcy.BatchNorm(3)
+    x = np.full((4, 3), 3e38, np.float32)
+    with np.errstate(all="raise"):
+        normcy.recalibrate([layer], lambda x: layer(x, pre_add=x), [x])
+    assert not np.isfinite(layer.running_mean).any()
+
+
+# -- copies while it runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))],
+                         ids=["copy", "deepcopy", "pickle"])  # fmt: skip
+def test_copies_made_meanwhile_are_ordinary_layers(make, duplicate):
+    """As of a moving average of weights: what they see does not count, and they keep their own mode and statistics."""
+    layer, expected, copies = make(), make(), []
+
+    def forward(x):
+        layer(x)
+        copies.append(duplicate(layer).eval())
+        copies[-1](x + 100)
+
+    batches = data((4, 3))
+    normcy.recalibrate([layer], forward, batches)
+    normcy.recalibrate([expected], expected, batches)
+    assert snapshot(layer) == snapshot(expected)
+    for made in copies:
+        assert repr(made) == repr(layer)
+        if duplicate is not copy.copy:  # whose arrays are the original's
+            assert snapshot(made) == snapshot(make().eval())
+        assert not made.training
+        before = [array.copy() for array in made.state_dict().values()]
+        made(batches[0])
+        assert all(map(same_bits, made.state_dict().values(), before))
+        made.train()(batches[0])
+        assert not all(map(same_bits, made.state_dict().values(), before))
+
+
+def test_copies_of_ibn_share_arrays_alone():
+    """As those of any layer: one's mode and assignments are not the other's. Deep copies keep what is shared."""
+    layer = normcy.IBN(4)
+    made = copy.copy(layer).eval()
+    assert (layer.training, layer.IN.training, layer.BN.training) == (True, True, True)
+    assert made.BN.running_mean is layer.BN.running_mean
+    again, half = copy.deepcopy((layer, layer.BN))
+    assert again.BN is half
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
@@ -304,10 +412,62 @@ def test_mode_and_statistics_that_forward_changes():
     assert snapshot(layer) == before
     normcy.recalibrate([layer], lambda x: layer.eval()(x), data())
     assert layer.training is True
+
+    def assigning(x):
+        layer.running_mean = np.full(3, 7, np.float32)
+        raise RuntimeError
+
+    before, live = snapshot(layer), layer.running_mean
+    with pytest.raises(RuntimeError):
+        normcy.recalibrate([layer], assigning, data())
+    assert snapshot(layer) == before
+    assert layer.running_mean is live
     frozen = normcy.IBN(3)
     frozen.BN.eval()
     normcy.recalibrate([frozen], lambda x: frozen.train(False).train()(x) + frozen.eval()(x), data())
     assert (frozen.training, frozen.BN.training) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "modes", [(True, True, True), (False, False, False), (True, False, True), (False, True, False)]
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_modes_of_both_halves(modes, fails):
+    """Whatever forward does to them, also if it fails."""
+    layer = normcy.IBN(3)
+    parts = layer, layer.IN, layer.BN
+    for part, mode in zip(parts, modes, strict=True):
+        part.training = mode
+
+    def forward(x):
+        layer.train(not modes[1])
+        layer(x)
+        if fails:
+            raise RuntimeError
+
+    try:
+        normcy.recalibrate([layer], forward, data())
+    except RuntimeError:
+        assert fails
+    assert tuple(part.training for part in parts) == modes
+
+
+@pytest.mark.parametrize("key", ["running_mean", "running_var"])
+@pytest.mark.parametrize("wrong", [None, [0.0] * 3, np.zeros(3), np.zeros(4, np.float32), "read-only"], ids=str)
+def test_statistics_that_cannot_be_written(key, wrong):
+    """They are refused before forward runs over the data."""
+    layer, calls = normcy.BatchNorm(3), []
+    if isinstance(wrong, str):
+        getattr(layer, key).flags.writeable = False
+    else:
+        setattr(layer, key, wrong)
+    if key == "running_mean" and wrong is None:
+        message = "keeps no statistics of batches"  # as without tracking
+    else:
+        message = rf"layers: expected layer 0, BatchNorm\(3\), to have a writeable {key} of float32, shape \(3,\), got "
+    with pytest.raises(ValueError, match=message):
+        normcy.recalibrate([layer], calls.append, data())
+    assert not calls
 
 
 def test_a_call_that_fails_counts_nothing():

@@ -135,6 +135,269 @@ def test_weight_norm_under_its_newer_names():
         layer.load_state_dict({"weight_g": g, "weight_v": v, "parametrizations.weight.original0": g})
 
 
+def test_weight_norm_leaves_the_rest_of_a_layer_alone():
+    """It is one weight of a convolution, whose bias and other modules' arrays are not its own."""
+    layer, v = normcy.WeightNorm((4, 3)), sample((4, 3))
+    rest = {"conv.bias": np.zeros(4), "conv.norm.weight": np.zeros(4)}
+    for strict in (True, False):
+        found = layer.load_state_dict({"conv.weight_g": np.ones((4, 1)), "conv.weight_v": v} | rest, "conv.", strict)
+        assert found == ([], [])
+    assert same_bits(layer.weight_v, v)
+    with pytest.raises(ValueError, match=r"missing conv\.weight_g; missing conv\.weight_v$"):
+        layer.load_state_dict(rest, "conv.")
+    assert layer.load_state_dict(rest, "conv.", False) == (["conv.weight_g", "conv.weight_v"], [])
+
+
+# -- strict ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_returned():
+    layer = normcy.BatchNorm(3)
+    found = layer.load_state_dict(full(layer))
+    assert found == ([], [])
+    assert found.missing_keys == found.unexpected_keys == []
+    given = {"bn.weight": np.full(3, 2), "bn.extra": 0, "bn.deep.weight": np.ones(3), "head.bias": np.ones(3)}
+    layer = normcy.BatchNorm(3)
+    found = layer.load_state_dict(given, prefix="bn.", strict=False)
+    assert found.missing_keys == ["bn.bias", "bn.running_mean", "bn.running_var"]
+    assert found.unexpected_keys == ["bn.extra", "bn.deep.weight"]
+    assert (layer.weight == 2).all()
+    assert (layer.running_var == 1).all()
+    assert layer.load_state_dict({}, strict=False).missing_keys == ["weight", "bias", "running_mean", "running_var"]
+    assert layer.load_state_dict({**full(layer), 7: 0}, strict=False) == ([], ["7"])
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ({"bn.weight": np.ones(4)}, r"bn\.weight: expected shape \(3,\), got \(4,\)"),
+        ({"bn.bias": ["a", "b", "c"]}, r"bn\.bias: expected numbers, got dtype <U1"),
+        ({"bn.running_mean": np.ma.array([1.0, 2, 3], mask=[0, 1, 0])}, r"bn\.running_mean: expected an array without a mask"),
+        ({"bn.num_batches_tracked": -1}, r"bn\.num_batches_tracked: expected a whole number from 0 up, got -1"),
+        ({"bn.gamma": np.ones(3)}, r"bn\.weight under two names, bn\.gamma and bn\.weight"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_errors_also_when_not_strict(strict, wrong, problem):
+    layer = normcy.BatchNorm(3)
+    given = {"bn." + key: value for key, value in full(layer).items()} | wrong
+    with pytest.raises(ValueError, match=rf"^mapping: does not fit BatchNorm\(3\): {problem}"):
+        layer.load_state_dict(given, "bn.", strict)
+    assert same_bits(layer.weight, np.ones(3, np.float32))
+    assert same_bits(layer.running_mean, np.zeros(3, np.float32))
+
+
+def test_read_only_arrays_are_errors_also_when_not_strict():
+    layer = normcy.LayerNorm(3)
+    layer.bias.flags.writeable = False
+    with pytest.raises(ValueError, match=r"bias: the layer's array is read-only$"):
+        layer.load_state_dict({"weight": np.zeros(3), "bias": np.zeros(3)}, strict=False)
+    assert (layer.weight == 1).all()
+    assert layer.load_state_dict({"weight": np.zeros(3)}, strict=False) == (["bias"], [])
+
+
+@pytest.mark.parametrize("strict", [None, 0, 1, "True", np.array(True)])
+def test_strict_is_a_bool(strict):
+    with pytest.raises(TypeError, match="strict: expected True or False, got "):
+        normcy.BatchNorm(3).load_state_dict({}, strict=strict)
+    assert normcy.BatchNorm(3).load_state_dict({"weight": [1, 2, 3]}, strict=np.False_).unexpected_keys == []
+
+
+# -- other frameworks' names -------------------------------------------------------------------------------------------
+
+KERAS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+FLAX = {"weight": "scale", "running_mean": "mean", "running_var": "var"}
+ONNX = {"weight": "scale", "bias": "B", "running_mean": "input_mean", "running_var": "input_var"}
+
+
+def renamed(state, names):
+    """Keys by other names in their last part, without the count, which only PyTorch has."""
+    parts = [(key.rpartition("."), value) for key, value in state.items() if not key.endswith("tracked")]
+    return {head + dot + names.get(last, last): value for (head, dot, last), value in parts}
+
+
+@pytest.mark.parametrize("names", [KERAS, FLAX, ONNX], ids=["Keras", "Flax", "ONNX"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: normcy.BatchNorm(4),
+        lambda: normcy.BatchNorm(4, affine=False),
+        lambda: normcy.InstanceNorm(4, affine=True),
+        lambda: normcy.LayerNorm((2, 3)),
+        lambda: normcy.RMSNorm(3),
+        lambda: normcy.GroupNorm(2, 4),
+        lambda: normcy.EvoNormB0(4),
+        lambda: normcy.IBN(5),
+        lambda: normcy.ConditionalInstanceNorm(2, 3),
+    ],
+    ids=lambda make: type(make()).__name__,
+)
+def test_names_of_other_frameworks(names, make):
+    layer, other, given = make(), make(), full(make())
+    assert layer.load_state_dict(renamed(given, names)) == ([], [])
+    other.load_state_dict(given | {key: 0 for key in given if key.endswith("tracked")})
+    for key, array in layer.state_dict().items():
+        assert same_bits(array, other.state_dict()[key]), key
+    prefixed = {f"model/{key}": value for key, value in renamed(given, names).items()}
+    assert layer.load_state_dict(prefixed, "model/") == ([], [])
+
+
+def test_one_mapping_may_mix_names():
+    """As BERT's layer norms beside PyTorch's; each name by itself."""
+    layer = normcy.BatchNorm(2)
+    layer.load_state_dict({"gamma": [3, 4], "bias": [5, 6], "mean": [0, 1], "running_var": [1, 2]})
+    assert layer.weight.tolist() == [3, 4]
+    assert layer.running_mean.tolist() == [0, 1]
+
+
+def test_names_mean_only_what_the_layer_has():
+    """A variance is no deviation, and a layer without statistics has no use for a mean."""
+    renorm = normcy.BatchRenorm(2)
+    for name in ("var", "moving_variance", "input_var", "running_var"):
+        given = {"gamma": [1, 1], "beta": [0, 0], "moving_mean": [0, 0], name: [1, 1]}
+        with pytest.raises(ValueError, match=f"missing running_std; unexpected {name}$"):
+            renorm.load_state_dict(given)
+    assert renorm.load_state_dict({"moving_mean": [3, 4], "var": [1, 1]}, strict=False).unexpected_keys == ["var"]
+    assert renorm.running_mean.tolist() == [3, 4]
+    with pytest.raises(ValueError, match=r"unexpected moving_mean$"):
+        normcy.LayerNorm(2).load_state_dict({"gamma": [1, 1], "beta": [0, 0], "moving_mean": [0, 0]})
+    with pytest.raises(ValueError, match=r"unexpected beta$"):
+        normcy.LayerNorm(2, bias=False).load_state_dict({"gamma": [1, 1], "beta": [0, 0]})
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_one_array_under_two_names(strict):
+    layer = normcy.IBN(4)
+    given = full(layer)
+    given |= {"IN.gamma": np.ones(2), "BN.mean": np.ones(2), "BN.moving_mean": np.ones(2)}
+    with pytest.raises(ValueError, match="does not fit") as caught:
+        layer.load_state_dict(given, strict=strict)
+    assert "IN.weight under two names, IN.gamma and IN.weight" in str(caught.value)
+    assert "BN.running_mean under 3 names, BN.mean, BN.moving_mean and BN.running_mean" in str(caught.value)
+    assert (layer.IN.weight == 1).all()
+
+
+# -- the prefix that would have fitted ---------------------------------------------------------------------------------
+
+
+def model(*prefixes, size=3, names=None):
+    """The arrays of a model that has a batch norm under each prefix, between convolutions."""
+    state = {"stem.weight": np.zeros((size, 3)), "stem.bias": np.zeros(size)}
+    for prefix in prefixes:
+        values = full(normcy.BatchNorm(size))
+        state |= {prefix + key: value for key, value in (renamed(values, names) if names else values).items()}
+    return state
+
+
+@pytest.mark.parametrize("names", [None, KERAS, FLAX, ONNX], ids=["PyTorch", "Keras", "Flax", "ONNX"])
+@pytest.mark.parametrize("prefix", ["", "layer1.", "layer1.bn1", "bn1.", "layer1.bn1.weight"])
+def test_the_prefix_that_would_have_fitted(prefix, names):
+    layer = normcy.BatchNorm(3)
+    with pytest.raises(ValueError, match=r'; with prefix="layer1\.bn1\." it would fit$'):
+        layer.load_state_dict(model("layer1.bn1.", names=names), prefix)
+    assert layer.load_state_dict(model("layer1.bn1.", names=names), "layer1.bn1.") == ([], [])
+
+
+def test_no_prefix_would_have_fitted():
+    layer = normcy.IBN(4)
+    with pytest.raises(ValueError, match=r'missing ibn\.BN\.running_var; with prefix="" it would fit$'):
+        layer.load_state_dict(full(layer), "ibn.")
+
+
+def test_only_the_dot_is_missing():
+    """Then that prefix is meant, though others would fit."""
+    with pytest.raises(ValueError, match=r'; with prefix="b\." it would fit$'):
+        normcy.BatchNorm(3).load_state_dict(model("a.", "b.", "c."), "b")
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, 'with prefix="0.bn." it would fit'),
+        (2, 'with prefix="0.bn." or "1.bn." it would fit'),
+        (3, 'with prefix="0.bn.", "1.bn." or "2.bn." it would fit'),
+        (50, 'with prefix="0.bn.", "1.bn.", "2.bn." or 47 more it would fit'),
+    ],
+)
+def test_several_prefixes_would_have_fitted(count, expected):
+    with pytest.raises(ValueError, match="missing weight") as caught:
+        normcy.BatchNorm(3).load_state_dict(model(*(f"{i}.bn." for i in range(count))))
+    assert str(caught.value).endswith("; " + expected)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("layer", "given"),
+    [
+        (normcy.BatchNorm(4), model("layer1.bn1.")),  # of other shapes
+        (normcy.BatchNorm(3, affine=False), model("layer1.bn1.")),  # with more
+        (normcy.InstanceNorm(3), model("layer1.bn1.")),  # which has no arrays
+        (normcy.BatchNorm(3, affine=False), {"running_mean": np.zeros(3), "running_var": np.ones(4)}),  # "running_" is none
+        (normcy.BatchNorm(3), model("layer1.bn1.") | {7: np.ones(3)}),
+        (normcy.LayerNorm(3), {"ln.weight": np.ones(3), "ln.gamma": np.ones(3), "ln.bias": np.ones(3)}),
+    ],
+)  # fmt: skip
+def test_prefixes_that_would_not_fit_are_not_named(layer, given):
+    with pytest.raises(ValueError, match="does not fit") as caught:
+        layer.load_state_dict(given)
+    assert "with prefix" not in str(caught.value)
+
+
+def test_very_many_unexpected_keys_are_counted():
+    layer = normcy.LayerNorm(3)
+    for count in (10, 11, 400):
+        given = full(layer) | {f"other{i}": 0 for i in range(count)}
+        with pytest.raises(ValueError, match="unexpected other0; unexpected other1") as caught:
+            layer.load_state_dict(given)
+        assert str(caught.value).endswith("unexpected other9" if count == 10 else f"{count - 5} more unexpected")
+        assert len(layer.load_state_dict(given, strict=False).unexpected_keys) == count
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+class File:
+    """What an open safetensors file offers: no __getitem__, and shapes without reading."""
+
+    def __init__(self, arrays):
+        self._arrays, self.read = arrays, []
+
+    def keys(self):
+        return list(self._arrays)
+
+    def get_tensor(self, key):
+        self.read.append(key)
+        return self._arrays[key]
+
+    def get_slice(self, key):
+        array = self._arrays[key]
+        return type("Slice", (), {"get_shape": lambda self: list(array.shape)})()
+
+
+def test_files_that_are_no_mappings():
+    """Only what a layer needs is read, also to find the prefix that would fit."""
+    layer = normcy.RMSNorm(3)
+    file = File({"norm.weight": np.full(3, 5.0), **{f"{i}.weight": np.zeros((3, 3)) for i in range(20)}})
+    with pytest.raises(ValueError, match=r'; with prefix="norm\." it would fit$'):
+        layer.load_state_dict(file)
+    layer.load_state_dict(file, "norm.")
+    assert set(file.read) == {"norm.weight"}
+    assert (layer.weight == 5).all()
+
+
+@pytest.mark.parametrize("error", ["ignore", "warn", "raise"])
+def test_values_beyond_float32(error):
+    """They become infinite or 0 without a warning, whatever the caller wants NumPy to do."""
+    layer = normcy.BatchNorm(2)
+    values = np.array([1e300, -1e300]), np.array([1e-300, 1e-42])
+    with np.errstate(all=error):
+        layer.load_state_dict(dict(zip(("weight", "bias"), values, strict=True)), strict=False)
+        layer.load_state_dict({"running_mean": [1e300, np.nan], "running_var": np.longdouble([1, 2])}, strict=False)
+    assert layer.weight.tolist() == [np.inf, -np.inf]
+    assert layer.bias.tolist() == [0, np.float32(1e-42)]
+    assert layer.running_mean[0] == np.inf
+
+
 # -- PyTorch -----------------------------------------------------------------------------------------------------------
 
 
@@ -182,11 +445,10 @@ def test_torch_round_trip(torch, theirs, ours, shape):
 
 
 def test_torch_weight_norm(torch):
-    """Both of PyTorch's forms, and a transposed convolution's dim."""
+    """Both of PyTorch's forms, beside the convolution's bias; and a transposed one's dim."""
     conv = torch.nn.utils.parametrizations.weight_norm(torch.nn.ConvTranspose1d(3, 4, 5), dim=1)
     layer = normcy.WeightNorm((3, 4, 5), dim=1)
-    state = {key: value for key, value in conv.state_dict().items() if key != "bias"}
-    layer.load_state_dict(state)
+    assert layer.load_state_dict(conv.state_dict()) == ([], [])
     np.testing.assert_allclose(layer(), conv.weight.detach().numpy(), rtol=1e-6)
     v = sample((4, 3, 5))
     for dim in (0, 1, 2, None):
@@ -196,11 +458,53 @@ def test_torch_weight_norm(torch):
         np.testing.assert_allclose(ours.weight_g, expected.numpy(), rtol=1e-6)
 
 
-def test_torch_parameters_that_need_gradients_are_named(torch):
-    """np.asarray refuses them; the message says which."""
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+def test_torch_parameters_of_any_dtype(torch, dtype):
+    """With gradients and in bfloat16, which np.asarray refuses both."""
+    module = randomized(torch, torch.nn.LayerNorm(3)).to(getattr(torch, dtype))
     layer = normcy.LayerNorm(3)
-    with pytest.raises(ValueError, match="weight: Can't call numpy"):
-        layer.load_state_dict(dict(torch.nn.LayerNorm(3).named_parameters()))
+    layer.load_state_dict(dict(module.named_parameters()))
+    for key, value in module.state_dict().items():
+        np.testing.assert_array_equal(layer.state_dict()[key], value.float().numpy())
+
+
+def test_torch_returns_the_same_keys(torch):
+    """Ours is PyTorch's answer to the same dict, field for field."""
+    module, layer = torch.nn.BatchNorm1d(3), normcy.BatchNorm(3)
+    state = module.state_dict()
+    del state["bias"], state["num_batches_tracked"]
+    state |= {"other": state["weight"], "more.other": state["weight"]}
+    expected, found = module.load_state_dict(state, strict=False), layer.load_state_dict(state, strict=False)
+    assert found._fields == expected._fields
+    assert found == ([k for k in expected.missing_keys if k != "num_batches_tracked"], expected.unexpected_keys)
+
+
+@pytest.mark.parametrize("framework", ["pt", "np"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_safetensors_files(torch, tmp_path, framework, dtype):
+    """An open file has keys() and get_tensor(), and is no mapping."""
+    save_file = pytest.importorskip("safetensors.torch", reason="needs safetensors").save_file
+    safe_open = pytest.importorskip("safetensors").safe_open
+    if (framework, dtype) == ("np", "bfloat16"):
+        pytest.importorskip("ml_dtypes", reason="needs ml_dtypes for NumPy's bfloat16")
+    model = torch.nn.Sequential(torch.nn.Conv1d(3, 4, 1), randomized(torch, torch.nn.BatchNorm1d(4)))
+    save_file(model.to(getattr(torch, dtype)).state_dict(), tmp_path / "model.safetensors")
+    layer = normcy.BatchNorm(4)
+    with safe_open(tmp_path / "model.safetensors", framework=framework) as file:
+        assert layer.load_state_dict(file, "1.") == ([], [])
+        with pytest.raises(ValueError, match=r'; with prefix="1\." it would fit$'):
+            layer.load_state_dict(file)
+    np.testing.assert_array_equal(layer.running_var, model[1].running_var.float().numpy())
+    assert layer.num_batches_tracked == model[1].num_batches_tracked
+
+
+def test_bfloat16_of_numpy():
+    """An extension's dtype, of the kind of records, which are refused."""
+    bfloat16 = pytest.importorskip("ml_dtypes", reason="needs ml_dtypes for NumPy's bfloat16").bfloat16
+    layer = normcy.BatchNorm(3)
+    layer.load_state_dict({key: array.astype(bfloat16) for key, array in full(layer).items()})
+    assert same_bits(layer.bias, full(layer)["bias"].astype(bfloat16).astype(np.float32))
+    assert layer.num_batches_tracked == 7
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.7, None])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normcy import _checks
+from normcy._layers import state
 from normcy._statistics import Moments
 
 Array = NDArray[np.float32]
@@ -22,7 +23,7 @@ class _Layer:
     """What all layers share: the training flag, the state dict, and a repr that rebuilds them."""
 
     _keys: ClassVar[tuple[str, ...]] = ()  # attributes that the state dict holds, in PyTorch's order
-    _aliases: ClassVar[Mapping[str, str]] = {}  # other names under which load_state_dict finds them
+    _in_a_layer: ClassVar[bool] = False  # whether other keys under its prefix are those of the layer that it is in
     _observer: Callable[[Moments], None] | None = None  # set while recalibrate() runs: is handed each call's moments
     training: bool = True
 
@@ -38,6 +39,14 @@ class _Layer:
     def reset_running_stats(self) -> None:
         """Running statistics and their count as in a new layer; nothing where there are none."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles take along: not the observer, which belongs to a recalibrate() that runs."""
+        return {name: value for name, value in vars(self).items() if name != "_observer"}
+
+    def _whole(self) -> tuple[_Layer, ...]:
+        """This layer, and those that it is made of."""
+        return (self,)
+
     def _calibrated(self) -> tuple[_Layer, ...]:
         """The layers in here whose running statistics are those of batches."""
         return ()
@@ -50,44 +59,53 @@ class _Layer:
         prefix = _checks.text(prefix, "prefix")
         return {prefix + key: array for key, array in self._arrays().items()}
 
-    def load_state_dict(self, mapping: Mapping[str, Any], prefix: str = "") -> None:
+    def load_state_dict(
+        self, mapping: Mapping[str, Any], prefix: str = "", strict: bool = True
+    ) -> state.IncompatibleKeys:
         """Copy values into the layer's arrays.
+
+        Keys have PyTorch's names, as in `state_dict`, or those of other frameworks: ``gamma``, ``beta``,
+        ``moving_mean``, ``moving_variance`` (Keras; BERT's layer norms); ``scale``, ``mean``, ``var`` (Flax);
+        ``scale``, ``B``, ``input_mean``, ``input_var`` (ONNX). Each is read where the layer has what it means; a
+        variance never means a ``running_std``.
 
         Parameters
         ----------
         mapping : mapping of str to array
-            What `state_dict` returns, or a PyTorch or safetensors dict: values are what ``np.asarray`` reads, and are
-            cast to the layer's dtype. ``num_batches_tracked`` may be missing and then stays as it is.
+            What `state_dict` returns, a dict of another framework, or an open file of NumPy or safetensors. Values are
+            what ``np.asarray`` reads, or tensors of torch on the CPU, and are cast to the layer's dtype: what is beyond
+            float32 becomes infinite. ``num_batches_tracked`` may be missing and then stays as it is.
         prefix : str, default ""
             Only keys that begin with it count, without it.
+        strict : bool, default True
+            Whether missing and unexpected keys are errors; if not, what is there is loaded.
+
+        Returns
+        -------
+        missing_keys, unexpected_keys : list of str
+            A named tuple, as PyTorch returns it: whole keys, with their prefix.
 
         Raises
         ------
         TypeError
-            If ``mapping`` is not a mapping, or ``prefix`` not a str.
+            If ``mapping`` is not a mapping, ``prefix`` not a str, or ``strict`` not a bool.
         ValueError
-            If keys are missing or unexpected, or values of another shape: all are listed. Nothing has changed then.
+            If a value is masked, no numbers or of another shape, or a key is there under two names; if ``strict``, also
+            if keys are missing or unexpected, and then the message names prefixes that would fit. All problems are
+            listed. Nothing has changed then.
+
+        Examples
+        --------
+        >>> import normcy
+        >>> layer = normcy.BatchNorm(2)
+        >>> layer.load_state_dict({"bn/gamma": [3, 4], "bn/beta": [5, 6]}, prefix="bn/", strict=False)
+        IncompatibleKeys(missing_keys=['bn/running_mean', 'bn/running_var'], unexpected_keys=[])
+        >>> keras = {"gamma": [1, 2], "beta": [0, 0], "moving_mean": [7, 8], "moving_variance": [1, 1]}
+        >>> found = layer.load_state_dict(keras)
+        >>> layer.weight, layer.running_mean
+        (array([1., 2.], dtype=float32), array([7., 8.], dtype=float32))
         """
-        prefix = _checks.text(prefix, "prefix")
-        targets, found, problems = self._arrays(), {}, []
-        for key in _keys_of(mapping):
-            if isinstance(key, str) and not key.startswith(prefix):
-                continue
-            name = key[len(prefix) :] if isinstance(key, str) else _checks.shown(key)
-            name = self._aliases.get(name, name)
-            if name not in targets:
-                problems.append(f"unexpected {name}")
-            elif name in found:
-                problems.append(f"{name} under two names")
-            else:
-                found[name], problem = _converted(mapping, key, targets[name])
-                problems += [f"{name}: {problem}"] if problem else []
-        optional = "num_batches_tracked"  # PyTorch before 0.4.1 had none
-        problems += [f"missing {name}" for name in targets if name not in found and not name.endswith(optional)]
-        if problems:
-            raise ValueError(f"mapping: does not fit {self!r}: {'; '.join(problems)}")
-        for name, array in found.items():
-            targets[name][...] = array
+        return state.load(self, mapping, _checks.text(prefix, "prefix"), _checks.flag(strict, "strict"))
 
     def _argument(self, name: str) -> Any:
         """The value with which the constructor would build this layer."""
@@ -123,35 +141,6 @@ class _Counting(_Layer):
         self._count = count
 
 
-def _keys_of(mapping: Any) -> list:
-    try:
-        return list(mapping.keys())  # files of arrays are no dicts
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise TypeError(f"mapping: expected a mapping of names to arrays, got {type(mapping).__name__}") from error
-
-
-def _converted(mapping: Any, key: Any, target: np.ndarray) -> tuple[np.ndarray | None, str]:
-    """A value as an array that can be copied into the target, or what is wrong with it."""
-    try:
-        given = np.asarray(mapping[key])
-        if given.dtype.kind in "cSUOmM" or given.dtype.type is np.void:  # bfloat16 is of kind V too
-            return None, f"expected numbers, got dtype {given.dtype}"
-        if given.shape != target.shape:
-            return None, f"expected shape {target.shape}, got {given.shape}"
-        if target.dtype.kind == "i" and not (0 <= given.item() <= _MOST and float(given).is_integer()):
-            return None, f"expected a whole number from 0 up, got {given}"
-        if not target.flags.writeable:
-            return None, "the layer's array is read-only"
-        with np.errstate(over="ignore"):  # what is beyond float32 is infinite
-            return given.astype(target.dtype), ""
-    except MemoryError:
-        raise
-    except Exception as error:  # the mapping's, np.asarray's, or torch's on its way there
-        return None, str(error) or type(error).__name__
-
-
 def _pace(momentum: float | None, decay: float | None, default: float) -> float | None:
     """The weight of a new batch, from momentum or Keras' decay, of which one may be given."""
     if decay is None:
@@ -178,7 +167,7 @@ def _seen(layer, x, pre_add=None) -> Moments:
     if pre_add is not None:
         if _checks.floats(pre_add, "pre_add").shape != _checks.floats(x, "x").shape:
             raise ValueError(f"pre_add: expected the shape of x, {x.shape}, got {pre_add.shape}")
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             x = np.add(x, pre_add)
     seen = Moments.of(x, layer.layout)
     if seen.num_features != layer.num_features:

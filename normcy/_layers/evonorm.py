@@ -83,9 +83,10 @@ class EvoNormB0(_Layer):
         )  # fmt: skip
 
     def _observed(self, x, out):
+        """With the batch's variance, which the observer gets; the running one is not read, whatever it is."""
         seen = _seen(self, x)  # first: out may be x
         y = _native.evonorm_b0(
-            x, self.running_var.copy(), self.weight, self.bias, self.v, True, 0.0, self.eps, self.layout, out
+            x, _full(self.num_features, 1), self.weight, self.bias, self.v, True, 0.0, self.eps, self.layout, out
         )  # fmt: skip
         self._observer(seen)
         return y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -110,6 +111,15 @@ class IBN(_Layer):
     def reset_running_stats(self) -> None:
         """Those of the batch norm."""
         self.BN.reset_running_stats()
+
+    def __copy__(self):
+        """A layer with halves of its own, whose arrays are shared: its mode and a recalibrate() are not the other's."""
+        copied = type(self).__new__(type(self))
+        vars(copied).update(self.__getstate__(), IN=copy.copy(self.IN), BN=copy.copy(self.BN))
+        return copied
+
+    def _whole(self):
+        return self, self.IN, self.BN
 
     def _calibrated(self):
         return self.BN._calibrated()

@@ -120,10 +120,11 @@ class BatchRenorm(_Counting):
         )  # fmt: skip
 
     def _observed(self, x, out):
-        """Limits of 1 and 0 are batch norm."""
+        """Limits of 1 and 0 are batch norm, but for running statistics that are not finite: the result reads none."""
         seen = _seen(self, x)  # first: out may be x
+        mean, std = _full(self.num_features, 0), _full(self.num_features, 1)
         y = _native.batch_renorm(
-            x, self.running_mean.copy(), self.running_std.copy(), self.weight, self.bias, True, 0.0, self.eps,
+            x, mean, std, self.weight, self.bias, True, 0.0, self.eps,
             1.0, 0.0, self.layout, self.activation, out,
         )  # fmt: skip
         self._observer(seen)

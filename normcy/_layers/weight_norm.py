@@ -10,11 +10,6 @@ from normcy import _checks, _native
 from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _full, _Layer
 
-_PARAMETRIZED = {  # names under torch.nn.utils.parametrizations.weight_norm
-    "parametrizations.weight.original0": "weight_g",
-    "parametrizations.weight.original1": "weight_v",
-}
-
 
 @document
 class WeightNorm(_Layer):
@@ -42,7 +37,8 @@ class WeightNorm(_Layer):
     -----
     ``weight_v`` (ones until loaded, where only a shape was given) is float32, and so is ``weight_g``, its lengths, of
     size 1 but along ``dim``, or () for None. Both are PyTorch's names and shapes; in its newer names,
-    ``parametrizations.weight.original0`` and ``original1``, they are read too. In PyTorch a ``dim`` of -1 means None;
+    ``parametrizations.weight.original0`` and ``original1``, they are read too. `load_state_dict` leaves alone what else
+    is there, such as the ``bias`` of the layer whose weight this is. In PyTorch a ``dim`` of -1 means None;
     here it is the last axis.
 
     References
@@ -64,7 +60,7 @@ class WeightNorm(_Layer):
     """
 
     _keys = ("weight_g", "weight_v")
-    _aliases = _PARAMETRIZED
+    _in_a_layer = True
 
     def __init__(self, weight: Array | int | Sequence[int], dim: int | None = 0) -> None:
         given = isinstance(weight, np.ndarray) and weight.dtype.kind == "f"
@@ -89,7 +85,7 @@ class WeightNorm(_Layer):
         count = np.prod([self.shape[axis] for axis in axes], dtype=np.float64)
         if not count:
             return np.zeros(np.shape(mean), np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
 
     def __call__(self, out: Maybe = None) -> Array:
