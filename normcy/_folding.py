@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normcy import _checks
+from normcy._arithmetic import by_default_rules
 
 __all__ = ["fold_batch_norm"]
 
 Array = NDArray[np.float32]
 
 
-@np.errstate(all="ignore")  # infinities, NaN and numbers too small for float32 are results here
+@by_default_rules  # infinities, NaN and numbers too small for float32 are results here
 def fold_batch_norm(
     weight: Array,
     bias: Array | None,

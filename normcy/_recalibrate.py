@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from normcy import _checks
+from normcy._arithmetic import by_default_rules
 from normcy._layers.base import _Layer
 from normcy._statistics import Moments
 
@@ -114,7 +115,7 @@ class _Record:
         self.totals = {key: np.zeros(layer.num_features) for key in layer._kept(self.whole)}
         self.calls = self.batches = 0  # Both count those that had values.
 
-    @np.errstate(all="ignore")
+    @by_default_rules
     def settle(self) -> None:
         """Take in what the layer has seen of a batch."""
         self.batches += any(seen.count for seen in self.pending)
@@ -128,7 +129,7 @@ class _Record:
                     self.totals[key] += value
         self.pending.clear()
 
-    @np.errstate(all="ignore")
+    @by_default_rules
     def result(self, index: int) -> dict[str, np.ndarray]:
         if self.calls == 0:
             raise ValueError(f"layers: layer {index}, {self.layer!r}, saw no values: does forward call it?")
@@ -198,7 +199,7 @@ def _run(forward, steps: Iterator, records: list[_Record]) -> None:
         raise ValueError("batches: expected one batch or more, got none")
 
 
-@np.errstate(all="ignore")
+@by_default_rules
 def _write(layer, result: dict[str, np.ndarray], count: int) -> None:
     for key, value in result.items():
         getattr(layer, key)[...] = value
@@ -218,6 +219,6 @@ def _iterated(batches: Iterable, progress: bool) -> Iterator:
         from rich.console import Console
         from rich.progress import track
     except ImportError as error:
-        raise ImportError('progress: needs rich: pip install "normcy[progress]"') from error
+        raise ImportError("progress: needs rich, run `python -m pip install rich`") from error
     total = len(batches) if hasattr(batches, "__len__") else None
     return track(steps, "recalibrate", total=total, console=Console(stderr=True))

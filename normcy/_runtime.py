@@ -15,6 +15,7 @@ from normcy._version import __version__
 
 __all__ = ["get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
 
+
 def set_num_threads(n: int) -> None:
     """Set how many threads every call of this process uses.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normcy import _checks, _native
+from normcy._arithmetic import by_default_rules
 
 __all__ = ["Moments", "checkpoint_momentum"]
 
@@ -70,7 +71,7 @@ class Moments:
         self._mean, self._m2 = (_checks.full(channels, 0, "num_features", np.float64) for _ in range(2))
 
     @classmethod
-    @np.errstate(all="ignore")
+    @by_default_rules
     def of(cls, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
         """Moments of one array.
 
@@ -110,10 +111,8 @@ class Moments:
 
     def update(self, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
         """Take in the values of ``x``, as `of` reads them; returns self."""
-        found = Moments.of(x, layout)
-        if found.num_features != self.num_features:
-            raise ValueError(f"x: expected {self.num_features} channels, got shape {x.shape} in {layout}")
-        return self.merge(found)
+        _checks.channels(x, _checks.choice(layout, "layout", _checks.LAYOUTS), self.num_features)
+        return self.merge(Moments.of(x, layout))
 
     def merge(self, other: Moments) -> Moments:
         """Take in what ``other`` has counted; returns self.
@@ -133,7 +132,7 @@ class Moments:
             self.count, self._mean, self._m2 = other.count, other._mean + 0.0, other._m2 + 0.0
         return self
 
-    @np.errstate(all="ignore")
+    @by_default_rules
     def _combine(self, other: Moments) -> None:
         count = self.count + other.count
         delta = other._mean - self._mean
@@ -162,12 +161,12 @@ class Moments:
         """Mean of each channel, (C,), a copy; NaN where nothing was counted."""
         return self._mean.copy() if self.count else np.full(self.num_features, np.nan)
 
-    @np.errstate(all="ignore")
+    @by_default_rules
     def var(self, correction: float = 0) -> NDArray[np.float64]:
         """Variance of each channel, (C,), over ``count - correction``: 1 is the unbiased one."""
         return self._m2 / max(self.count - _checks.number(correction, "correction"), 0.0)
 
-    @np.errstate(all="ignore")
+    @by_default_rules
     def std(self, correction: float = 0) -> NDArray[np.float64]:
         """Square root of `var`."""
         return np.sqrt(self.var(correction))
@@ -177,7 +176,7 @@ class Moments:
         return {"count": np.array(self.count, np.int64), "mean": self._mean.copy(), "m2": self._m2.copy()}
 
     @classmethod
-    @np.errstate(all="ignore")
+    @by_default_rules
     def from_state(cls, state: Mapping[str, Any]) -> Moments:
         """The moments that `state` wrote down.
 
@@ -235,6 +234,7 @@ def _read(state: Mapping[str, Any], key: str) -> np.ndarray:
     return array
 
 
+@by_default_rules
 def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "pytorch") -> float:
     """The momentum with which updating ``times`` times does what ``momentum`` does once.
 

@@ -559,7 +559,7 @@ def test_progress_without_rich(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_rich)
     layer = scrambled(normcy.BatchNorm(3))
     before = snapshot(layer)
-    with pytest.raises(ImportError, match=r'progress: needs rich: pip install "normcy\[progress\]"'):
+    with pytest.raises(ImportError, match="progress: needs rich, run `python -m pip install rich`"):
         normcy.recalibrate([layer], layer, data(), progress=True)
     assert snapshot(layer) == before
     normcy.recalibrate([layer], layer, data())

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normcy import _checks
+from normcy._arithmetic import by_default_rules
 from normcy._layers import state
 from normcy._statistics import Moments
 
 Array = NDArray[np.float32]
 Maybe = Array | None
-
-_MOST = 2**63 - 1  # that num_batches_tracked can count to
 
 
 class _Layer:
@@ -141,6 +140,7 @@ class _Counting(_Layer):
         self._count = count
 
 
+@by_default_rules
 def _pace(momentum: float | None, decay: float | None, default: float) -> float | None:
     """The weight of a new batch, from momentum or Keras' decay, of which one may be given."""
     if decay is None:
@@ -162,14 +162,12 @@ def _groups(num_groups: int, channels: int) -> int:
     return groups
 
 
+@by_default_rules
 def _seen(layer, x, pre_add=None) -> Moments:
     """Moments of what a call normalizes."""
+    _checks.channels(x, layer.layout, layer.num_features)
     if pre_add is not None:
-        if _checks.floats(pre_add, "pre_add").shape != _checks.floats(x, "x").shape:
+        if _checks.floats(pre_add, "pre_add").shape != x.shape:
             raise ValueError(f"pre_add: expected the shape of x, {x.shape}, got {pre_add.shape}")
-        with np.errstate(all="ignore"):
-            x = np.add(x, pre_add)
-    seen = Moments.of(x, layer.layout)
-    if seen.num_features != layer.num_features:
-        raise ValueError(f"x: expected {layer.num_features} channels, got shape {x.shape} in {layer.layout}")
-    return seen
+        x = np.add(x, pre_add)
+    return Moments.of(x, layer.layout)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from normcy import _checks, _native
+from normcy._arithmetic import by_default_rules
 from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _Layer
 from normcy._layers.tracking import _MOMENTUM, BatchNorm, InstanceNorm
@@ -68,6 +69,7 @@ class IBN(_Layer):
     ['IN.weight', 'IN.bias', 'BN.weight']
     """
 
+    @by_default_rules
     def __init__(
         self,
         num_features: int,

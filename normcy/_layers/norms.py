@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from normcy import _checks, _native
+from normcy._arithmetic import by_default_rules
 from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _full, _groups, _Layer
+
+
+@by_default_rules
+def _neutral_weight(normalized_shape: tuple[int, ...], weight_offset: float) -> Array:
+    """Weights that change nothing."""
+    return _full(normalized_shape, 1 - weight_offset, "normalized_shape")
 
 
 @document
@@ -75,9 +82,7 @@ class LayerNorm(_Layer):
         self.correction = _checks.number(correction, "correction")
         self.eps_mode = _checks.choice(eps_mode, "eps_mode", ("inside_sqrt", "outside_sqrt"))
         self._with_bias = _checks.flag(bias, "bias")
-        self.weight = (
-            _full(self.normalized_shape, 1 - self.weight_offset, "normalized_shape") if elementwise_affine else None
-        )
+        self.weight = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
         self.bias = _full(self.normalized_shape, 0, "normalized_shape") if elementwise_affine and bias else None
 
     def _argument(self, name):
@@ -143,9 +148,7 @@ class RMSNorm(_Layer):
         self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
         self.weight_offset = _checks.narrow(weight_offset, "weight_offset")
         self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight = (
-            _full(self.normalized_shape, 1 - self.weight_offset, "normalized_shape") if elementwise_affine else None
-        )
+        self.weight = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
 
     def __call__(
         self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normcy import _checks, _native
+from normcy._arithmetic import by_default_rules
 from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
 from normcy._statistics import Moments
@@ -84,6 +85,7 @@ class BatchRenorm(_Counting):
         self.running_mean, self.running_std = _full(size, 0), _full(size, 1)
         self.num_batches_tracked = np.zeros((), np.int64)
 
+    @by_default_rules
     def limits(self, step: int | None = None) -> tuple[float, float]:
         """``r_max`` and ``d_max`` of the paper's schedule.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from normcy import _checks
+from normcy._arithmetic import by_default_rules
 
 if TYPE_CHECKING:
     from normcy._layers.base import _Layer
@@ -93,7 +94,7 @@ class _Source:
             return False
         return tuple(whole) == target.shape and not self.converted(key, target)[1]
 
-    @np.errstate(all="ignore")
+    @by_default_rules
     def converted(self, key: Any, target: np.ndarray) -> tuple[np.ndarray | None, str]:
         """A value as an array that can be copied into the target, or what is wrong with it."""
         try:

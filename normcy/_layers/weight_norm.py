@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from normcy import _checks, _native
+from normcy._arithmetic import by_default_rules
 from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _full, _Layer
 
@@ -77,6 +78,7 @@ class WeightNorm(_Layer):
     def _argument(self, name):
         return self.shape if name == "weight" else getattr(self, name)
 
+    @by_default_rules
     def _lengths(self) -> Array:
         """||weight_v|| as PyTorch shapes it."""
         rank = len(self.shape)
@@ -85,8 +87,7 @@ class WeightNorm(_Layer):
         count = np.prod([self.shape[axis] for axis in axes], dtype=np.float64)
         if not count:
             return np.zeros(np.shape(mean), np.float32)
-        with np.errstate(all="ignore"):
-            return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
+        return np.asarray(np.sqrt((var + mean * mean) * count), np.float32)
 
     def __call__(self, out: Maybe = None) -> Array:
         """The weight; see `weight_norm`."""
