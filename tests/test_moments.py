@@ -308,7 +308,11 @@ def test_pickles_are_small_and_copies_independent():
     [
         (lambda m: m.merge(Moments(4)), ValueError, "other: expected 3 channels, got 4"),
         (lambda m: m + Moments(2), ValueError, "other: expected 3 channels, got 2"),
-        (lambda m: m.update(sample((2, 4))), ValueError, "x: expected 3 channels, at axis 1 in layout NCHW, got shape (2, 4)"),
+        (
+            lambda m: m.update(sample((2, 4))),
+            ValueError,
+            "x: expected 3 channels, at axis 1 in layout NCHW, got shape (2, 4)",
+        ),
         (lambda m: m.merge(3), TypeError, "other: expected Moments, got int"),
         (lambda m: m + 3, TypeError, "unsupported operand"),
         (lambda m: 3 + m, TypeError, "unsupported operand"),

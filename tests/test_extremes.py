@@ -1,0 +1,195 @@
+"""Weights, gains and given statistics at the ends of float32: values within the bound, and each result by its own data."""
+
+import itertools
+
+import numpy as np
+import pytest
+from methods import LEVELS, METHODS, assert_right, bound, every_layout, parameters, same_bits, sample
+
+import normcy
+
+AFFINE = [m for m in METHODS if m.weights != "none" and not m.name.startswith(("evonorm", "renorm"))]
+every_affine = pytest.mark.parametrize("method", AFFINE, ids=lambda m: m.name)
+TINY = [
+    (1e18, 1e-25),
+    (1e10, 1e-33),
+    (1e3, 1e-37),
+    (1e18, 1e-21),
+    (1e30, 1e-30),
+    (1, 1e-40),
+    (1e36, 1e-44),
+    (1e-20, 1e-44),
+]
+HUGE = [(1, 1e25), (1e10, 1e30), (1e-10, 1e22), (1e30, 3e37), (1e-30, 1e20)]
+SHAPES = {"NCHW": (3, 8, 5, 7), "NHWC": (3, 5, 7, 8)}
+EXTREMES = [1e30, np.inf, 1e-30, 1e-44, 0.0]
+
+
+def quietly(call):
+    with np.errstate(all="ignore"):
+        return call()
+
+
+@every_affine
+@every_layout
+@pytest.mark.parametrize(("size", "weight"), TINY + HUGE)
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_gains(method, layout, size, weight, with_bias):
+    """weight / std far below 1e-38, or far above 1e20."""
+    x = (sample(SHAPES[layout], mean=0.5) * size).astype(np.float32)
+    kw = parameters(method, x, layout)
+    kw["weight"] = (kw["weight"] * weight).astype(np.float32)
+    if method.has_bias:
+        kw["bias"] *= np.float32(weight if with_bias else 0)
+    kw["eps"] = 1e-5 if size > 1e-3 else 1e-42
+    y = method.call(normcy, x, layout, **kw)
+    expected = quietly(lambda: method.call(normcy.reference, x, layout, **kw))
+    assert_right(y, expected, bound(method, x, layout, **kw))
+
+
+@every_layout
+@pytest.mark.parametrize(
+    ("size", "length"), [(1e10, 1e-30), (1e25, 1e-20), (1e37, 1e-44), (1e-30, 1e-40), (1e-40, 1e30)]
+)
+def test_lengths(layout, size, length):
+    v = (sample(SHAPES[layout]) * size).astype(np.float32)
+    g = (sample(8, seed=1) * length).astype(np.float32)
+    dim = 1 if layout == "NCHW" else -1
+    expected = normcy.reference.weight_norm(v, g, dim)
+    assert_right(normcy.weight_norm(v, g, dim), expected, 3 * 2.0**-24 * np.abs(expected))
+
+
+@every_layout
+@pytest.mark.parametrize("size", [1e-20, 1, 1e15, 1e30])
+@pytest.mark.parametrize("style", [1e-44, 1e-30, 1e-10, 1e20, 1e36])
+def test_styles(layout, size, style):
+    """AdaIN's gain is the ratio of two stds."""
+    x = (sample(SHAPES[layout]) * size).astype(np.float32)
+    std = (np.abs(sample((3, 8), seed=1)) * style).astype(np.float32)
+    mean = (sample((3, 8), seed=2) * style).astype(np.float32)
+    y = normcy.adain(x, (mean, std), 0.0, layout=layout)
+    xhat = normcy.reference.instance_norm(x, layout=layout, eps=0.0)
+    fit = (lambda a: a[:, :, None, None]) if layout == "NCHW" else (lambda a: a[:, None, None])
+    limit = 5 * 2.0**-24 * (fit(std).astype(float) * np.maximum(1, np.abs(xhat)) + np.abs(fit(mean)))
+    assert_right(y, normcy.reference.adain(x, (mean, std), 0.0, layout=layout), limit)
+
+
+@pytest.mark.parametrize("offset", [0.1, 0.3, 1.1, 1 / 3, -0.7])
+@pytest.mark.parametrize("shape", [(100,), (6, 100)])
+def test_weight_offsets_that_float32_cannot_hold(offset, shape):
+    """The weight is what is left of the offset, in float64, also where weights do not fold."""
+    x = sample((6, 100), mean=2)
+    weight = (np.float32(-offset) * (1 + sample(shape, seed=1) * 2e-7)).astype(np.float32)
+    left = offset + weight.astype(np.float64)
+    xhat = normcy.reference.layer_norm(x, 100)
+    limit = 5 * 2.0**-24 * np.abs(left) * np.maximum(1, np.abs(xhat))
+    for call in (lambda m, **kw: m.layer_norm(x, 100, weight, weight_offset=offset),
+                 lambda m, **kw: m.layer_norm2d(x, weight, weight_offset=offset)):  # fmt: skip
+        assert_right(call(normcy), call(normcy.reference), limit)
+
+
+@every_layout
+def test_given_statistics_do_what_the_formula_says(layout):
+    """Any of 0, infinity, NaN, and float32's least and largest, for x, mean and variance or std."""
+    values = np.array([0, -0.0, 1, -3, 1e-30, -1e30, np.inf, -np.inf, np.nan, 3.4e38], np.float32)
+    mean, spread = (a.ravel() for a in np.meshgrid(values, values))
+    x = np.repeat(values, mean.size * 2)
+    x = x.reshape(values.size, mean.size, 2) if layout == "NCHW" else x.reshape(values.size, 2, mean.size)
+    for name, weight, bias in itertools.product(("batch_norm", "batch_renorm"), (None, 2.0, -1e-30), (None, 7.0)):
+        kw = {k: np.full(mean.size, v, np.float32) for k, v in (("weight", weight), ("bias", bias)) if v is not None}
+        bare = getattr(normcy.reference, name)(x, mean, spread, layout=layout)
+        expected = getattr(normcy.reference, name)(x, mean, spread, layout=layout, **kw)
+        y = getattr(normcy, name)(x, mean, spread, layout=layout, **kw)
+        limit = 4 * 2.0**-24 * (abs(weight or 1.0) * np.maximum(1, np.abs(bare)) + abs(bias or 0.0))
+        fits = np.abs(expected) < 3e38
+        assert np.all(np.abs(y[fits] - expected[fits]) <= limit[fits])
+        assert np.array_equal(np.isnan(y), np.isnan(expected))
+        beyond = np.isinf(expected)
+        assert np.array_equal(y[beyond], expected[beyond])
+
+
+@every_layout
+@pytest.mark.parametrize("form", ["dense", "slice", "reversed"])
+@pytest.mark.parametrize("where", ["new", "out", "in place"])
+def test_no_style_at_all_is_the_content_to_the_bit(layout, form, where):
+    c = sample(SHAPES[layout])
+    c.ravel()[:8] = [1e-6, 1e3, -1e3, 0, -0.0, np.inf, 1e-45, -np.nan]
+    style, kept = sample(SHAPES[layout], seed=1), c.copy()
+    axis = 1 if layout == "NCHW" else -1
+    if form == "slice":
+        c = np.split(np.concatenate([c, c], axis), 2, axis)[0]
+    elif form == "reversed":
+        c = c[::-1].copy()[::-1]
+    out = {"new": None, "out": np.empty_like(kept), "in place": c}[where]
+    y = normcy.adain(c, style, alpha=0.0, layout=layout, out=out)
+    assert out is None or y is out
+    assert np.ascontiguousarray(y).tobytes() == kept.tobytes()
+    with pytest.raises(ValueError, match="style: expected 3 samples of 8 channels"):
+        normcy.adain(c, style[:2], alpha=0.0, layout=layout)
+
+
+BY_SAMPLE = {
+    "instance": lambda x, layout, **kw: normcy.instance_norm(x, layout=layout, **kw),
+    "group": lambda x, layout, **kw: normcy.group_norm(x, 2, layout=layout, **kw),
+    "layer2d": lambda x, layout, **kw: normcy.layer_norm2d(x, layout=layout, **kw),
+    "layer": lambda x, layout, **kw: normcy.layer_norm(x, x.shape[-1], **kw),
+}
+
+
+@pytest.mark.parametrize("name", BY_SAMPLE)
+@every_layout
+@pytest.mark.parametrize("kind", ["a sample", "an element"])
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("offset", [0.0, 1.0, 0.1])
+def test_the_extreme_weight_of_another_sample(name, layout, kind, extreme, offset):
+    """A sample alone has the bits that it has beside another, whose weights are extreme, or have one that is."""
+    x = sample(SHAPES[layout], mean=1)
+    shape = (3, 8) if kind == "a sample" else x.shape
+    shape = (3, x.shape[-1]) if name == "layer" else shape
+    for everywhere in (False, True):
+        w, b = sample(shape, seed=1), sample(shape, seed=2)
+        w[1].ravel()[: None if everywhere else 1] = extreme
+        y = BY_SAMPLE[name](x, layout, weight=w, bias=b, weight_offset=offset)
+        for i in range(3):
+            part = slice(i, i + 1)
+            alone = BY_SAMPLE[name](x[part], layout, weight=w[part], bias=b[part], weight_offset=offset)
+            assert np.array_equal(np.isnan(alone), np.isnan(y[part]))
+            assert same_bits(np.nan_to_num(alone, nan=0), np.nan_to_num(y[part], nan=0))
+
+
+@every_layout
+@pytest.mark.parametrize("weight", [None, -4e-39, 1.0])
+def test_signs_of_zeros(layout, weight, use_level):
+    """Slots that are measured again, scaled, are beside others or not, as threads and batches will have it."""
+    x = (sample((64, 32, 3)) * 1e-30).astype(np.float32)
+    x[::10, ::9] = 1e30
+    x = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    kw = {} if weight is None else {"weight": np.full(32, weight, np.float32)}
+    results = []
+    for level, threads in itertools.product(LEVELS, (1, 2, 3, 5)):
+        use_level(level)
+        with normcy.num_threads(threads):
+            results.append(normcy.instance_norm(np.tile(x, (8, 1, 1)), layout=layout, **kw)[:64])
+    results.append(np.concatenate([normcy.instance_norm(x[i : i + 1], layout=layout, **kw) for i in range(64)]))
+    assert all(same_bits(results[0], y) for y in results[1:])
+
+
+@every_layout
+@pytest.mark.parametrize("values", [(np.inf,), (-np.inf, -np.inf), (np.inf, -np.inf), (np.nan,)])
+def test_statistics_do_not_depend_on_where_an_infinity_stands(layout, values):
+    """The mean is the infinity, and NaN for both or a NaN; the variance is NaN. Running and returned statistics alike."""
+    want = np.float32(np.sum(values)) if len(set(values)) == 1 else np.float32(np.nan)
+    for size in (5, 3000):
+        for where in itertools.permutations((0, 1, size // 2, size - 1), len(values)):
+            x = sample((3, 4, size))
+            x[1, 2, list(where)] = values
+            mean, var = np.zeros(4, np.float32), np.ones(4, np.float32)
+            given = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
+            _, m, rstd = normcy.batch_norm(
+                given, mean, var, training=True, momentum=1.0, layout=layout, return_stats=True
+            )
+            _, own, _ = normcy.instance_norm(given, layout=layout, return_stats=True)
+            for found in (m[2], mean[2], own[1, 2]):
+                assert np.array_equal(found, want, equal_nan=True)
+            assert np.isnan([var[2], rstd[2]]).all()
+            assert np.isfinite([mean[k] for k in (0, 1, 3)] + [var[k] for k in (0, 1, 3)]).all()
