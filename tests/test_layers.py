@@ -48,6 +48,37 @@ def run(layer, shape, seed=0):
     return layer(x)
 
 
+WITH_CHANNELS = {name: made for name, made in LAYERS.items() if not name.startswith(("AdaIN", "WeightNorm"))}
+
+
+@pytest.mark.parametrize(("make", "shape"), WITH_CHANNELS.values(), ids=WITH_CHANNELS)
+@pytest.mark.parametrize("training", [False, True])
+def test_another_number_of_channels(make, shape, training):
+    """Of x, whether the layer has weights or not; nothing has changed."""
+    layer, untouched = make().train(training), make().train(training)
+    wrong = tuple(8 if n == (5 if isinstance(layer, (normcy.LayerNorm, normcy.RMSNorm)) else 6) else n for n in shape)
+    with pytest.raises(ValueError, match=r"^x: expected .*[56].*got shape") as caught:
+        run(layer, wrong)
+    assert str(wrong) in str(caught.value)
+    assert same_state(layer, untouched)
+
+
+@pytest.mark.parametrize(("make", "shape"), WITH_CHANNELS.values(), ids=WITH_CHANNELS)
+def test_the_other_layout_is_named(make, shape):
+    layer = make()
+    if isinstance(layer, (normcy.LayerNorm, normcy.RMSNorm)):
+        return
+    other = "NCHW" if shape[-1] == 6 else "NHWC"
+    turned = (4, 6, 5, 7) if other == "NCHW" else (4, 5, 7, 6)
+    with pytest.raises(ValueError, match=rf'^x: expected 6 channels, .*; with layout="{other}" x has 6$'):
+        run(layer, turned)
+    if other == "NHWC":
+        with pytest.raises(
+            ValueError, match=r"^x: expected 6 channels, .*; is the batch axis missing\? Then x\[None\] has 6$"
+        ):
+            run(layer, (6, 5, 7))
+
+
 def scramble(layer, seed=0):
     """Values that differ from those of a new layer, everywhere."""
     g = np.random.default_rng(seed)

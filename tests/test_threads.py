@@ -293,3 +293,28 @@ def test_without_the_global_lock():
         pytest.skip("needs a clone of the repository, and root on Debian")
     done = subprocess.run([script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-5000:]
+
+
+COUNTING = {
+    "BatchNorm": lambda **kw: normcy.BatchNorm(8, **kw),
+    "InstanceNorm": lambda **kw: normcy.InstanceNorm(8, track_running_stats=True, **kw),
+    "BatchRenorm": lambda **kw: normcy.BatchRenorm(8, **kw),
+    "IBN": lambda **kw: normcy.IBN(8, **kw),
+}
+
+
+@pytest.mark.parametrize("name", COUNTING)
+@pytest.mark.parametrize("momentum", [None, 0.25])
+def test_threads_that_train_one_layer(name, momentum):
+    """Each call is counted once, and its statistics are taken in: the same batch over and over is what the layer has."""
+    layer, alone, calls = COUNTING[name](momentum=momentum), COUNTING[name](momentum=momentum), 100
+    layer.limits = alone.limits = lambda: (1.0, 0.0)  # BatchRenorm's depend on the count
+    x = sample((16, 8, 3), mean=2)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: [layer(x) for _ in range(calls)], range(4)))
+    for _ in range(4 * calls):
+        alone(x)
+    for key, value in layer.state_dict().items():
+        assert same_bits(value, alone.state_dict()[key]), key
+    counts = [v for k, v in layer.state_dict().items() if k.endswith("num_batches_tracked")]
+    assert [int(count) for count in counts] == [4 * calls]
