@@ -476,7 +476,8 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
     content's alone: ``style_eps=0``. The PyTorch one, pytorch-AdaIN, takes unbiased variances and adds eps to both:
     ``correction=1``. The default is biased with eps on both, so that a content which is its own style stays as it is.
 
-    The error is at most 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))`` of the style's mean and std.
+    Nearly all errors are within 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))``, with the style's
+    mean and std.
 
     References
     ----------
@@ -529,7 +530,8 @@ def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW"
     -----
     A weight and bias for each sample that come from elsewhere, (N, C), are those of `instance_norm` itself.
 
-    The error is at most 5 units of ``2**-24 * (abs(weight) * max(1, abs(xhat)) + abs(bias))`` before the activation.
+    Nearly all errors are within 5 units of ``2**-24 * (abs(weight) * max(1, abs(xhat)) + abs(bias))`` before the
+    activation.
 
     References
     ----------
@@ -591,8 +593,8 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
     checkpoints serve as they are; other copies keep the biased one, which ``n / (n - 1)`` turns into this. Some of
     them also take unbiased variances to normalize with, which the paper does not.
 
-    The error is at most 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + s) / d) + abs(bias))``, d being
-    the denominator and s the instance's deviation: what ``v * x`` and s cancel is magnified.
+    Nearly all errors are within 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + s) / d) + abs(bias))``,
+    d being the denominator and s the instance's deviation: what ``v * x`` and s cancel is magnified.
 
     References
     ----------
@@ -643,7 +645,7 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=N
 
     Notes
     -----
-    The error is at most 6 units of ``2**-24 * (abs(weight * x) / std + abs(bias))``.
+    Nearly all errors are within 6 units of ``2**-24 * (abs(weight * x) / std + abs(bias))``.
 
     References
     ----------
@@ -719,8 +721,8 @@ def batch_renorm(
     PyTorch version averages sqrt(var) + eps, whose checkpoints serve as they are for inference; Keras keeps a variance
     without eps for inference, from which ``running_std = sqrt(moving_variance + epsilon)``.
 
-    The error is at most 4 units of ``2**-24 * (abs(weight) * (max(1, abs(xhat)) + abs(d) + std_B / running_std) +
-    abs(bias))``, the last quotient only in training: d has the batch mean's error, in units of the running deviation.
+    Nearly all errors are within 4 units of ``2**-24 * (abs(weight) * (max(1, abs(xhat)) + abs(d) + std_B / running_std)
+    + abs(bias))``, the last quotient only in training: d has the batch mean's error, in units of the running deviation.
 
     References
     ----------
@@ -776,7 +778,7 @@ def weight_norm(v, g, dim=0, *, out=None):
     There is no eps: where ``v`` is zero all along, the result is NaN, as in PyTorch. PyTorch reads ``dim=-1`` as the
     whole array, which is ``dim=None`` here.
 
-    The error is at most 3 units of ``2**-24 * abs(w)``.
+    Nearly all errors are within 3 units of ``2**-24 * abs(w)``.
 
     References
     ----------

@@ -138,11 +138,11 @@ class Moments:
         delta = other._mean - self._mean
         mean = self._mean + delta * (other.count / count)
         m2 = self._m2 + other._m2 + delta * delta * (self.count / count * other.count)
-        finite = np.isfinite(self._mean) & np.isfinite(other._mean)
+        infinite = ~(np.isfinite(self._mean) & np.isfinite(other._mean))
         # The sum of infinities is what their mean is, in any order; differences between them would make it NaN.
-        self.count = count
-        self._mean = np.where(finite, mean, self._mean + other._mean)
-        self._m2 = np.where(finite, m2, np.nan)
+        np.copyto(mean, self._mean + other._mean, where=infinite)
+        np.copyto(m2, np.nan, where=infinite)
+        self.count, self._mean, self._m2 = count, mean, m2
 
     def __add__(self, other: Moments) -> Moments:
         if not isinstance(other, Moments):

@@ -132,13 +132,17 @@ cdef str other_layout(shape, bint last, ptrdiff_t channels):
     return ""
 
 
-cpdef int check_channels(cnp.ndarray x, layout, ptrdiff_t channels) except -1:
+cdef int check_dim(cnp.ndarray x, bint last, ptrdiff_t channels) except -1:
     """That x, an array of rank 2 or more, has the channels of the layer that it is given to."""
-    cdef bint last = says_channels_last(layout)
     if cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1 if last else 1) != channels:
         raise ValueError(f"x: expected {channels} channels, {'at the last axis' if last else 'at axis 1'} in layout "
-                         f"{layout}, got shape {np.shape(x)}{other_layout(np.shape(x), last, channels)}")
+                         f"{'NHWC' if last else 'NCHW'}, got shape {np.shape(x)}"
+                         f"{other_layout(np.shape(x), last, channels)}")
     return 0
+
+
+def check_channels(cnp.ndarray x, layout, ptrdiff_t channels):
+    check_dim(x, says_channels_last(layout), channels)
 
 
 cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None, ptrdiff_t channels=-1):
@@ -155,7 +159,7 @@ cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside
     if rank < 2:
         raise ValueError(f"{name}: expected an array of rank 2 or more, (N, C, ...), got shape {obj.shape}")
     if channels >= 0:
-        check_channels(x, layout, channels)
+        check_dim(x, last, channels)
     found.swapped, found.last = False, last
     found.d.n = cnp.PyArray_DIM(x, 0)
     found.d.c = cnp.PyArray_DIM(x, rank - 1 if last else 1)
@@ -215,6 +219,14 @@ cdef int no_overlap(cnp.ndarray out, str out_name, other, str name) except -1:
     return 0
 
 
+cdef int apart_from(cnp.ndarray a, str name, tuple others) except -1:
+    """no_overlap with each of `others`, a name and an array in turns: a tuple of pairs would take longer to make."""
+    cdef Py_ssize_t i
+    for i in range(0, len(others), 2):
+        no_overlap(a, name, others[i + 1], others[i])
+    return 0
+
+
 cdef bint lies_as(cnp.ndarray a, cnp.ndarray x):
     """Whether a has x's memory order, so that the kernels can walk both alike."""
     if cnp.PyArray_IS_C_CONTIGUOUS(x):
@@ -245,7 +257,7 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarra
     """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see deliver).
 
     `given` is x as the caller passed and `called` it, x what the kernels read. out may be exactly x, pre_add or
-    post_add, and must miss the pairs (name, array) in others. spare: x may be overwritten.
+    post_add, and must miss the others (see apart_from). spare: x may be overwritten.
     """
     if out is None:     # x is no slice then: see `served`
         return x if spare else empty_beside(x)
@@ -258,8 +270,7 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarra
         exactly_or_apart(y, name, pre_add, "pre_add")
     if post_add is not None:
         exactly_or_apart(y, name, post_add, "post_add")
-    for other_name, other in others:
-        no_overlap(y, name, other, other_name)
+    apart_from(y, name, others)
     return y if lies_as(y, x) else x if spare else stand_in(x)
 
 

@@ -33,7 +33,7 @@ enum {
 #define NORMCY_MOST_A 0x1p60
 
 /* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
-enum { NORMCY_HUGE = 1, NORMCY_TINY = 2, NORMCY_INFINITE = 4 };
+enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };
 
 /* What moments are taken about, and how. */
 typedef enum {
@@ -74,8 +74,8 @@ typedef struct {
 } normcy_operand;
 
 /* The coefficients become (a * w, b * w + bias), w = weight + offset, where these are present. Where w is huge or a * w
- * subnormal, y is (u * a + b) * w + bias instead: one more rounding, but no product that float32 cannot hold. Which form
- * an element takes depends on its own a and w alone, never on what else is in the call. */
+ * subnormal, y is (u * a + b) * w + bias instead: one more rounding, but no product that float32 cannot hold. Which
+ * form an element takes depends on its own a and w alone, never on what else is in the call. */
 typedef struct {
     normcy_operand weight, bias;
     float offset;
@@ -121,8 +121,12 @@ typedef struct {
      * must be taken again with a scale. */
     ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
 
-    /* Which of those there are among `count` weights, `offset` added; a zero and a NaN are none. */
+    /* Which of NORMCY_HUGE and NORMCY_TINY there are among `count` weights, `offset` added; a zero and a NaN are none.
+     */
     int (*weight_range)(const float *v, ptrdiff_t count, float offset);
+
+    /* Whether any of `count` weights is infinite. */
+    int (*infinite)(const float *v, ptrdiff_t count);
 
     /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):
      * mean and lift are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32 cannot hold well without

@@ -1,36 +1,46 @@
 # moments(): any axes of any array, as a batch or instance norm that stops after its statistics.
 
 def moments(x_given, axes, correction, keepdims):
-    cdef DefaultMode mode = DefaultMode()
-    cdef cnp.ndarray x = floats(x_given, "x")
-    cdef double dof, minus = number(correction, "correction")
-    cdef bint keep_dims = flag(keepdims, "keepdims")
+    cdef cnp.ndarray x
+    cdef double dof, minus
+    cdef bint keep_dims
     cdef Dims d
     cdef Statistics stats
     cdef ptrdiff_t k
-    d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
-    cdef tuple reduced = reduced_axes(axes, x.ndim), shape = x_given.shape
-    if not in_c_order(x):
-        x = np.array(x, order="C", subok=False)
-    blocks = fold_axes(shape, reduced)
-    if len(blocks) > 3:
-        x = np.ascontiguousarray(np.moveaxis(x, reduced, range(x.ndim - len(reduced), x.ndim)))
-        blocks = fold_axes(np.shape(x), tuple(range(x.ndim - len(reduced), x.ndim)))
-    cdef Method method = moments_dims(blocks, &d)
-    d.sample, d.pitch = d.c * d.s, d.c if d.channels_last else d.s
-    cdef Job job = make_job(method, d, 0, 0)
-    job.about = NORMCY_EXACT
-    stats = Statistics(job.plan.slots)
-    stats.point(&job)
-    job.x = <const float *>cnp.PyArray_DATA(x)
-    run(&job, cnp.PyArray_SIZE(x))
-    dof = max(job.plan.count - minus, 0.0)
-    kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keep_dims or i not in reduced)
-    if not cnp.PyArray_SIZE(x):
-        stats.mean[:] = NAN
-    for k in range(job.plan.slots):
-        stats.m2[k] /= dof
-    return np.asarray(stats.mean).reshape(kept)[()], np.asarray(stats.m2).reshape(kept)[()]
+    cdef tuple reduced, shape
+    cdef Method method
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        x = floats(x_given, "x")
+        minus = number(correction, "correction")
+        keep_dims = flag(keepdims, "keepdims")
+        d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
+        reduced = reduced_axes(axes, x.ndim)
+        shape = x_given.shape
+        if not in_c_order(x):
+            x = np.array(x, order="C", subok=False)
+        blocks = fold_axes(shape, reduced)
+        if len(blocks) > 3:
+            x = np.ascontiguousarray(np.moveaxis(x, reduced, range(x.ndim - len(reduced), x.ndim)))
+            blocks = fold_axes(np.shape(x), tuple(range(x.ndim - len(reduced), x.ndim)))
+        method = moments_dims(blocks, &d)
+        d.sample, d.pitch = d.c * d.s, d.c if d.channels_last else d.s
+        job = make_job(method, d, 0, 0)
+        job.about = NORMCY_EXACT
+        stats = Statistics(job.plan.slots)
+        stats.point(&job)
+        job.x = <const float *>cnp.PyArray_DATA(x)
+        run(&job, cnp.PyArray_SIZE(x))
+        dof = max(job.plan.count - minus, 0.0)
+        kept = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keep_dims or i not in reduced)
+        if not cnp.PyArray_SIZE(x):
+            stats.mean[:] = NAN
+        for k in range(job.plan.slots):
+            stats.m2[k] /= dof
+        return np.asarray(stats.mean).reshape(kept)[()], np.asarray(stats.m2).reshape(kept)[()]
+    finally:
+        normcy_fp_leave(mode)
 
 
 cdef tuple reduced_axes(axes, int rank):

@@ -38,19 +38,18 @@ cdef cnp.ndarray take_weights(Job *job, Strides weight, Strides bias):
     cdef cnp.ndarray shifted = None
     cdef float *to
     cdef ptrdiff_t i
-    cdef int found
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
-    if not weight.size:
+    if job.weight.folds or not weight.size:
+        job.extreme = weight.size and job.k.infinite(weight.p, weight.size)
         return None
-    if not job.weight.folds and <float>job.offset != job.offset:
+    if <float>job.offset != job.offset:
         shifted = np.empty(weight.size, np.float32)
         to = <float *>cnp.PyArray_DATA(shifted)
         for i in range(weight.size):
             to[i] = <float>(weight.p[i] + job.offset)
         job.weight.p, job.offset = to, 0
         weight.p = to
-    found = job.k.weight_range(weight.p, weight.size, <float>job.offset)
-    job.extreme = found & NORMCY_INFINITE if job.weight.folds else found
+    job.extreme = job.k.weight_range(weight.p, weight.size, <float>job.offset)
     return shifted
 
 
@@ -81,7 +80,7 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
         return result
     if sum_out is not None:
         total = target(sum_out, "sum_out", x_given, called, x, pre_add, None,
-                       (("out", out), ("post_add", post_add), *others), False)
+                       ("out", out, "post_add", post_add, *others), False)
     else:       # y holds the sum until it is normalized, unless that is where post_add is
         total = y if after is None or not normcy_overlap(y, after) else stand_in(x)
     job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)
@@ -97,42 +96,53 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
                             eps_given, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
                             bint return_stats, bint unbiased, ptrdiff_t channels, cnp.ndarray tracked):
     """BatchNorm and InstanceNorm: their own statistics (kept in running_*), or the running ones."""
-    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
-    cdef double eps = number(eps_given, "eps"), pace = pace_of(momentum, tracked)
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
-    cdef list keep = []
-    cdef Statistics stats = None
-    cdef tuple more = None
+    cdef double eps, pace
+    cdef cnp.ndarray x
+    cdef list keep
+    cdef Statistics stats
+    cdef tuple more
     cdef Given given
-    cdef Job job = make_job(method if own else BATCH, at.d, eps, narrow(weight_offset, "weight_offset"))
-    check_batch(method, x_given, at.d, own, eps)
-    cdef Running run_stats = Running()
-    run_stats.read(running_mean, running_var, x_given, &at, own)
-    check_count(tracked)
-    job.how.zero_guard = True
-    if not own:
-        given = Given(run_stats, at.d.c, eps)
-        given.point(&job)
-    elif run_stats.present or return_stats:
-        stats = Statistics(job.plan.slots)
-        stats.point(&job)
-    if return_stats and stats is None:
-        more = (np.empty(0, np.float32), np.empty(0, np.float32))
-    elif return_stats:
-        more = stats.outputs([at.d.c] if method == BATCH else [at.d.n, at.d.c])
-    if own and run_stats.present:
-        run_stats.apart((("x", x_given), ("weight", weight), ("bias", bias), ("pre_add", pre_add),
-                         ("post_add", post_add)))
-    result = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
-                       parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
-                       (("weight", weight), ("bias", bias), ("running_mean", running_mean),
-                        ("running_var", running_var)), "x", more)
-    if own and cnp.PyArray_SIZE(x) and (run_stats.present or tracked is not None):
-        refresh(run_stats, stats, at.d.c, 1 if method == BATCH else at.d.n, job.plan.count, tracked, pace, unbiased)
-    if return_stats and stats is not None:
-        stats.hand_out()
-    return result
+    cdef Job job
+    cdef Running run_stats
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        eps = number(eps_given, "eps")
+        pace = pace_of(momentum, tracked)
+        x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
+        keep = []
+        stats = None
+        more = None
+        job = make_job(method if own else BATCH, at.d, eps, narrow(weight_offset, "weight_offset"))
+        check_batch(method, x_given, at.d, own, eps)
+        run_stats = Running()
+        run_stats.read(running_mean, running_var, x_given, &at, own)
+        check_count(tracked)
+        job.how.zero_guard = True
+        if not own:
+            given = Given(run_stats, at.d.c, eps)
+            given.point(&job)
+        elif run_stats.present or return_stats:
+            stats = Statistics(job.plan.slots)
+            stats.point(&job)
+        if return_stats and stats is None:
+            more = (np.empty(0, np.float32), np.empty(0, np.float32))
+        elif return_stats:
+            more = stats.outputs([at.d.c] if method == BATCH else [at.d.n, at.d.c])
+        if own and run_stats.present:
+            run_stats.apart(("x", x_given, "weight", weight, "bias", bias, "pre_add", pre_add, "post_add", post_add))
+        result = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                           parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
+                           ("weight", weight, "bias", bias, "running_mean", running_mean, "running_var", running_var),
+                           "x", more)
+        if own and cnp.PyArray_SIZE(x) and (run_stats.present or tracked is not None):
+            refresh(run_stats, stats, at.d.c, 1 if method == BATCH else at.d.n, job.plan.count, tracked, pace,
+                    unbiased)
+        if return_stats and stats is not None:
+            stats.hand_out()
+        return result
+    finally:
+        normcy_fp_leave(mode)
 
 
 cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
@@ -187,60 +197,81 @@ cdef ptrdiff_t groups_of(num_groups, Dims d) except -1:
 
 def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation,
                out, return_stats, ptrdiff_t channels=-1):
-    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
-    cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
-    at.d.groups = groups_of(num_groups, at.d)
-    cdef Job job = make_job(GROUP, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
-    return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
-                         parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
-                         (("weight", weight), ("bias", bias)), flag(return_stats, "return_stats"),
-                         (at.d.n, at.d.groups))
+    cdef list keep
+    cdef cnp.ndarray x
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        keep = []
+        x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
+        at.d.groups = groups_of(num_groups, at.d)
+        job = make_job(GROUP, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
+        return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                             parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
+                             ("weight", weight, "bias", bias), flag(return_stats, "return_stats"),
+                             (at.d.n, at.d.groups))
+    finally:
+        normcy_fp_leave(mode)
 
 
 def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation, out,
                  return_stats, ptrdiff_t channels=-1):
-    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
-    cdef list keep = []
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
-    cdef Job job = make_job(LAYER, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
-    shape = list(x_given.shape)
-    shape[-1 if says_channels_last(layout) else 1] = 1
-    return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
-                         parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
-                         (("weight", weight), ("bias", bias)), flag(return_stats, "return_stats"), shape)
+    cdef list keep
+    cdef cnp.ndarray x
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        keep = []
+        x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
+        job = make_job(LAYER, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
+        shape = list(x_given.shape)
+        shape[-1 if says_channels_last(layout) else 1] = 1
+        return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
+                             parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,
+                             ("weight", weight, "bias", bias), flag(return_stats, "return_stats"), shape)
+    finally:
+        normcy_fp_leave(mode)
 
 
 cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
                                activation, out, return_stats, normcy_spread how, normcy_about about, bint of_layer):
     """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
-    cdef DefaultMode mode = DefaultMode()
     cdef Dims d
-    cdef list keep = []
-    cdef cnp.ndarray x = floats(x_given, "x")
-    cdef tuple trailing = trailing_axes(x, normalized_shape, of_layer)
-    cdef int i, lead = cnp.PyArray_NDIM(x) - len(trailing)
-    cdef bint with_stats = flag(return_stats, "return_stats")
-    if not in_c_order(x):
-        x = np.array(x, order="C", subok=False)
-    d.n, d.s, d.c, d.groups, d.channels_last = 1, 1, 1, 1, True
-    for i in range(cnp.PyArray_NDIM(x)):
-        if i >= lead:
-            d.c *= cnp.PyArray_DIM(x, i)
-        elif i == 0:
-            d.n = cnp.PyArray_DIM(x, 0)
-        else:
-            d.s *= cnp.PyArray_DIM(x, i)
-    d.sample, d.pitch = d.c * d.s, d.c
-    cdef Job job = make_job(LAYER, d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
-    job.about = about
-    job.how.correction, job.how.outside_sqrt = how.correction, how.outside_sqrt
-    return normalize_own(&job, x_given, x, trailing_parameter(weight, "weight", x, trailing, d.c, keep),
-                         trailing_parameter(bias, "bias", x, trailing, d.c, keep), pre_add, sum_out, post_add,
-                         activation, out, (("weight", weight), ("bias", bias)), with_stats,
-                         (<object>x).shape[:lead] + (1,) * len(trailing) if with_stats else None)
+    cdef list keep
+    cdef cnp.ndarray x
+    cdef tuple trailing
+    cdef int i, lead
+    cdef bint with_stats
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        keep = []
+        x = floats(x_given, "x")
+        trailing = trailing_axes(x, normalized_shape, of_layer)
+        lead = cnp.PyArray_NDIM(x) - len(trailing)
+        with_stats = flag(return_stats, "return_stats")
+        if not in_c_order(x):
+            x = np.array(x, order="C", subok=False)
+        d.n, d.s, d.c, d.groups, d.channels_last = 1, 1, 1, 1, True
+        for i in range(cnp.PyArray_NDIM(x)):
+            if i >= lead:
+                d.c *= cnp.PyArray_DIM(x, i)
+            elif i == 0:
+                d.n = cnp.PyArray_DIM(x, 0)
+            else:
+                d.s *= cnp.PyArray_DIM(x, i)
+        d.sample, d.pitch = d.c * d.s, d.c
+        job = make_job(LAYER, d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
+        job.about = about
+        job.how.correction, job.how.outside_sqrt = how.correction, how.outside_sqrt
+        return normalize_own(&job, x_given, x, trailing_parameter(weight, "weight", x, trailing, d.c, keep),
+                             trailing_parameter(bias, "bias", x, trailing, d.c, keep), pre_add, sum_out, post_add,
+                             activation, out, ("weight", weight, "bias", bias), with_stats,
+                             (<object>x).shape[:lead] + (1,) * len(trailing) if with_stats else None)
+    finally:
+        normcy_fp_leave(mode)
 
 
 def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
@@ -256,4 +287,5 @@ def rms_norm(x, normalized_shape, weight, eps, weight_offset, pre_add, sum_out, 
     cdef normcy_spread how
     how.correction, how.outside_sqrt = 0, False
     return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset,
-                              pre_add, sum_out, post_add, activation, out, return_stats, how, NORMCY_ABOUT_ZERO, of_layer)
+                              pre_add, sum_out, post_add, activation, out, return_stats, how, NORMCY_ABOUT_ZERO,
+                              of_layer)

@@ -263,7 +263,6 @@ cdef int drive_rows(Job *job) noexcept:
     cdef ptrdiff_t size = p.segs * p.planes * p.length
     cdef Chunks c = chunks_of_slot(p)
     cdef ptrdiff_t per_task, tasks
-    cdef unsigned long saved
     cdef normcy_share *shares
     cdef int t, team
     if job.given_mean != NULL:
@@ -272,9 +271,7 @@ cdef int drive_rows(Job *job) noexcept:
         return phased_rows(job, &c)
     if job.threads == 1:
         with nogil:
-            saved = normcy_fp_enter()
             task_of_rows(job, &c, 0, p.slots)
-            normcy_fp_leave(saved)
         return 0
     per_task = max(<ptrdiff_t>1, min(max(TASK // size, run_of(job)), ceil_div(p.slots, 4 * job.threads)))
     tasks = ceil_div(p.slots, per_task)

@@ -43,25 +43,25 @@ typedef struct {
     vf least, most;
 } extent;
 
-/* The larger of what there was and |v + offset|, and the smaller; `zeros`: 0 counts as `zero` in the smaller. */
-INLINE extent widened(extent e, vf v, vf offset, int zeros, vf zero) {
-    vf size = magnitude(v + offset);
+/* Of magnitudes; `zeros`: 0 counts as 1 in the least. A NaN counts nowhere. */
+INLINE extent widened(extent e, vf v, int zeros) {
+    vf size = magnitude(v);
     e.most = larger(size, e.most);
-    e.least = smaller(zeros ? choose(size == 0, zero, size) : size, e.least);
+    e.least = smaller(zeros ? choose(size == 0, set1(1), size) : size, e.least);
     return e;
 }
 
-INLINE extent extent_of(const float *v, ptrdiff_t count, float offset, int zeros) {
-    vf one = set1(1), shift = set1(offset);
+INLINE extent extent_of(const float *v, ptrdiff_t count, vf offset, int shifted, int zeros) {
+    vf one = set1(1);
     extent e[4] = {{one, one}, {one, one}, {one, one}, {one, one}};
     ptrdiff_t i = 0;
     for (; i + 4 * W <= count; i += 4 * W)
 #pragma GCC unroll 4
         for (int k = 0; k < 4; k++)
-            e[k] = widened(e[k], load(v + i + k * W), shift, zeros, one);
+            e[k] = widened(e[k], shifted ? load(v + i + k * W) + offset : load(v + i + k * W), zeros);
     for (; i < count; i += W) {
         lanes some = first(lanes_left(i, count));
-        e[0] = widened(e[0], load_or(one - shift, v + i, some), shift, zeros, one);
+        e[0] = widened(e[0], first_lanes(some, load_part(v + i, some) + offset, one), zeros);
     }
     for (int k = 1; k < 4; k++)
         e[0] = (extent){smaller(e[k].least, e[0].least), larger(e[k].most, e[0].most)};
@@ -71,11 +71,18 @@ INLINE extent extent_of(const float *v, ptrdiff_t count, float offset, int zeros
 /* Thresholds that the kernels' own choice, element by element, is well within. */
 static int weight_range(const float *v, ptrdiff_t count, float offset) {
     vf least = set1(2 * NORMCY_LEAST_GAIN / (float)NORMCY_LEAST_A), most = set1(NORMCY_HUGE_WEIGHT / 2);
-    extent e = extent_of(v, count, offset, 0);
+    vf shift = set1(offset);
+    extent e = offset != 0 ? extent_of(v, count, shift, 1, 0) : extent_of(v, count, shift, 0, 0);
     if (any(e.least == 0)) /* rarely: zeros hide what is just above them */
-        e.least = extent_of(v, count, offset, 1).least;
-    return (any(e.most >= most) ? NORMCY_HUGE : 0) | (any(e.least < least) ? NORMCY_TINY : 0) |
-           (any(e.most == set1(INFINITY)) ? NORMCY_INFINITE : 0);
+        e.least = extent_of(v, count, shift, 1, 1).least;
+    return (any(e.most >= most) ? NORMCY_HUGE : 0) | (any(e.least < least) ? NORMCY_TINY : 0);
+}
+
+static int infinite(const float *v, ptrdiff_t count) {
+    vf most = {0};
+    for (ptrdiff_t i = 0; i < count; i += W)
+        most = larger(magnitude(load_part(v + i, first(lanes_left(i, count)))), most);
+    return any(most == set1(INFINITY));
 }
 
 /* A finite gain stays finite: in a constant slot with a tiny eps it multiplies an exact 0. */
@@ -90,16 +97,9 @@ INLINE double lack_of(double mean, float hi, double gain) {
     return fabs(lack) < INFINITY ? lack : 0;
 }
 
-/* Whether a gain is one that `coefficients` counts; NaN is not. */
-INLINE int beyond(double gain, double least, double most) {
-    return ((fabs(gain) < least) & (gain != 0)) | (fabs(gain) >= most);
-}
-
-INLINE ptrdiff_t coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
-                                  const double *restrict lift, const float *restrict weight, double offset,
-                                  const float *restrict bias, double least, double most, float *restrict hi,
-                                  float *restrict a, float *restrict b) {
-    ptrdiff_t odd = 0;
+INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
+                             const double *restrict lift, const float *restrict weight, double offset,
+                             const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
     for (ptrdiff_t k = 0; k < count; k++) {
         double w = weight ? weight[k] + offset : 1, gain = rstd ? rstd[k] * w : w;
         double shift = (bias ? bias[k] : 0) + (lift ? lift[k] * w : 0);
@@ -107,7 +107,29 @@ INLINE ptrdiff_t coefficient_loop(ptrdiff_t count, const double *restrict mean, 
         hi[k] = h;
         a[k] = gain_to_float(gain);
         b[k] = (float)(mean ? shift - lack_of(mean[k], h, gain) : shift);
-        odd += beyond(gain, least, most) | (mean ? fabs(mean[k]) >= 0x1p100 : 0);
+    }
+}
+
+/* Whether all coefficients are such as float32 holds well, which nearly all are: a look at a and hi is cheap. */
+INLINE int all_fit(ptrdiff_t count, const float *hi, const float *a, float least, float most) {
+    vf fitting = set1(1);
+    vi fits = fitting == fitting;
+    for (ptrdiff_t i = 0; i < count; i += W) {
+        lanes some = first(lanes_left(i, count));
+        vf size = magnitude(load_or(fitting, a + i, some));
+        fits &= (size >= set1(least)) & (size < set1(most)) & (magnitude(load_part(hi + i, some)) < set1(0x1p100f));
+    }
+    return !any(~fits);
+}
+
+/* How many do not: a gain of 0 does, and one that is NaN. */
+static ptrdiff_t beyond(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
+                        const float *weight, double offset, double least, double most) {
+    ptrdiff_t odd = 0;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1) / (scale ? scale[k] : 1);
+        int small = fabs(gain) < least && gain != 0, large = fabs(gain) >= most;
+        odd += small || large || (mean && !scale && fabs(mean[k]) >= 0x1p100);
     }
     return odd;
 }
@@ -117,21 +139,18 @@ static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double 
                               const float *restrict scale, const float *restrict weight, double offset,
                               const float *restrict bias, double least, double most, float *restrict hi,
                               float *restrict a, float *restrict b) {
-    ptrdiff_t odd;
     if (mean && rstd && !lift) /* nearly always: a loop without choices */
-        odd = coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, least, most, hi, a, b);
+        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, hi, a, b);
     else
-        odd = coefficient_loop(count, mean, rstd, lift, weight, offset, bias, least, most, hi, a, b);
-    if (!scale)
-        return odd;
-    odd = 0;
-    for (ptrdiff_t k = 0; k < count; k++) {
-        double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1) / scale[k];
+        coefficient_loop(count, mean, rstd, lift, weight, offset, bias, hi, a, b);
+    for (ptrdiff_t k = 0; scale && k < count; k++) {
+        double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1);
         hi[k] *= scale[k];
-        a[k] = gain_to_float(gain);
-        odd += beyond(gain, least, most);
+        a[k] = gain_to_float(gain / scale[k]);
     }
-    return odd;
+    if (all_fit(count, hi, a, (float)least, (float)most))
+        return 0;
+    return beyond(count, mean, rstd, scale, weight, offset, least, most);
 }
 
 #endif

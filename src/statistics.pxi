@@ -95,10 +95,8 @@ cdef class Running:
 
     cdef int apart(self, tuple inputs) except -1:
         """Where they are written, they must not be the memory of an input."""
-        for name, mine in (("running_mean", self.mean_array), ("running_var", self.var_array)):
-            for other_name, other in inputs:
-                no_overlap(mine, name, other, other_name)
-        return 0
+        apart_from(self.mean_array, "running_mean", inputs)
+        return apart_from(self.var_array, "running_var", inputs)
 
 
 cdef class Given:

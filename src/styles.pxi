@@ -51,28 +51,36 @@ cdef class Style:
 
 
 def adain(content, style, eps, alpha, correction, style_eps, layout, out):
-    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
-    cdef cnp.ndarray x = as_image(content, layout, &at, "content", (out,))
-    cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
-    cdef Style towards = Style()
-    cdef double style_small = job.how.eps if style_eps is None else narrow(style_eps, "style_eps")
-    job.how.correction = number(correction, "correction")
-    job.target.how, job.target.alpha = TO_STYLE, narrow(alpha, "alpha")
-    if isinstance(style, tuple):
-        towards.of_pair(style, at.d.n, at.d.c)
-    else:
-        towards.of_array(style, layout, at.d, job.how.correction, style_small)
-    if towards.mean.shape[0]:
-        job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
-    apart = tuple([("style", v) for v in style]) if isinstance(style, tuple) else (("style", style),)
-    if job.target.alpha == 0:       # the content to the bit, which a norm there and back would round
-        y = target(out, "out", content, "content", x, None, None, apart, x is not content)
-        if y is not x:
-            y[...] = x
-        deliver(y, out)
-        return y if out is None else out
-    return normalize(&job, content, x, a_channel(None), a_channel(None), None, None, None, None, out, apart, "content")
+    cdef cnp.ndarray x
+    cdef Job job
+    cdef Style towards
+    cdef double style_small
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        x = as_image(content, layout, &at, "content", (out,))
+        job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
+        towards = Style()
+        style_small = job.how.eps if style_eps is None else narrow(style_eps, "style_eps")
+        job.how.correction = number(correction, "correction")
+        job.target.how, job.target.alpha = TO_STYLE, narrow(alpha, "alpha")
+        if isinstance(style, tuple):
+            towards.of_pair(style, at.d.n, at.d.c)
+        else:
+            towards.of_array(style, layout, at.d, job.how.correction, style_small)
+        if towards.mean.shape[0]:
+            job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
+        apart = ("style", style[0], "style", style[1]) if isinstance(style, tuple) else ("style", style)
+        if job.target.alpha == 0:       # the content to the bit, which a norm there and back would round
+            y = target(out, "out", content, "content", x, None, None, apart, x is not content)
+            if y is not x:
+                y[...] = x
+            deliver(y, out)
+            return y if out is None else out
+        return normalize(&job, content, x, a_channel(None), a_channel(None), None, None, None, None, out, apart,
+                         "content")
+    finally:
+        normcy_fp_leave(mode)
 
 
 cdef cnp.ndarray table(obj, str name, cnp.ndarray x, const Layout *at):
@@ -126,21 +134,27 @@ cdef cnp.ndarray mixed(cnp.ndarray mixing, cnp.ndarray rows):
 
 
 def conditional_instance_norm(x_given, style, weight, bias, eps, layout, activation, out, ptrdiff_t channels=-1):
-    cdef DefaultMode mode = DefaultMode()
     cdef Layout at
-    cdef cnp.ndarray x = as_image(x_given, layout, &at, "x", (out,), channels), w, b
-    cdef list keep = []
-    w, b = table(weight, "weight", x_given, &at), table(bias, "bias", x_given, &at)
-    if not cnp.PyArray_SAMESHAPE(w, b):
-        raise ValueError(f"bias: expected the shape of weight, {np.shape(w)}, got {np.shape(b)}")
-    if type(style) in (np.ndarray, np.memmap) and style.dtype.kind in "iu":
-        ids = ids_of(style, at.d.n, np.shape(w)[0])
-        w, b = np.take(w, ids, 0), np.take(b, ids, 0)   # w[ids] returns NULL, and no error, where memory is short
-    else:
-        mixing = mixing_of(style, at.d.n, np.shape(w)[0])
-        w, b = mixed(mixing, w), mixed(mixing, b)
-    cdef Job job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
-    job.how.zero_guard = True
-    return normalize(&job, x_given, x, parameter(w, "weight", x_given, &at, keep),
-                     parameter(b, "bias", x_given, &at, keep), None, None, None, activation, out,
-                     (("weight", weight), ("bias", bias), ("style", style)))
+    cdef cnp.ndarray x, w, b
+    cdef list keep
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        x = as_image(x_given, layout, &at, "x", (out,), channels)
+        keep = []
+        w, b = table(weight, "weight", x_given, &at), table(bias, "bias", x_given, &at)
+        if not cnp.PyArray_SAMESHAPE(w, b):
+            raise ValueError(f"bias: expected the shape of weight, {np.shape(w)}, got {np.shape(b)}")
+        if type(style) in (np.ndarray, np.memmap) and style.dtype.kind in "iu":
+            ids = ids_of(style, at.d.n, np.shape(w)[0])
+            w, b = np.take(w, ids, 0), np.take(b, ids, 0)   # w[ids] returns NULL, and no error, where memory is short
+        else:
+            mixing = mixing_of(style, at.d.n, np.shape(w)[0])
+            w, b = mixed(mixing, w), mixed(mixing, b)
+        job = make_job(INSTANCE, at.d, number(eps, "eps"), 0)
+        job.how.zero_guard = True
+        return normalize(&job, x_given, x, parameter(w, "weight", x_given, &at, keep),
+                         parameter(b, "bias", x_given, &at, keep), None, None, None, activation, out,
+                         ("weight", weight, "bias", bias, "style", style))
+    finally:
+        normcy_fp_leave(mode)

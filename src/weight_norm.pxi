@@ -18,27 +18,33 @@ cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
 
 
 def weight_norm(v_given, g, dim, out):
-    cdef DefaultMode mode = DefaultMode()
-    cdef cnp.ndarray v = floats(v_given, "v")
+    cdef cnp.ndarray v, length
     cdef Dims d
-    cdef int i, rank = cnp.PyArray_NDIM(v)
-    axis = None if dim is None else integer(dim, "dim")
-    if axis is not None and not -rank <= axis < rank:
-        raise ValueError(f"dim: expected None or an axis of v, of shape {np.shape(v)}, got {axis}")
-    axis = axis if axis is None else axis % rank
-    cdef cnp.ndarray length = lengths(g, v, axis)
-    if not in_c_order(v):
-        v = np.array(v, order="C", subok=False)
-    d.n = d.c = d.s = d.groups = 1
-    for i in range(rank):
-        if axis is None or i > axis:
-            d.s *= cnp.PyArray_DIM(v, i)
-        elif i < axis:
-            d.n *= cnp.PyArray_DIM(v, i)
-        else:
-            d.c = cnp.PyArray_DIM(v, i)
-    d.sample, d.pitch, d.channels_last = d.c * d.s, d.s, False
-    cdef Job job = make_job(BATCH, d, 0, 0)
-    job.about, job.target.how = NORMCY_ABOUT_ZERO, TO_LENGTH
-    return normalize(&job, v_given, v, a_channel(length), a_channel(None), None, None, None, None, out, (("g", g),),
-                     "v")
+    cdef int i, rank
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        v = floats(v_given, "v")
+        rank = cnp.PyArray_NDIM(v)
+        axis = None if dim is None else integer(dim, "dim")
+        if axis is not None and not -rank <= axis < rank:
+            raise ValueError(f"dim: expected None or an axis of v, of shape {np.shape(v)}, got {axis}")
+        axis = axis if axis is None else axis % rank
+        length = lengths(g, v, axis)
+        if not in_c_order(v):
+            v = np.array(v, order="C", subok=False)
+        d.n = d.c = d.s = d.groups = 1
+        for i in range(rank):
+            if axis is None or i > axis:
+                d.s *= cnp.PyArray_DIM(v, i)
+            elif i < axis:
+                d.n *= cnp.PyArray_DIM(v, i)
+            else:
+                d.c = cnp.PyArray_DIM(v, i)
+        d.sample, d.pitch, d.channels_last = d.c * d.s, d.s, False
+        job = make_job(BATCH, d, 0, 0)
+        job.about, job.target.how = NORMCY_ABOUT_ZERO, TO_LENGTH
+        return normalize(&job, v_given, v, a_channel(length), a_channel(None), None, None, None, None, out, ("g", g),
+                         "v")
+    finally:
+        normcy_fp_leave(mode)

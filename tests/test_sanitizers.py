@@ -14,7 +14,7 @@ pytestmark = pytest.mark.torture
 ARCHER = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))  # what OpenMP does, told to ThreadSanitizer
 COMPUTING = [
     f"tests/test_{name}.py"
-    for name in ("grid", "arrays", "numerics", "random", "fused", "styles", "running", "moments", "outputs", "layers",
+    for name in ("grid", "arrays", "operands", "extremes", "numerics", "random", "fused", "styles", "running", "moments", "outputs", "layers",
                  "reproducibility", "bad_input", "odd_input")
 ]  # fmt: skip
 THREADED = ["tests/test_grid.py", "tests/test_reproducibility.py", "tests/test_threads.py"]

@@ -182,8 +182,8 @@ static void try_small(shape s) {
     const double *lift = take(1) ? doubles(n, 0) : NULL;
     const float *scale = take(1) ? powers_of_two(n) : NULL, *weight = take(1) ? floats(n) : NULL;
     const float *bias = take(1) ? floats(n) : NULL;
-    double odd = (double)k->coefficients(n, given_mean, given_rstd, lift, scale, weight, take(1), bias,
-                                         NORMCY_LEAST_A, NORMCY_MOST_A, hi, a, b);
+    double odd = (double)k->coefficients(n, given_mean, given_rstd, lift, scale, weight, take(1), bias, NORMCY_LEAST_A,
+                                         NORMCY_MOST_A, hi, a, b);
     compare(mean, n, sizeof *mean);
     compare(m2, n, sizeof *m2);
     compare(rstd, n, sizeof *rstd);
@@ -191,6 +191,8 @@ static void try_small(shape s) {
     compare(&outside, 1, sizeof outside);
     compare(&odd, 1, sizeof odd);
     compare(&range, 1, sizeof range);
+    double infinite = weight ? k->infinite(weight, n) : 0;
+    compare(&infinite, 1, sizeof infinite);
     compare(hi, n, sizeof *hi);
     compare(a, n, sizeof *a);
     compare(b, n, sizeof *b);
