@@ -92,7 +92,10 @@ cdef str way_to_array(obj, str name):
         return f"; its mask would be lost: pass {name}.filled(...)"
     try:
         if callable(getattr(obj, "numpy", None)):   # a tensor
-            return f"; pass {name}{'.detach()' if getattr(obj, 'requires_grad', False) is True else ''}.numpy()"
+            steps = (".detach()" if getattr(obj, "requires_grad", False) is True else "",
+                     "" if str(getattr(obj, "device", "cpu")) == "cpu" else ".cpu()",
+                     "" if str(getattr(obj, "dtype", "float32")).endswith("float32") else ".float()")
+            return f"; pass {name}{''.join(steps)}.numpy()"
     except MemoryError:
         raise
     except Exception:

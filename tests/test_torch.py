@@ -1,6 +1,7 @@
 """PyTorch's values, for every legal combination of arguments; skipped where torch is not installed (CI installs it)."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -205,3 +206,16 @@ def test_channels_last_memory():
     ):
         same_values(ours, expected)
         assert ours.strides == x.strides
+
+
+@pytest.mark.parametrize(("tensor", "way"), [
+    (torch.ones(2, 3), "x.numpy()"),
+    (torch.ones(2, 3, requires_grad=True), "x.detach().numpy()"),
+    (torch.ones(2, 3, dtype=torch.bfloat16), "x.float().numpy()"),
+    (torch.ones(2, 3, device="meta"), "x.cpu().numpy()"),
+], ids=str)  # fmt: skip
+def test_tensors_are_told_how_to_pass(tensor, way):
+    with pytest.raises(TypeError, match=f"^x: expected a float32 numpy.ndarray, got Tensor; pass {re.escape(way)}$"):
+        normcy.layer_norm(tensor, 3)
+    if tensor.device.type == "cpu":
+        assert normcy.layer_norm(eval(way, {"x": tensor}), 3).shape == (2, 3)
