@@ -93,8 +93,10 @@ def recalibrate(
             _write(record.layer, result, record.batches)
     except BaseException:
         for target, key, array, values in before:
-            setattr(target, key, array)  # forward may have assigned another one.
-            array[...] = values
+            # What forward did to the arrays themselves is undone as well: another one assigned, or one made read-only.
+            setattr(target, key, array if array.flags.writeable else values)
+            if array.flags.writeable:
+                array[...] = values
         raise
     finally:
         if progress:

@@ -49,7 +49,7 @@ cdef extern from "kernels.h" nogil:
         NORMCY_LANES
         NORMCY_BLOCK
         NORMCY_RUN
-    const double NORMCY_LEAST_GAIN, NORMCY_LEAST_A, NORMCY_MOST_A
+    const double NORMCY_HUGE_WEIGHT, NORMCY_LEAST_GAIN, NORMCY_LEAST_A, NORMCY_MOST_A
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO
         NORMCY_ABOUT_MEAN
@@ -103,7 +103,7 @@ cdef extern from "kernels.h" nogil:
         ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,
                          double *rstd) noexcept nogil
         int (*weight_range)(const float *v, ptrdiff_t count, float offset) noexcept nogil
-        int (*infinite)(const float *v, ptrdiff_t count) noexcept nogil
+        int (*huge)(const float *v, ptrdiff_t count) noexcept nogil
         ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
                                const float *scale, const float *weight, double offset, const float *bias,
                                double least, double most, float *hi, float *a, float *b) noexcept nogil

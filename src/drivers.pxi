@@ -219,6 +219,8 @@ cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values
     for i in range(count):
         if t.how == TO_LENGTH:
             s.rstd[i] /= sqrt(values)
+            if s.scaled:        # that was for squares; a small value beside large ones keeps its digits
+                s.scale[i] = 1
         elif t.how == TO_STYLE:
             s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
             s.lift[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
@@ -281,34 +283,52 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
 
 cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
                            const normcy_operand *bias, normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
-    """The same, slot by slot: with a scale where float32 needs one for the gain, and an infinite weight last."""
+    """The same, slot by slot: with a scale where float32 needs one for the gain."""
     cdef const float *w = weight.p if job.weight.folds else NULL
     cdef const float *b = bias.p if bias_folds(job) else NULL
-    cdef const float *w_i
-    cdef const float *b_i
-    cdef float *scale = room + 3 * stride
-    cdef bint ratio = job.form == NORMCY_RATIO, last
-    cdef Gains within = gains_of(job)
-    cdef double value
+    cdef float *last = room + COEFS * stride
     cdef ptrdiff_t i
     for i in range(count):
-        value = w[i] + job.offset if w != NULL else 1
-        last = job.extreme and not fabs(value) < HUGE_VAL
-        w_i = b_i = NULL
-        if w != NULL and not last:
-            w_i = w + i
-        if b != NULL and not last:
-            b_i = b + i
-        if not ratio:
-            scale[i] = scale_of_gain(s.mean[i], s.rstd[i] if last else s.rstd[i] * value,
-                                     s.scale[i] if s.scaled else 1, &within)
-        job.k.coefficients(1, s.mean + i if job.form == NORMCY_AFFINE else NULL, NULL if ratio else s.rstd + i,
-                           NULL if s.lift == NULL else s.lift + i, NULL if ratio else scale + i,
-                           w_i, job.offset, b_i, 0, HUGE_VAL, room + i, room + stride + i, room + 2 * stride + i)
-        if job.extreme:
-            room[COEFS * stride + i] = <float>value if last else 1
-            room[(COEFS + 1) * stride + i] = (b[i] if b != NULL else 0) if last else <float>-0.0
-    coef.scale = scale
+        if job.extreme:     # nothing comes last, as a rule
+            last[i], last[stride + i] = 1, <float>-0.0
+        one_coefficient(job, s, i, w, b, room + i, stride)
+    coef.scale = room + 3 * stride
+
+
+cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const float *w, const float *b, float *room,
+                          ptrdiff_t stride) noexcept nogil:
+    """That of slot i, in room[0], room[stride], ...; what no scale brings into float32 is multiplied last."""
+    cdef bint ratio = job.form == NORMCY_RATIO, last = False
+    cdef Gains within = gains_of(job)
+    cdef double rstd = s.rstd[i], value = w[i] + job.offset if w != NULL else 1
+    cdef double lift = s.lift[i] if s.lift != NULL else 0
+    cdef float own = s.scale[i] if s.scaled else 1
+    cdef float *scale = room + 3 * stride
+    if w != NULL and job.extreme and not fabs(value) < HUGE_VAL:
+        last, room[COEFS * stride] = True, <float>value
+    elif not ratio:
+        scale[0] = scale_of_gain(s.mean[i], rstd * value, own, &within)
+        if job.extreme and job.weight.folds and within.most <= fabs(rstd * value) / scale[0] < HUGE_VAL:
+            last, room[COEFS * stride] = True, <float>NORMCY_HUGE_WEIGHT
+            rstd, lift = rstd * value / NORMCY_HUGE_WEIGHT, lift * value / NORMCY_HUGE_WEIGHT
+    if last and not ratio:
+        scale[0] = scale_of_gain(s.mean[i], rstd, own, &within)
+    if last and b != NULL:
+        room[(COEFS + 1) * stride] = b[i]
+    elif last:
+        room[(COEFS + 1) * stride] = 0
+    job.k.coefficients(1, s.mean + i if job.form == NORMCY_AFFINE else NULL, NULL if ratio else &rstd,
+                       NULL if s.lift == NULL else &lift, NULL if ratio else scale, one_of(w, i, last), job.offset,
+                       one_of(b, i, last), 0, HUGE_VAL, room, room + stride, room + 2 * stride)
+    if not ratio and within.most <= fabs(room[stride]) < HUGE_VAL:
+        # Beside so large a mean, or so small a variance, x - mean is 0 wherever the result is not infinite.
+        room[stride] = <float>(within.most if room[stride] > 0 else -within.most)
+
+
+cdef inline const float *one_of(const float *v, ptrdiff_t i, bint absent) noexcept nogil:
+    if v == NULL or absent:
+        return NULL
+    return v + i
 
 
 cdef void fill_ratio(const Job *job, ptrdiff_t count, const Slots *s, ptrdiff_t channel, float *room,

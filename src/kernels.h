@@ -125,8 +125,8 @@ typedef struct {
      */
     int (*weight_range)(const float *v, ptrdiff_t count, float offset);
 
-    /* Whether any of `count` weights is infinite. */
-    int (*infinite)(const float *v, ptrdiff_t count);
+    /* Whether any of `count` weights, one a slot, is so large that a gain of it may need the longer form. */
+    int (*huge)(const float *v, ptrdiff_t count);
 
     /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):
      * mean and lift are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32 cannot hold well without

@@ -11,6 +11,6 @@
 
 extern const normcy_kernels PASTE(normcy_, LEVEL);
 const normcy_kernels PASTE(normcy_, LEVEL) = {
-    QUOTE(LEVEL), add,      moments_rows, moments_cols, merge,      spread,
-    weight_range, infinite, coefficients, apply_rows,   apply_cols,
+    QUOTE(LEVEL), add,  moments_rows, moments_cols, merge,      spread,
+    weight_range, huge, coefficients, apply_rows,   apply_cols,
 };

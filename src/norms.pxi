@@ -40,7 +40,8 @@ cdef cnp.ndarray take_weights(Job *job, Strides weight, Strides bias):
     cdef ptrdiff_t i
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
     if job.weight.folds or not weight.size:
-        job.extreme = weight.size and job.k.infinite(weight.p, weight.size)
+        if weight.size:
+            job.extreme = fabs(job.offset) >= NORMCY_HUGE_WEIGHT or job.k.huge(weight.p, weight.size)
         return None
     if <float>job.offset != job.offset:
         shifted = np.empty(weight.size, np.float32)
@@ -146,7 +147,7 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
 
 
 cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
-    if own and d.s * (d.n if method == BATCH else 1) == 1:
+    if own and d.c and d.s * (d.n if method == BATCH else 1) == 1:
         raise ValueError(f"x: expected more than one value a channel{'' if method == BATCH else ' and sample'} "
                          f"to take statistics of, got shape {x.shape}")
     if own and method == BATCH and eps <= 0:

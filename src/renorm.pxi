@@ -9,7 +9,10 @@ cdef double at_least(value, str name, double least) except? -1:
 
 cdef inline void approach(float *kept, double pace, double batch) noexcept:
     """The paper's form of a running statistic's update, whose last digit is another than that of `move`."""
-    kept[0] = <float>(kept[0] + pace * (batch - kept[0]))
+    if fabs(kept[0]) < HUGE_VAL:
+        kept[0] = <float>(kept[0] + pace * (batch - kept[0]))
+    else:
+        move(kept, pace, batch)
 
 
 def batch_renorm(x_given, running_mean, running_std, weight, bias, training, momentum, eps, r_max, d_max, layout,

@@ -78,11 +78,11 @@ static int weight_range(const float *v, ptrdiff_t count, float offset) {
     return (any(e.most >= most) ? NORMCY_HUGE : 0) | (any(e.least < least) ? NORMCY_TINY : 0);
 }
 
-static int infinite(const float *v, ptrdiff_t count) {
+static int huge(const float *v, ptrdiff_t count) {
     vf most = {0};
     for (ptrdiff_t i = 0; i < count; i += W)
         most = larger(magnitude(load_part(v + i, first(lanes_left(i, count)))), most);
-    return any(most == set1(INFINITY));
+    return any(most >= set1(NORMCY_HUGE_WEIGHT / 2));
 }
 
 /* A finite gain stays finite: in a constant slot with a tiny eps it multiplies an exact 0. */

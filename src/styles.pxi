@@ -25,6 +25,14 @@ cdef class Style:
     """Mean and std that AdaIN gives its content, (N, C) in float64."""
     cdef double[::1] mean, std
 
+    cdef bint is_huge(self) noexcept:
+        """Whether some std is such that its ratio to the content's may be beyond what one float32 scale holds."""
+        cdef ptrdiff_t k
+        for k in range(self.std.shape[0]):
+            if self.std[k] >= NORMCY_HUGE_WEIGHT:
+                return True
+        return False
+
     cdef int of_pair(self, tuple pair, ptrdiff_t n, ptrdiff_t c) except -1:
         arrays = [floats(v, "style") for v in pair]
         if len(arrays) != 2 or any(v.shape != (n, c) for v in arrays):
@@ -70,6 +78,7 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
             towards.of_array(style, layout, at.d, job.how.correction, style_small)
         if towards.mean.shape[0]:
             job.target.mean, job.target.std = &towards.mean[0], &towards.std[0]
+            job.extreme = towards.is_huge()
         apart = ("style", style[0], "style", style[1]) if isinstance(style, tuple) else ("style", style)
         if job.target.alpha == 0:       # the content to the bit, which a norm there and back would round
             y = target(out, "out", content, "content", x, None, None, apart, x is not content)

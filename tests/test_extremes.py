@@ -193,3 +193,53 @@ def test_statistics_do_not_depend_on_where_an_infinity_stands(layout, values):
                 assert np.array_equal(found, want, equal_nan=True)
             assert np.isnan([var[2], rstd[2]]).all()
             assert np.isfinite([mean[k] for k in (0, 1, 3)] + [var[k] for k in (0, 1, 3)]).all()
+
+
+@every_layout
+@pytest.mark.parametrize(("size", "weight"), [(1e-44, 1e33), (1e-44, 1e35), (1e-40, 1e37), (1e-45, 3e37)])
+def test_gains_beyond_what_one_scale_holds(layout, size, weight):
+    """Two factors of float32 cannot hold 2**255 and more: a third comes last."""
+    x = (np.round(sample(SHAPES[layout]) * 4) * np.float32(size)).astype(np.float32)
+    kw = {"weight": np.full(8, weight, np.float32), "bias": sample(8, seed=1), "eps": 0.0, "layout": layout}
+    for name, more in (("instance_norm", ()), ("batch_norm", (None, None)), ("group_norm", (2,))):
+        extra = {"training": True, "eps": 1e-120} if name == "batch_norm" else {}
+        y = getattr(normcy, name)(x, *more, **kw | extra)
+        expected = quietly(lambda: getattr(normcy.reference, name)(x, *more, **kw | extra))
+        assert_right(y, expected, 6 * 2.0**-24 * (weight * np.maximum(1, np.abs(expected) / weight) + 3))
+    std = np.full((3, 8), weight, np.float32)
+    y = normcy.adain(x, (std * 0, std), 0.0, layout=layout)
+    expected = normcy.reference.adain(x, (std * 0, std), 0.0, layout=layout)
+    assert_right(y, expected, 6 * 2.0**-24 * np.maximum(weight, np.abs(expected)))
+
+
+@pytest.mark.parametrize(
+    ("value", "weight", "eps"), [(1, 2, 1e-200), (3e38, 1e18, 1e-40), (1.1e28, 1e14, 3.8e-37), (-1e-30, 1e19, 1e-300)]
+)
+@pytest.mark.parametrize("eps_mode", ["inside_sqrt", "outside_sqrt"])
+def test_constant_slots_are_the_bias(value, weight, eps, eps_mode):
+    """However large 1 / std is: it multiplies an exact 0."""
+    x, w, b = np.full((4, 8), value, np.float32), np.full(8, weight, np.float32), sample(8)
+    assert np.all(normcy.layer_norm(x, 8, w, b, eps, eps_mode=eps_mode) == b)
+    assert np.all(normcy.group_norm(x[:, :, None], 1, w, b, eps) == b[:, None])
+    assert np.all(
+        normcy.instance_norm(x[:, None], None, None, w * np.ones_like(x[:, None]), b + 0 * x[:, None], eps=eps) == b
+    )
+
+
+def test_small_values_beside_large_ones_keep_their_digits():
+    """Of weight norm, whose slices may have any magnitudes."""
+    v = np.array([[7e18, 1e-20, 3e-30, -2e30]], np.float32)
+    for g in (1e10, 1e30):
+        expected = normcy.reference.weight_norm(v, np.array([g], np.float32))
+        y = normcy.weight_norm(v, np.array([g], np.float32))
+        assert_right(y, expected, 3 * 2.0**-24 * np.abs(expected))
+
+
+def test_an_infinite_running_statistic_stays_infinite():
+    """As the formula has it, which batch norm's does too."""
+    x = sample((16, 3))
+    for momentum in (0.0, 0.1):
+        mean, std = np.full(3, np.inf, np.float32), np.full(3, np.inf, np.float32)
+        normcy.batch_renorm(x, mean, std, training=True, momentum=momentum)
+        assert np.all(mean == np.inf)
+        assert np.all(std == np.inf)

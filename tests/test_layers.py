@@ -747,3 +747,48 @@ def test_pickles_name_the_package_alone(make, shape):
     """So that one can be read after its layer has moved to another file."""
     assert type(make()).__module__ == "normcy"
     assert b"normcy." not in pickle.dumps(make(), protocol=2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: normcy.BatchNorm(3), lambda: normcy.BatchRenorm(3), lambda: normcy.EvoNormB0(3)],
+    ids=["batch", "renorm", "evonorm"],
+)
+def test_statistics_are_reset_as_a_whole(make):
+    """One that cannot be written leaves the others as they are; one that is not there is left out."""
+    layer = make()
+    layer(sample((8, 3, 5), mean=2))
+    last = "running_std" if hasattr(layer, "running_std") else "running_var"
+    before = {key: array.copy() for key, array in layer.state_dict().items()}
+    getattr(layer, last).flags.writeable = False
+    with pytest.raises(ValueError, match=f"^{last}: expected a writeable numpy.ndarray"):
+        layer.reset_running_stats()
+    assert all(same_bits(array, before[key]) for key, array in layer.state_dict().items())
+    getattr(layer, last).flags.writeable = True
+    if hasattr(layer, "num_batches_tracked"):
+        layer.num_batches_tracked = None
+    layer.reset_running_stats()
+    assert np.all(getattr(layer, last) == 1)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2, 4, 3)], ids=["a sample", "an element"])
+def test_ibn_with_weights_of_each_sample(shape):
+    """Into an array that is given as into a new one; what batch norm refuses leaves that array as it was."""
+    layer, x = normcy.IBN(8), sample((2, 8, 3))
+    layer.BN.weight = sample(shape, seed=1)
+    expected, out = layer(x), np.full_like(x, 7)
+    assert same_bits(layer(x, out), expected)
+    assert same_bits(layer(x.copy(), None, x * 0, sum_out=out), expected)
+    assert same_bits(out, x)
+    out[...] = 7
+    layer.BN.running_var = np.ones(3, np.float32)
+    with pytest.raises(ValueError, match=r"^running_var: expected shape"):
+        layer(x, out)
+    assert np.all(out == 7)
+
+
+def test_ibn_with_an_empty_half():
+    """One position a channel and sample is enough for the half that there is."""
+    x = sample((3, 4))
+    assert same_bits(normcy.IBN(4, 0.0)(x), normcy.BatchNorm(4)(x))
+    assert normcy.IBN(1)(x[:, :1]).shape == (3, 1)

@@ -30,6 +30,8 @@ def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> lis
             "photo", _by_layout(_photograph(), layouts), methods, picture=True
         )
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # to open a pipe would be to wait for a writer
+            raise InputError(f"argument FILE: expected a regular file, got {file}, which is none")
         with file.open("rb") as stream:
             is_array = stream.read(len(NPY_MAGIC)) == NPY_MAGIC
     except OSError as error:

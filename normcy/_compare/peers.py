@@ -28,6 +28,7 @@ class Runner(NamedTuple):
 
 
 COPIED = 1 << 24  # bytes that are copied for a time: about a millisecond
+COPIES = 1000  # as many at most, since small ones cost by the call
 
 Data = dict[str, Array]
 Adapter = Callable[[Case, Data, int], Runner | None]
@@ -38,7 +39,7 @@ def adapt_copy(case: Case, data: Data, threads: int) -> Runner:
     normcy.set_num_threads(threads)
     x, y = data["x"], np.empty_like(data["x"])
     ways = partial(np.copyto, y, x), partial(_native.copy, x, y)
-    calls = max(1, COPIED // x.nbytes)
+    calls = min(max(1, COPIED // x.nbytes), COPIES)
     times = [[timeit(way, number=calls) for way in ways] for _ in range(5)]  # in turns, as libraries are timed
     return Runner(ways[np.argmin(np.min(times, axis=0))], lambda _: y)
 

@@ -151,6 +151,16 @@ def _pace(momentum: float | None, decay: float | None, default: float) -> float 
     return 1 - _checks.number(decay, "decay")
 
 
+def _reset(layer: _Layer, **values: float) -> None:
+    """Fill arrays of the layer, those that it has: all of them, or none where one cannot be written."""
+    arrays = {name: getattr(layer, name) for name in values if getattr(layer, name) is not None}
+    for name, array in arrays.items():
+        if not (isinstance(array, np.ndarray) and array.flags.writeable):
+            raise ValueError(f"{name}: expected a writeable numpy.ndarray, got {_checks.describe(array)}")
+    for name, array in arrays.items():
+        array[...] = values[name]
+
+
 def _full(size: int | tuple[int, ...], value: float, name: str = "num_features") -> Array:
     return _checks.full(size, value, name)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _groups, _Layer, _seen
+from normcy._layers.base import Array, Maybe, _full, _groups, _Layer, _reset, _seen
 from normcy._statistics import Moments
 
 
@@ -93,7 +93,7 @@ class EvoNormB0(_Layer):
 
     def reset_running_stats(self) -> None:
         """Variance 1."""
-        self.running_var[...] = 1
+        _reset(self, running_var=1)
 
     def _calibrated(self):
         return (self,) if self.v is not None else ()

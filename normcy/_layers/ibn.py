@@ -134,18 +134,26 @@ class IBN(_Layer):
     ) -> Array:
         """Normalize ``x``; see `instance_norm` and `batch_norm`."""
         self._check(x, out, pre_add, post_add, sum_out)
-        if out is not None or sum_out is not None:
+        y = np.empty_like(x, subok=False) if out is None else out
+        written = [array for array in (out, sum_out) if array is not None]
+        if written and all(v is None or np.ndim(v) == 1 for v in (self.BN.weight, self.BN.bias)):
             # An empty batch: what batch norm refuses, it refuses before the other part is written.
             self.BN(x[:0][self._bn_part])
-        y = np.empty_like(x, subok=False) if out is None else out
-        for part, norm in ((self._in_part, self.IN), (self._bn_part, self.BN)):
-            norm(
-                x[part],
-                y[part],
-                None if pre_add is None else pre_add[part],
-                None if post_add is None else post_add[part],
-                sum_out=None if sum_out is None else sum_out[part],
-            )
+            written = []
+        aside = [(array[self._in_part], array[self._in_part].copy()) for array in written]
+        try:
+            for part, norm in ((self._in_part, self.IN), (self._bn_part, self.BN)):
+                norm(
+                    x[part],
+                    y[part],
+                    None if pre_add is None else pre_add[part],
+                    None if post_add is None else post_add[part],
+                    sum_out=None if sum_out is None else sum_out[part],
+                )
+        except BaseException:
+            for array, before in aside:
+                array[...] = before
+            raise
         return y
 
     def _check(self, x, out, pre_add, post_add, sum_out) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from normcy import _checks, _native
 from normcy._arithmetic import by_default_rules
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _reset, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.01")  # an object of its own, so that `is` tells a momentum that was given from the default
@@ -134,7 +134,7 @@ class BatchRenorm(_Counting):
 
     def reset_running_stats(self) -> None:
         """Mean 0, deviation 1 and count 0."""
-        self.running_mean[...], self.running_std[...], self.num_batches_tracked[...] = 0, 1, 0
+        _reset(self, running_mean=0, running_std=1, num_batches_tracked=0)
 
     def _calibrated(self):
         return (self,)

@@ -114,7 +114,7 @@ class _Source:
             raise
         except Exception as error:  # It is the mapping's, that of np.asarray, or torch's on its way there.
             hint = _WITHOUT_ML_DTYPES if self._is_file and "bfloat16" in str(error) else ""
-            return None, (str(error) or type(error).__name__) + hint
+            return None, (" ".join(str(error).split()) or type(error).__name__) + hint
 
 
 def _array(value: Any) -> np.ndarray:

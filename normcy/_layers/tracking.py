@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _seen
+from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _reset, _seen
 from normcy._statistics import Moments
 
 _MOMENTUM = float("0.1")  # an object of its own, so that `is` tells a momentum that was given from the default
@@ -45,10 +45,8 @@ class _Tracking(_Counting):
 
     def reset_running_stats(self) -> None:
         """Mean 0, variance 1 and count 0, where the layer tracks them."""
-        if self.track_running_stats and self.running_mean is not None:
-            self.running_mean[...], self.running_var[...] = 0, 1
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked[...] = 0
+        if self.track_running_stats:
+            _reset(self, running_mean=0, running_var=1, num_batches_tracked=0)
 
 
 @document
