@@ -20,7 +20,9 @@ except ImportError as error:
         raise
     from normcy._missing_core import explain
 
-    raise ImportError(explain(), name=error.name, path=error.path) from error
+    raise ImportError(
+        explain(), name=error.name, path=error.path
+    ) from None  # its own guess, a circular import, is wrong
 
 from normcy import reference
 from normcy._folding import fold_batch_norm

@@ -108,8 +108,10 @@ cpdef cnp.ndarray floats(obj, str name):
         raise TypeError(f"{name}: expected a float32 numpy.ndarray, got {describe(obj)}{way_to_array(obj, name)}")
     cdef cnp.ndarray a = obj
     if cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISNOTSWAPPED(a):
-        raise TypeError(f"{name}: expected dtype float32 in native byte order, got {describe(obj)}; "
-                        f"convert with {name}.astype(numpy.float32)")
+        way = f"convert with {name}.astype(numpy.float32)"
+        if name in ("out", "sum_out"):      # a converted copy would be written, and lost
+            way = "make it with numpy.empty(x.shape, numpy.float32)"
+        raise TypeError(f"{name}: expected dtype float32 in native byte order, got {describe(obj)}; {way}")
     return a
 
 

@@ -32,7 +32,7 @@ def evonorm_s0(x_given, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t
         x = as_image(x_given, layout, &at, "x", (out,), channels)
         others = ("weight", weight, "bias", bias, "v", v)
         small = number(eps, "eps")
-        at.d.groups = groups_of(num_groups, at.d)
+        at.d.groups = groups_of(num_groups, x_given, &at)
         if v is None:
             return only_affine(x_given, x, &at, weight, bias, out, others)
         job = make_job(GROUP, at.d, small, 0)

@@ -188,11 +188,13 @@ cdef object normalize_own(Job *job, x_given, cnp.ndarray x, Strides weight, Stri
     return result
 
 
-cdef ptrdiff_t groups_of(num_groups, Dims d) except -1:
+cdef ptrdiff_t groups_of(num_groups, cnp.ndarray x, const Layout *at) except -1:
     """num_groups, checked."""
+    cdef ptrdiff_t other = cnp.PyArray_DIM(x, 1 if at.last else cnp.PyArray_NDIM(x) - 1)
     cdef ptrdiff_t groups = integer(num_groups, "num_groups")
-    if groups < 1 or d.c % groups:
-        raise ValueError(f"num_groups: expected a positive divisor of the {d.c} channels, got {groups}")
+    if groups < 1 or at.d.c % groups:
+        hint = other_layout(np.shape(x), at.last, other) if groups > 0 and other % groups == 0 else ""
+        raise ValueError(f"num_groups: expected a positive divisor of the {at.d.c} channels, got {groups}{hint}")
     return groups
 
 
@@ -206,7 +208,7 @@ def group_norm(x_given, num_groups, weight, bias, eps, layout, weight_offset, pr
     try:
         keep = []
         x = as_image(x_given, layout, &at, "x", (out, pre_add, sum_out, post_add), channels)
-        at.d.groups = groups_of(num_groups, at.d)
+        at.d.groups = groups_of(num_groups, x_given, &at)
         job = make_job(GROUP, at.d, number(eps, "eps"), narrow(weight_offset, "weight_offset"))
         return normalize_own(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                              parameter(bias, "bias", x_given, &at, keep), pre_add, sum_out, post_add, activation, out,

@@ -309,6 +309,8 @@ WRONG = [
     ("other layout of weights", lambda: normcy.instance_norm(LAST, weight=C6), ValueError, 'got (6,); with layout="NHWC" x has 6'),
     ("other layout of tables", lambda: normcy.conditional_instance_norm(LAST, np.array([0] * 4), C36, C36), ValueError, 'got (3, 6); with layout="NHWC" x has 6'),
     ("other layout of v", lambda: normcy.evonorm_s0(LAST, 5, None, None, C6), ValueError, 'got (6,); with layout="NHWC" x has 6'),
+    ("other layout of groups", lambda: normcy.group_norm(LAST, 3), ValueError, 'num_groups: expected a positive divisor of the 5 channels, got 3; with layout="NHWC" x has 6'),
+    ("out of float64", lambda: normcy.layer_norm(X, 10, out=X.astype(float)), TypeError, "; make it with numpy.empty(x.shape, numpy.float32)"),
     ("no batch axis", lambda: normcy.instance_norm(LAST[..., 0], weight=C6[:4]), ValueError, "got (4,); is the batch axis missing? Then x[None] has 4"),
     ("x list", lambda: normcy.layer_norm([1.0], 1), TypeError, "x: expected a float32 numpy.ndarray, got list; convert it with numpy.array(x, numpy.float32)"),
     ("x tensor", lambda: normcy.layer_norm(Tensor(), 1), TypeError, "x: expected a float32 numpy.ndarray, got Tensor; pass x.detach().numpy()"),

@@ -571,3 +571,12 @@ def test_torch_ibn(torch, channels, order):
         np.testing.assert_allclose(layer(x), expected, rtol=2e-5, atol=2e-5)
     for key, value in module.state_dict().items():
         np.testing.assert_allclose(layer.state_dict()[key], value.numpy(), rtol=2e-6, atol=2e-6, err_msg=key)
+
+
+def test_names_of_tensorflow_variables():
+    """Keras wrote them with the number of an output."""
+    layer = normcy.BatchNorm(2)
+    keras = {"bn/gamma:0": [1, 2], "bn/beta:0": [3, 4], "bn/moving_mean:0": [5, 6], "bn/moving_variance:0": [7, 8]}
+    layer.load_state_dict(keras, prefix="bn/")
+    assert layer.weight.tolist() == [1, 2]
+    assert layer.running_var.tolist() == [7, 8]

@@ -136,6 +136,7 @@ def _required(targets: dict[str, np.ndarray]) -> list[str]:
 
 def _meant(name: str, targets: dict[str, np.ndarray]) -> str | None:
     """Which of the layer's names is meant: itself, or what it is a synonym of, as a whole or in its last part."""
+    name = name.removesuffix(":0")  # TensorFlow numbers what an operation returns
     part, dot, last = name.rpartition(".")
     spelled = (name, SYNONYMS.get(name), part + dot + SYNONYMS.get(last, last))
     return next((own for own in spelled if own in targets), None)
