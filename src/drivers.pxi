@@ -313,7 +313,10 @@ cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const flo
             rstd, lift = rstd * value / NORMCY_HUGE_WEIGHT, lift * value / NORMCY_HUGE_WEIGHT
     if last and not ratio:
         scale[0] = scale_of_gain(s.mean[i], rstd, own, &within)
-    if last and b != NULL:
+    if job.extreme and job.target.how == TO_STYLE and fabs(rstd) == HUGE_VAL:   # an infinite std: signs are what counts
+        last, room[COEFS * stride], room[(COEFS + 1) * stride] = True, <float>rstd, <float>lift
+        rstd, lift, scale[0] = 1, 0, own
+    elif last and b != NULL:
         room[(COEFS + 1) * stride] = b[i]
     elif last:
         room[(COEFS + 1) * stride] = 0

@@ -29,7 +29,7 @@ cdef class Style:
         """Whether some std is such that its ratio to the content's may be beyond what one float32 scale holds."""
         cdef ptrdiff_t k
         for k in range(self.std.shape[0]):
-            if self.std[k] >= NORMCY_HUGE_WEIGHT:
+            if fabs(self.std[k]) >= NORMCY_HUGE_WEIGHT:
                 return True
         return False
 

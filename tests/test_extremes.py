@@ -243,3 +243,15 @@ def test_an_infinite_running_statistic_stays_infinite():
         normcy.batch_renorm(x, mean, std, training=True, momentum=momentum)
         assert np.all(mean == np.inf)
         assert np.all(std == np.inf)
+
+
+@pytest.mark.parametrize("std", [np.inf, -np.inf])
+def test_styles_of_infinite_std(std):
+    """What is above the mean and what is below it go to the infinities, also where float32 does not hold the mean."""
+    c = np.array([[[1, 1 + 2**-23, 1 + 2**-23]], [[-1, 0, 1]]], np.float32)
+    style = np.full((2, 1), 3, np.float32), np.array([[std], [2]], np.float32)
+    expected = normcy.reference.adain(c, style)
+    assert np.isinf(expected[0]).all()
+    assert np.array_equal(np.isnan(normcy.adain(c, style)), np.isnan(expected))
+    assert np.array_equal(normcy.adain(c, style)[0], expected[0])
+    np.testing.assert_allclose(normcy.adain(c, style)[1], expected[1], rtol=1e-6, atol=1e-6)
