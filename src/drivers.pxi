@@ -219,12 +219,12 @@ cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values
     for i in range(count):
         if t.how == TO_LENGTH:
             s.rstd[i] /= sqrt(values)
-            if s.scaled:        # that was for squares; a small value beside large ones keeps its digits
+            if s.scaled:        # That scale was for squares; without it small values keep their digits.
                 s.scale[i] = 1
         elif t.how == TO_STYLE:
             s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
             s.lift[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
-            if s.scaled and s.scale[i] < 0.25:      # that was for squares; the content's share may have small values
+            if s.scaled and s.scale[i] < 0.25:      # That scale was for squares; alpha < 1 shows small values.
                 s.scale[i] = 0.25
         elif t.how == TO_RUNNING:
             r, d = 1 / (s.rstd[i] * t.std[slot + i]), (s.mean[i] - t.mean[slot + i]) / t.std[slot + i]
@@ -283,13 +283,13 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
 
 cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
                            const normcy_operand *bias, normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
-    """The same, slot by slot: with a scale where float32 needs one for the gain."""
+    """Fill in the coefficients slot by slot, each with the scale that its own gain needs."""
     cdef const float *w = weight.p if job.weight.folds else NULL
     cdef const float *b = bias.p if bias_folds(job) else NULL
     cdef float *last = room + COEFS * stride
     cdef ptrdiff_t i
     for i in range(count):
-        if job.extreme:     # nothing comes last, as a rule
+        if job.extreme:     # by default, what is multiplied and added last changes nothing
             last[i], last[stride + i] = 1, <float>-0.0
         one_coefficient(job, s, i, w, b, room + i, stride)
     coef.scale = room + 3 * stride
@@ -297,7 +297,7 @@ cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, cons
 
 cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const float *w, const float *b, float *room,
                           ptrdiff_t stride) noexcept nogil:
-    """That of slot i, in room[0], room[stride], ...; what no scale brings into float32 is multiplied last."""
+    """The coefficients of slot i, in room[0], room[stride], ... A factor that no scale can hold is multiplied last."""
     cdef bint ratio = job.form == NORMCY_RATIO, last = False
     cdef Gains within = gains_of(job)
     cdef double rstd = s.rstd[i], value = w[i] + job.offset if w != NULL else 1

@@ -13,33 +13,19 @@ cdef int environment_threads = 0    # NORMCY_NUM_THREADS; 0: not set
 cdef int quota = -1                 # CPUs granted by the cgroup; 0: no limit, -1: not read yet
 
 
-@cython.final
-@cython.freelist(8)
 cdef class DefaultMode:
-    """IEEE's default floating-point mode, whatever the caller's rounding, flushing and traps are.
+    """IEEE's default floating-point mode inside of a `with` statement, whatever the caller's mode is.
 
-    An entry of the core has one in a local variable, and the caller's mode is back when that goes. In Python it is a
-    context manager: a traceback would keep a local variable alive.
+    It is for what computes in Python. Each entry of the core calls the two functions itself, which is faster.
     """
     cdef unsigned long saved
-    cdef bint entered
-
-    def __cinit__(self):
-        self.saved, self.entered = normcy_fp_enter(), True
-
-    def __dealloc__(self):
-        self.leave()
-
-    cdef inline void leave(self) noexcept:
-        if self.entered:
-            normcy_fp_leave(self.saved)
-        self.entered = False
 
     def __enter__(self):
+        self.saved = normcy_fp_enter()
         return self
 
     def __exit__(self, *error):
-        self.leave()
+        normcy_fp_leave(self.saved)
 
 
 cdef int openmp_threads() except -1:

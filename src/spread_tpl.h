@@ -43,7 +43,8 @@ typedef struct {
     vf least, most;
 } extent;
 
-/* Of magnitudes; `zeros`: 0 counts as 1 in the least. A NaN counts nowhere. */
+/* Takes magnitudes into the least and the most of those before. With `zeros`, a zero counts as 1 in the least; a NaN is
+ * left out of both. */
 INLINE extent widened(extent e, vf v, int zeros) {
     vf size = magnitude(v);
     e.most = larger(size, e.most);
@@ -68,7 +69,7 @@ INLINE extent extent_of(const float *v, ptrdiff_t count, vf offset, int shifted,
     return e[0];
 }
 
-/* Thresholds that the kernels' own choice, element by element, is well within. */
+/* These thresholds leave a factor of 2 to those by which the kernels choose a form for each element. */
 static int weight_range(const float *v, ptrdiff_t count, float offset) {
     vf least = set1(2 * NORMCY_LEAST_GAIN / (float)NORMCY_LEAST_A), most = set1(NORMCY_HUGE_WEIGHT / 2);
     vf shift = set1(offset);
@@ -91,7 +92,8 @@ INLINE float gain_to_float(double gain) {
     return (float)(fabs(gain) < INFINITY ? limited : gain);
 }
 
-/* What the float32 mean lacks, as a term of b. Without a finite mean and gain it is NaN, where it has to be nothing. */
+/* The term of b that makes up for the rounding of the mean to float32. An infinite mean or gain would make it NaN or
+ * infinite; the mean is exact in float32 then, and the term is 0. */
 INLINE double lack_of(double mean, float hi, double gain) {
     double lack = (mean - hi) * gain;
     return fabs(lack) < INFINITY ? lack : 0;
@@ -122,7 +124,7 @@ INLINE int all_fit(ptrdiff_t count, const float *hi, const float *a, float least
     return !any(~fits);
 }
 
-/* How many do not: a gain of 0 does, and one that is NaN. */
+/* Counts the coefficients that do not fit. A gain that is exactly 0, or NaN, needs no other scale. */
 static ptrdiff_t beyond(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
                         const float *weight, double offset, double least, double most) {
     ptrdiff_t odd = 0;
