@@ -45,7 +45,7 @@ static void copy(ptrdiff_t length, ptrdiff_t run) {
 
 static void moments_by_row(ptrdiff_t length, ptrdiff_t run) {
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 1, mean, m2);
+        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
 }
 
 static void apply_by_row(ptrdiff_t length, ptrdiff_t run) {
@@ -61,14 +61,14 @@ static void weighted_by_row(ptrdiff_t length, ptrdiff_t run) {
 
 static void both_by_row(ptrdiff_t length, ptrdiff_t run) {
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length) {
-        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 1, mean, m2);
+        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
         k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
     }
 }
 
 static void moments_by_column(ptrdiff_t length, ptrdiff_t run) {
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->moments_cols(x + at, run, length, length, NORMCY_ABOUT_MEAN, NULL, mean, m2);
+        k->moments_cols(x + at, run, length, length, NORMCY_ABOUT_MEAN, mean, m2);
 }
 
 static void apply_by_column(ptrdiff_t length, ptrdiff_t run) {

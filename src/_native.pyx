@@ -53,7 +53,6 @@ cdef extern from "kernels.h" nogil:
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO
         NORMCY_ABOUT_MEAN
-        NORMCY_EXACT
     ctypedef struct normcy_spread:
         double count, correction, eps
         bint outside_sqrt, zero_guard
@@ -95,9 +94,9 @@ cdef extern from "kernels.h" nogil:
         void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols,
                  ptrdiff_t stride) noexcept nogil
         void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
-                          float scale, double *mean, double *m2) noexcept nogil
+                          bint exact, double *mean, double *m2) noexcept nogil
         void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                          const float *scale, double *mean, double *m2) noexcept nogil
+                          double *mean, double *m2) noexcept nogil
         void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
                    const double *m2_b) noexcept nogil
         ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,

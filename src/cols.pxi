@@ -59,23 +59,18 @@ cdef void repeat(float *v, ptrdiff_t cols, ptrdiff_t k) noexcept nogil:
 
 
 cdef void folded_moments(const Job *job, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t k,
-                         const float *scale, double *mean, double *m2) noexcept nogil:
+                         double *mean, double *m2) noexcept nogil:
     """Moments of the columns of rows that follow each other, k of them at a time."""
     cdef double wide_mean[NORMCY_LANES * NARROW]
     cdef double wide_m2[NORMCY_LANES * NARROW]
-    cdef float wide_scale[NORMCY_LANES * NARROW]
     cdef ptrdiff_t i, whole = rows // k, rest = rows % k
-    if scale != NULL:
-        memcpy(wide_scale, scale, cols * sizeof(float))
-        repeat(wide_scale, cols, k)
-        scale = wide_scale
-    job.k.moments_cols(x, whole, cols * k, cols * k, job.about, scale, wide_mean, wide_m2)
+    job.k.moments_cols(x, whole, cols * k, cols * k, job.about, wide_mean, wide_m2)
     memcpy(mean, wide_mean, cols * sizeof(double))
     memcpy(m2, wide_m2, cols * sizeof(double))
     for i in range(1, k):
         job.k.merge(cols, whole * i, mean, m2, whole, wide_mean + i * cols, wide_m2 + i * cols)
     if rest:
-        job.k.moments_cols(x + whole * k * cols, rest, cols, cols, job.about, scale, wide_mean, wide_m2)
+        job.k.moments_cols(x + whole * k * cols, rest, cols, cols, job.about, wide_mean, wide_m2)
         job.k.merge(cols, whole * k, mean, m2, rest, wide_mean, wide_m2)
 
 
@@ -84,25 +79,24 @@ cdef inline ptrdiff_t panel_rows(const Plan *p) noexcept nogil:
 
 
 cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t j, ptrdiff_t left,
-                             ptrdiff_t width, const float *scale, double *mean, double *m2) noexcept nogil:
+                             ptrdiff_t width, double *mean, double *m2) noexcept nogil:
     """Moments of the j-th chunk of rows of a panel's columns; returns its number of rows."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row), k = fold_of(p.cols)
     cdef ptrdiff_t at = panel * p.sample + row * p.pitch + left
-    if scale == NULL:
-        add_first(job, at, height, width, p.pitch)
+    add_first(job, at, height, width, p.pitch)
     if k > 1 and height >= k:
-        folded_moments(job, job.x + at, height, p.cols, k, scale, mean, m2)
+        folded_moments(job, job.x + at, height, p.cols, k, mean, m2)
     else:
-        job.k.moments_cols(job.x + at, height, width, p.pitch, job.about, scale, mean, m2)
+        job.k.moments_cols(job.x + at, height, width, p.pitch, job.about, mean, m2)
     return height
 
 
 cdef void slots_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
-                        const float *scale, Columns *w) noexcept nogil:
-    cdef ptrdiff_t j, n_b, n = chunk_of_cols(job, c, panel, 0, left, width, scale, w.stats.mean, w.stats.m2)
+                        Columns *w) noexcept nogil:
+    cdef ptrdiff_t j, n_b, n = chunk_of_cols(job, c, panel, 0, left, width, w.stats.mean, w.stats.m2)
     for j in range(1, c.count):
-        n_b = chunk_of_cols(job, c, panel, j, left, width, scale, w.mean_b, w.m2_b)
+        n_b = chunk_of_cols(job, c, panel, j, left, width, w.mean_b, w.m2_b)
         job.k.merge(width, n, w.stats.mean, w.stats.m2, n_b, w.mean_b, w.m2_b)
         n += n_b
 
@@ -125,27 +119,20 @@ cdef double mean_of_col_slot(const Job *job, ptrdiff_t panel, ptrdiff_t left) no
     return total_of(job.x + panel * p.sample + left, panel_rows(p), p.group, p.pitch)
 
 
-cdef void spread_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+cdef void spread_of_cols(const Job *job, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
                          Columns *w) noexcept nogil:
-    """1 / std of columns whose moments are known; columns out of float32's range are measured again, scaled."""
+    """1 / std of columns whose moments are known, and what x is to be scaled by where they leave float32's range."""
     cdef Slots *s = &w.stats
     cdef ptrdiff_t i, j, slot
     if job.plan.group > 1:
         merge_groups(job, width, s)
     s.scaled = False
-    if job.k.spread(width, s.mean, s.m2, &job.how, s.rstd) and job.about != NORMCY_EXACT:
+    if job.k.spread(width, s.mean, s.m2, &job.how, s.rstd):
         for i in range(width):
             s.scale[i] = 1
             if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
                 s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
                 s.scaled = s.scaled or s.scale[i] != 1
-    if s.scaled:
-        slots_of_cols(job, c, panel, left, width, s.scale, w)
-        for i in range(width):
-            unscale(s.scale[i], s.mean + i, s.m2 + i)
-        if job.plan.group > 1:
-            merge_groups(job, width, s)
-        job.k.spread(width, s.mean, s.m2, &job.how, s.rstd)
     if job.mean != NULL:
         slot = (panel * job.plan.cols + left) // job.plan.group
         for j in range(width // job.plan.group):
@@ -221,8 +208,8 @@ cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff
     """Both passes over some columns of a panel."""
     cdef Columns w = columns_in(memory, stride, job.target.how >= TO_STYLE)
     cdef ptrdiff_t rows = panel_rows(&job.plan)
-    slots_of_cols(job, c, panel, left, width, NULL, &w)
-    spread_of_cols(job, c, panel, left, width, &w)
+    slots_of_cols(job, c, panel, left, width, &w)
+    spread_of_cols(job, panel, left, width, &w)
     if job.y != NULL:
         apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
 
@@ -284,7 +271,7 @@ cdef void chunks_of_cols_share(const Job *job, const Chunks *c, ptrdiff_t panel,
     cdef unsigned long saved = begin_part(job)
     share(c.count, job.threads, part, &lo, &hi)
     for j in range(lo, hi):
-        chunk_of_cols(job, c, panel, j, 0, job.plan.cols, NULL, mean + j * stride, m2 + j * stride)
+        chunk_of_cols(job, c, panel, j, 0, job.plan.cols, mean + j * stride, m2 + j * stride)
     normcy_fp_leave(saved)
 
 
@@ -322,7 +309,7 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept:
             for j in range(1, c.count):
                 job.k.merge(p.cols, <double>(j * c.rows), w.stats.mean, w.stats.m2,
                             <double>min(c.rows, rows - j * c.rows), mean + j * stride, m2 + j * stride)
-            spread_of_cols(job, c, panel, 0, p.cols, &w)
+            spread_of_cols(job, panel, 0, p.cols, &w)
             if job.y != NULL:
                 if team == 1:
                     for t in range(job.threads):

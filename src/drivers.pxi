@@ -23,6 +23,7 @@ cdef enum:
     BEYOND = 4194304        # floats a thread of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
     SHARE_MIN = 4096        # floats a thread, of arrays that have enough for two
+    EXACT_FROM = 32768      # values of a slot that is too long for L1: exact sums wait for memory as the others do
 
 cdef enum Adjust:           # what becomes of a slot's statistics before they are coefficients
     AS_THEY_ARE, TO_LENGTH, TO_STYLE, TO_RUNNING
@@ -48,6 +49,7 @@ cdef struct Job:
     const double *batch_std     # RATIO: one a channel
     Target target
     normcy_about about
+    bint exact              # all sums are in float64
     normcy_spread how
     Operand weight, bias
     bint extreme            # some weights may have to be applied last: see kernels.h
@@ -113,7 +115,7 @@ cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
 
 
 cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
-    """The power of two that brings an abnormal slot into range; 1 where its moments stand as they are."""
+    """The power of two that brings the values of an abnormal slot into range; 1 where they stand as they are."""
     if not (m2 / n < 2.0 ** 124) or not fabs(mean) < HUGE_VAL:
         return <float>(2.0 ** -70)
     if fabs(mean) >= 2.0 ** 100:
@@ -137,12 +139,6 @@ cdef float scale_of_gain(double mean, double gain, float own, const Gains *withi
     if share < within.least:
         return <float>ldexp(1, max(of_gain + 60, -149))
     return <float>ldexp(1, min(of_gain - 60, 126 - of_mean, 127) if fabs(mean) < HUGE_VAL else 0)
-
-
-cdef inline void unscale(float scale, double *mean, double *m2) noexcept nogil:
-    cdef double s = scale
-    mean[0] /= s
-    m2[0] /= s * s
 
 
 cdef double total_of(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) noexcept nogil:
@@ -219,12 +215,12 @@ cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values
     for i in range(count):
         if t.how == TO_LENGTH:
             s.rstd[i] /= sqrt(values)
-            if s.scaled:        # That scale was for squares; without it small values keep their digits.
+            if s.scaled:        # Lengths do not need it, and without it small values keep their digits.
                 s.scale[i] = 1
         elif t.how == TO_STYLE:
             s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
             s.lift[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
-            if s.scaled and s.scale[i] < 0.25:      # That scale was for squares; alpha < 1 shows small values.
+            if s.scaled and s.scale[i] < 0.25:      # Means do not need it; alpha < 1 shows small values.
                 s.scale[i] = 0.25
         elif t.how == TO_RUNNING:
             r, d = 1 / (s.rstd[i] * t.std[slot + i]), (s.mean[i] - t.mean[slot + i]) / t.std[slot + i]

@@ -4,7 +4,7 @@
  * The caller owns every array; kernels allocate nothing, know neither Python nor OpenMP, and cannot fail.
  * Floats may lie at any 4-byte boundary. Outputs overlap inputs only where they are the very same panel.
  *
- * Same bits on every instruction set: sixteen virtual lanes, stretches of fixed size, sums in one fixed order,
+ * Same bits on every instruction set: sixteen virtual lanes, blocks of fixed size, sums in one fixed order,
  * no contraction, only correctly rounded operations. A change that alters bits belongs in the CHANGELOG.
  */
 #ifndef NORMCY_KERNELS_H
@@ -35,11 +35,10 @@ enum {
 /* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
 enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };
 
-/* What moments are taken about, and how. */
+/* What moments are taken about. */
 typedef enum {
     NORMCY_ABOUT_ZERO, /* sums of squares (RMSNorm): mean is 0 */
-    NORMCY_ABOUT_MEAN, /* Welford by stretches in float32: as good as float32 results can show */
-    NORMCY_EXACT,      /* every value in float64, for statistics that outlive the call; half as fast */
+    NORMCY_ABOUT_MEAN,
 } normcy_about;
 
 /* How a sum of squares becomes 1 / std. */
@@ -103,22 +102,23 @@ typedef struct {
     /* sum = x + addend, panels of one stride. */
     void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride);
 
-    /* Moments of `slots` slots of `length` floats, `stride` floats apart. Values are multiplied by `scale`, a power of
-     * two, on the way in. Writes mean[k] and m2[k], the sum of squared deviations. */
+    /* Moments of `slots` slots of `length` floats, `stride` floats apart. Writes mean[k] and m2[k], the sum of squared
+     * deviations. Slots of more than NORMCY_BLOCK floats (about zero: of four vectors) are summed in float32 unless
+     * `exact`, and right only where their squares neither overflow nor underflow. */
     void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
-                         float scale, double *mean, double *m2);
+                         int exact, double *mean, double *m2);
 
-    /* The same with a slot for each column of a panel; `scale` has a value a column, or is NULL. mean and m2 have room
-     * for `cols` rounded up to NORMCY_LANES. */
+    /* The same with a slot for each column of a panel, always exact. mean and m2 have room for `cols` rounded up to
+     * NORMCY_LANES. */
     void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                         const float *scale, double *mean, double *m2);
+                         double *mean, double *m2);
 
     /* Chan's merge of `count` pairs of moments: (n, mean, m2) takes in (n_b, mean_b, m2_b). */
     void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
                   const double *m2_b);
 
     /* 1 / std of `count` slots. Returns how many of them left float32's comfortable range, so that their moments
-     * must be taken again with a scale. */
+     * must be taken again exactly, and x needs a scale. */
     ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
 
     /* Which of NORMCY_HUGE and NORMCY_TINY there are among `count` weights, `offset` added; a zero and a NaN are none.

@@ -27,7 +27,7 @@ def moments(x_given, axes, correction, keepdims):
         method = moments_dims(blocks, &d)
         d.sample, d.pitch = d.c * d.s, d.c if d.channels_last else d.s
         job = make_job(method, d, 0, 0)
-        job.about = NORMCY_EXACT
+        job.exact = True
         stats = Statistics(job.plan.slots)
         stats.point(&job)
         job.x = <const float *>cnp.PyArray_DATA(x)

@@ -4,170 +4,163 @@
 
 #include "row_sums_tpl.h"
 
-/* A slot's sums about k in float64, and about the centres that it had on the way. */
-typedef struct {
-    vd s1[2 * NV], s2[2 * NV];
-    vf about_centres[NV];
-} slot_sums;
+/* Takes in a slot block by block, by name(x, fours, last, ...). Compile-time constants: `fours`, it is that many, or 0,
+ * any number; `whole`, all lanes of the last one are there. */
+#define EACH_BLOCK(name, ...)                                                                                          \
+    do {                                                                                                               \
+        ptrdiff_t left = shape->length;                                                                                \
+        for (; !fours && left >= NORMCY_BLOCK; left -= NORMCY_BLOCK, x += NORMCY_BLOCK)                                \
+            name(x, 4, 0, shape, __VA_ARGS__);                                                                         \
+        switch (fours ? fours : (left + FOUR - 1) / FOUR) {                                                            \
+        case 0:                                                                                                        \
+            break;                                                                                                     \
+        case 1:                                                                                                        \
+            name(x, 1, !whole, shape, __VA_ARGS__);                                                                    \
+            break;                                                                                                     \
+        case 2:                                                                                                        \
+            name(x, 2, !whole, shape, __VA_ARGS__);                                                                    \
+            break;                                                                                                     \
+        case 3:                                                                                                        \
+            name(x, 3, !whole, shape, __VA_ARGS__);                                                                    \
+            break;                                                                                                     \
+        default:                                                                                                       \
+            name(x, 4, !whole, shape, __VA_ARGS__);                                                                    \
+        }                                                                                                              \
+    } while (0)
 
-INLINE slot_sums first_stretch(const lane_sums *s) {
-    slot_sums all;
-#pragma GCC unroll 4
-    for (int h = 0; h < NV; h++) {
-        all.s1[2 * h] = widen_lo(s->v[h].r), all.s1[2 * h + 1] = widen_hi(s->v[h].r);
-        all.s2[2 * h] = widen_lo(s->v[h].q), all.s2[2 * h + 1] = widen_hi(s->v[h].q);
-        all.about_centres[h] = s->v[h].q;
-    }
-    return all;
-}
-
-INLINE void join_stretch(slot_sums *all, const lane_sums *s, const centres *c, ptrdiff_t length, float k) {
-#pragma GCC unroll 4
-    for (int h = 0; h < NV; h++) {
-        vf n = lane_counts(length, h), r = s->v[h].r, q = s->v[h].q;
-        vd *s1 = all->s1 + 2 * h, *s2 = all->s2 + 2 * h;
-        join(&s1[0], &s2[0], widen_lo(r), widen_lo(q), widen_lo(n), widen_lo(c->v[h]) - set1_d(k));
-        join(&s1[1], &s2[1], widen_hi(r), widen_hi(q), widen_hi(n), widen_hi(c->v[h]) - set1_d(k));
-        all->about_centres[h] += q;
-    }
-}
-
-/* The mean of each lane of a whole stretch, from the sums about c. */
-INLINE centres means_of(centres c, const lane_sums *s) {
-#pragma GCC unroll 4
-    for (int h = 0; h < NV; h++)
-        c.v[h] += s->v[h].r * set1(1.0f / (STRETCH / NORMCY_LANES));
-    return c;
-}
-
-/* A slot about k at first, then each stretch about the means of the last but one, so that it need not wait for those of
- * the last. Returns whether the centres were far off. */
-INLINE int slot_about(float k, const float *x, int fours, const row_shape *shape, moments_kind kind, float scale,
-                      double *mean, double *m2) {
-    ptrdiff_t length = shape->length;
-    vf factor = set1(scale);
-    centres c = all_lanes(k), next = c;
-    lane_sums s = stretch_sums(x, length < STRETCH ? length : STRETCH, fours, shape, c, kind, factor, BOTH);
-    slot_sums all = first_stretch(&s);
-    for (ptrdiff_t i = STRETCH; !fours && i < length; i += STRETCH) {
-        ptrdiff_t left = length - i < STRETCH ? length - i : STRETCH;
-        centres last_but_one = next;
-        next = means_of(c, &s);
-        c = last_but_one;
-        s = stretch_sums(x + i, left, 0, shape, c, kind, factor, BOTH);
-        join_stretch(&all, &s, &c, left, k);
-    }
-    settle((double)length, k, sum_tree(all.s1), sum_tree(all.s2), mean, m2);
-    return !fours && far_off(sum_floats(all.about_centres), *m2);
-}
-
-/* A slot with each stretch about its own means. */
-INLINE void slot_about_own(float k, const float *x, const row_shape *shape, moments_kind kind, float scale,
-                           double *mean, double *m2) {
-    slot_sums all = {{{0}}, {{0}}, {{0}}};
-    for (ptrdiff_t i = 0; i < shape->length; i += STRETCH) {
-        ptrdiff_t left = shape->length - i < STRETCH ? shape->length - i : STRETCH;
-        centres c = all_lanes(0);
-        lane_sums s = stretch_sums(x + i, left, 0, shape, c, kind, set1(scale), VALUES);
-        for (int h = 0; h < NV; h++)
-            c.v[h] = s.v[h].r / at_least(lane_counts(left, h), 1);
-        s = stretch_sums(x + i, left, 0, shape, c, kind, set1(scale), BOTH);
-        join_stretch(&all, &s, &c, left, k);
-    }
-    settle((double)shape->length, k, sum_tree(all.s1), sum_tree(all.s2), mean, m2);
-}
-
-static __attribute__((noinline)) void slot_again(float k, const float *x, const row_shape *shape, int scaled,
-                                                 float scale, double *mean, double *m2) {
-    if (scaled)
-        slot_about_own(k, x, shape, (moments_kind){NORMCY_ABOUT_MEAN, 1}, scale, mean, m2);
+/* Mean and m2 of a slot from its sums about k; returns that of squares. */
+INLINE double slot_moments(exact_sums *all, const row_shape *shape, float k, normcy_about about, double *mean,
+                           double *m2) {
+    double s2 = sum_tree(all->even);
+    if (about == NORMCY_ABOUT_ZERO)
+        *mean = 0, *m2 = s2;
     else
-        slot_about_own(k, x, shape, (moments_kind){NORMCY_ABOUT_MEAN, 0}, 1, mean, m2);
+        settle((double)shape->length, k, sum_tree(all->s1), s2, mean, m2);
+    return s2;
 }
 
-INLINE void slot_about_zero(const float *x, int fours, const row_shape *shape, moments_kind kind, float scale,
-                            double *mean, double *m2) {
-    ptrdiff_t length = shape->length;
-    lane_sums s =
-        stretch_sums(x, length < STRETCH ? length : STRETCH, fours, shape, all_lanes(0), kind, set1(scale), SQUARES);
-    slot_sums all = first_stretch(&s);
-    for (ptrdiff_t i = STRETCH; !fours && i < length; i += STRETCH) {
-        s = stretch_sums(x + i, length - i < STRETCH ? length - i : STRETCH, 0, shape, all_lanes(0), kind, set1(scale),
-                         SQUARES);
+/* (A) for a slot, about k; returns the sum of squares about it. */
+INLINE double exact_slot(const float *x, int fours, int whole, const row_shape *shape, float k, moments_kind kind,
+                         double *mean, double *m2) {
+    exact_sums all = no_sums();
+    EACH_BLOCK(exact_block, k, kind, &all);
+    for (int i = 0; i < 2 * NV; i++)
+        all.even[i] += all.odd[i];
+    return slot_moments(&all, shape, k, kind.about, mean, m2);
+}
+
+/* A slot again, about its mean, which is known well enough. */
+static __attribute__((noinline)) void slot_again(const float *x, const row_shape *shape, double *mean, double *m2) {
+    exact_slot(x, 0, 0, shape, (float)*mean, (moments_kind){NORMCY_ABOUT_MEAN, 1}, mean, m2);
+}
+
+/* Slots of one vector: what exact_slots would do, without the vectors that are not there. */
+INLINE void tiny_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, const row_shape *shape, normcy_about about,
+                       double *mean, double *m2) {
+    const moments_kind kind = {about, 0};
+    for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
+        exact_sums all = no_sums();
 #pragma GCC unroll 4
         for (int h = 0; h < NV; h++) {
-            all.s2[2 * h] += widen_lo(s.v[h].q);
-            all.s2[2 * h + 1] += widen_hi(s.v[h].q);
+            vf v = load_part(x + h * W, shape->last[h]);
+            sum_exactly(all.s1 + 2 * h, all.even + 2 * h, widen_lo(v), kind);
+            sum_exactly(all.s1 + 2 * h + 1, all.even + 2 * h + 1, widen_hi(v), kind);
         }
+        double s2 = slot_moments(&all, shape, 0, about, mean + s, m2 + s);
+        if (about != NORMCY_ABOUT_ZERO && far_from_zero(s2, m2[s]))
+            slot_again(x, shape, mean + s, m2 + s);
     }
-    *mean = 0;
-    *m2 = sum_tree(all.s2);
 }
 
-/* (E) for a slot. */
-INLINE void exact_slot_of_rows(const float *x, ptrdiff_t length, double *mean, double *m2) {
-    vd s1[2 * NV] = {{0}}, s2[2 * NV] = {{0}}, origin = set1_d(x[0]);
-    for (ptrdiff_t at = 0; at < length; at += NORMCY_LANES)
+INLINE void exact_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int fours, int whole, const row_shape *shape,
+                        normcy_about about, double *mean, double *m2) {
+    for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
+        double s2 = exact_slot(x, fours, whole, shape, 0, (moments_kind){about, 0}, mean + s, m2 + s);
+        if (about != NORMCY_ABOUT_ZERO && far_from_zero(s2, m2[s]))
+            slot_again(x, shape, mean + s, m2 + s);
+    }
+}
+
+/* (C): the mean of four vectors spread over the row. */
+INLINE float shift_of(const float *x, const row_shape *shape) {
+    vf r[NV];
+    for (int h = 0; h < NV; h++) {
+        vf v[4];
 #pragma GCC unroll 4
-        for (int h = 0; h < NV; h++) {
-            ptrdiff_t here = at + h * W;
-            vf v = load_part(x + here, first(lanes_left(here, length)));
-            join_exact(&s1[2 * h], &s2[2 * h], v, origin, origin, lanes_left(here, length));
-        }
-    settle((double)length, x[0], sum_tree(s1), sum_tree(s2), mean, m2);
+        for (int i = 0; i < 4; i++)
+            v[i] = load(x + shape->quarters[i] + h * W);
+        r[h] = (v[0] + v[1]) + (v[2] + v[3]);
+    }
+    return sum_floats(r) * (1.0f / FOUR);
 }
 
-/* `fours`: slots are as many, a compile-time constant; 0: longer than a block, or any. */
-INLINE void slots_of_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, int fours,
-                          moments_kind kind, float scale, double *mean, double *m2) {
-    row_shape room;
-    const row_shape *shape = shape_of(&room, slots, stride, length);
-    if (kind.about == NORMCY_ABOUT_ZERO) {
-        for (ptrdiff_t s = 0; s < slots; s++)
-            slot_about_zero(x + s * stride, fours, shape, kind, scale, mean + s, m2 + s);
-        return;
-    }
-    float next = first_centre(x, fours, shape, kind, set1(scale));
+/* (C) for a slot, about k; returns the sum of squares about it. */
+INLINE double slot_about(const float *x, int fours, int whole, const row_shape *shape, float k, normcy_about about,
+                         double *mean, double *m2) {
+    vf c = set1(k);
+    exact_sums all = no_sums();
+    EACH_BLOCK(block_about, c, about, &all);
+    return slot_moments(&all, shape, k, about, mean, m2);
+}
+
+INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int fours, int whole, const row_shape *shape,
+                        normcy_about about, double *mean, double *m2) {
+    for (int f = 0; f < NORMCY_BLOCK / FOUR; f++) /* while the first shift is waited for */
+        fetch_four(x + f * FOUR, 0);
+    float next = about == NORMCY_ABOUT_ZERO ? 0 : shift_of(x, shape);
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
         float k = next;
-        if (s + 1 < slots) /* early, so that nothing waits for it */
-            next = first_centre(x + stride, fours, shape, kind, set1(scale));
-        if (slot_about(k, x, fours, shape, kind, scale, mean + s, m2 + s))
-            slot_again(k, x, shape, kind.scaled, scale, mean + s, m2 + s);
+        if (about != NORMCY_ABOUT_ZERO && s + 1 < slots) /* early, so that nothing waits for it */
+            next = shift_of(x + stride, shape);
+        double s2 = slot_about(x, fours, whole, shape, k, about, mean + s, m2 + s);
+        if (about != NORMCY_ABOUT_ZERO && far_from_shift(s2, m2[s]))
+            slot_again(x, shape, mean + s, m2 + s);
     }
 }
 
-#define SLOTS(fours, about_, scaled_)                                                                                  \
-    slots_of_rows(x, slots, stride, length, fours, (moments_kind){about_, scaled_}, scale, mean, m2)
-#define SLOTS_BY_LENGTH(about_)                                                                                        \
-    switch (length > 4 * FOUR ? 0 : (length + FOUR - 1) / FOUR) {                                                      \
+#undef EACH_BLOCK
+
+/* A call of `name` for each number of fours that slots of up to a block have. */
+#define SLOTS_OF(name, fours, whole, about) name(x, slots, stride, fours, whole, shape, about, mean, m2)
+#define SLOTS_BY_LENGTH(name, whole, about)                                                                            \
+    switch (length > NORMCY_BLOCK ? 0 : (length + FOUR - 1) / FOUR) {                                                  \
     case 1:                                                                                                            \
-        SLOTS(1, about_, 0);                                                                                           \
+        SLOTS_OF(name, 1, whole, about);                                                                               \
         break;                                                                                                         \
     case 2:                                                                                                            \
-        SLOTS(2, about_, 0);                                                                                           \
+        SLOTS_OF(name, 2, whole, about);                                                                               \
         break;                                                                                                         \
     case 3:                                                                                                            \
-        SLOTS(3, about_, 0);                                                                                           \
+        SLOTS_OF(name, 3, whole, about);                                                                               \
         break;                                                                                                         \
     case 4:                                                                                                            \
-        SLOTS(4, about_, 0);                                                                                           \
+        SLOTS_OF(name, 4, whole, about);                                                                               \
         break;                                                                                                         \
     default:                                                                                                           \
-        SLOTS(0, about_, 0);                                                                                           \
+        SLOTS_OF(name, 0, 0, about);                                                                                   \
     }
+#define SLOTS(name, about)                                                                                             \
+    if (length <= NORMCY_LANES)                                                                                        \
+        tiny_slots(x, slots, stride, shape, about, mean, m2);                                                          \
+    else if (length % FOUR)                                                                                            \
+        SLOTS_BY_LENGTH(name, 0, about)                                                                                \
+    else                                                                                                               \
+        SLOTS_BY_LENGTH(name, 1, about)
 
 static void moments_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
-                         float scale, double *mean, double *m2) {
-    if (about == NORMCY_EXACT)
-        for (ptrdiff_t s = 0; s < slots; s++)
-            exact_slot_of_rows(x + s * stride, length, mean + s, m2 + s);
-    else if (scale != 1)
-        SLOTS(0, about, 1);
-    else if (about == NORMCY_ABOUT_ZERO)
-        SLOTS_BY_LENGTH(NORMCY_ABOUT_ZERO)
-    else
-        SLOTS_BY_LENGTH(NORMCY_ABOUT_MEAN)
+                         int exact, double *mean, double *m2) {
+    row_shape room;
+    const row_shape *shape = shape_of(&room, slots, stride, length);
+    exact = exact || length <= (about == NORMCY_ABOUT_ZERO ? FOUR : NORMCY_BLOCK);
+    if (exact && about == NORMCY_ABOUT_ZERO) {
+        SLOTS(exact_slots, NORMCY_ABOUT_ZERO)
+    } else if (exact) {
+        SLOTS(exact_slots, NORMCY_ABOUT_MEAN)
+    } else if (about == NORMCY_ABOUT_ZERO) {
+        SLOTS(float_slots, NORMCY_ABOUT_ZERO)
+    } else {
+        float_slots(x, slots, stride, 0, 0, shape, NORMCY_ABOUT_MEAN, mean, m2);
+    }
 }
 
 #endif

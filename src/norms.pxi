@@ -7,6 +7,7 @@ cdef Job make_job(Method method, Dims d, double eps, double offset) noexcept:
     job.plan = make_plan(method, d)
     job.about = NORMCY_ABOUT_MEAN
     job.how.count, job.how.eps = job.plan.count, eps
+    job.exact = job.plan.count >= EXACT_FROM
     job.offset = offset
     return job
 

@@ -1,4 +1,4 @@
-/* Sums of a stretch of a row, in sixteen virtual lanes. */
+/* Sums of a block of a row, in sixteen virtual lanes: in float64, or in float32 about a shift. */
 #ifndef NORMCY_ROW_SUMS_TPL_H
 #define NORMCY_ROW_SUMS_TPL_H
 
@@ -6,7 +6,6 @@
 
 enum {
     FOUR = 4 * NORMCY_LANES,
-    STRETCH = 4 * NORMCY_BLOCK,
     FETCH_MOST = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
 };
 
@@ -14,137 +13,133 @@ enum {
 typedef struct {
     ptrdiff_t length;
     lanes last[4 * NV]; /* which lanes the vectors of the last four have; all sixteen lanes of one, then of the next */
-    float share;        /* of a value in the slot's first centre */
-    ptrdiff_t apart;    /* floats between the vectors that a longer slot has its first centre from */
     ptrdiff_t ahead;    /* floats from what is read to what is asked for */
+    ptrdiff_t quarters[4]; /* where the vectors are that a longer slot has its shift from: in the middle of each */
 } row_shape;
 
 INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
     ptrdiff_t rest = (length - 1) % FOUR + 1, run = slots * stride;
     s->length = length;
-    s->share = 1 / (float)(length <= NORMCY_BLOCK ? length : FOUR);
-    s->apart = (length < STRETCH ? length : STRETCH) / FOUR * NORMCY_LANES;
     s->ahead = run > 0 && run < FETCH_MOST ? run : FETCH_MOST;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
+    for (int k = 0; k < 4; k++)
+        s->quarters[k] = (2 * k + 1) * length / 8 / NORMCY_LANES * NORMCY_LANES;
     return s;
 }
 
-/* Four vectors of a row, less c (of squares and values alone c is 0). `last`, a compile-time constant: of the last
- * ones, some lanes need not be there, and are 0. */
-INLINE sums row_four(const float *x, int h, int last, const row_shape *shape, vf c, moments_kind kind, vf scale,
-                     enum sums_of of) {
-    vf v[4];
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; k++) {
-        const float *p = x + k * NORMCY_LANES + h * W;
-        lanes some = shape->last[k * NV + h];
-        if (h == 0 && of != VALUES)
-            __builtin_prefetch(p + shape->ahead);
-        if (kind.scaled && last)
-            v[k] = first_lanes(some, load_part(p, some) * scale, c);
-        else if (last)
-            v[k] = load_or(c, p, some);
-        else
-            v[k] = kind.scaled ? load(p) * scale : load(p);
-        if (of == BOTH)
-            v[k] -= c;
-    }
-    return sums_of_four(v, of);
+/* Exact sums of sixteen lanes, those of squares in two parts so that additions need not wait for each other. */
+typedef struct {
+    vd s1[2 * NV], even[2 * NV], odd[2 * NV];
+} exact_sums;
+
+INLINE exact_sums no_sums(void) {
+    exact_sums all; /* an initializer would be a call of memset, and the sums would stay in memory */
+#pragma GCC unroll 8
+    for (int i = 0; i < 2 * NV; i++)
+        all.s1[i] = all.even[i] = all.odd[i] = (vd){0};
+    return all;
 }
 
-/* Sums in all sixteen lanes. */
-typedef struct {
-    sums v[NV];
-} lane_sums;
+/* p, from which the compiler then counts: it would rather keep sixteen sums of x and an offset in registers. */
+INLINE const float *one_pointer(const float *p) {
+    __asm__("" : "+r"(p));
+    return p;
+}
 
-/* What the sums of a row are about, lane by lane. */
-typedef struct {
-    vf v[NV];
-} centres;
+/* Asks for what is as far ahead of four vectors as the shape says. */
+INLINE void fetch_four(const float *ahead, int h) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4 && h == 0; i++)
+        __builtin_prefetch(ahead + i * NORMCY_LANES);
+}
 
-/* Of a block of 1 to 4 fours, a compile-time constant; `last`: the slot ends there. */
-INLINE lane_sums block_sums(const float *x, int fours, int last, const row_shape *shape, centres c, moments_kind kind,
-                            vf scale, enum sums_of of) {
-    lane_sums all;
+/* Four vectors as doubles, less k. `last`, a compile-time constant: some lanes need not be there, and are 0. */
+INLINE void load_four(vd v[4][2], const float *x, int h, int last, const row_shape *shape, float k, int shifted) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const float *p = x + i * NORMCY_LANES + h * W;
+        if (last) {
+            vf some = load_or(set1(k), p, shape->last[i * NV + h]);
+            v[i][0] = widen_lo(some), v[i][1] = widen_hi(some);
+        } else {
+            v[i][0] = load_wide(p), v[i][1] = load_wide(p + W / 2);
+        }
+        for (int half = 0; half < 2 && shifted; half++)
+            v[i][half] -= set1_d(k);
+    }
+}
+
+/* Takes in a block of 1 to 4 fours, a compile-time constant; `last`: the slot ends there. */
+INLINE void exact_block(const float *x, int fours, int last, const row_shape *shape, float k, moments_kind kind,
+                        exact_sums *all) {
+    const float *ahead = one_pointer(x + shape->ahead);
+#pragma GCC unroll 4
+    for (int h = 0; h < NV; h++) {
+#pragma GCC unroll 4
+        for (int f = 0; f < fours; f++) {
+            vd v[4][2];
+            fetch_four(ahead + f * FOUR, h);
+            load_four(v, x + f * FOUR, h, last && f + 1 == fours, shape, k, kind.shifted);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                vd *even = all->even + 2 * h + half, *odd = all->odd + 2 * h + half;
+                const moments_kind squares = {NORMCY_ABOUT_ZERO, kind.shifted};
+                sum_exactly(NULL, even, v[0][half], squares);
+                sum_exactly(NULL, odd, v[1][half], squares);
+                sum_exactly(NULL, even, v[2][half], squares);
+                sum_exactly(NULL, odd, v[3][half], squares);
+                if (kind.about != NORMCY_ABOUT_ZERO)
+                    all->s1[2 * h + half] += (v[0][half] + v[1][half]) + (v[2][half] + v[3][half]);
+            }
+        }
+    }
+}
+
+/* Sums in float32, of differences and of their squares. */
+typedef struct {
+    vf r, q;
+} sums;
+
+INLINE sums plus(sums a, sums b) {
+    return (sums){sum_by_fma(a.r, b.r), a.q + b.q};
+}
+
+/* Of four vectors, pairwise, less c. Values add up where products do, so that all of the CPU's pipes have work. */
+INLINE sums row_four(const float *x, int h, int last, const row_shape *shape, vf c, normcy_about about) {
+    vf v[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const float *p = x + i * NORMCY_LANES + h * W;
+        v[i] = last ? load_or(c, p, shape->last[i * NV + h]) : load(p);
+        if (about != NORMCY_ABOUT_ZERO)
+            v[i] -= c;
+    }
+    sums s = {{0}, (v[0] * v[0] + v[1] * v[1]) + (v[2] * v[2] + v[3] * v[3])};
+    if (about != NORMCY_ABOUT_ZERO)
+        s.r = sum_by_fma(sum_by_fma(v[0], v[1]), sum_by_fma(v[2], v[3]));
+    return s;
+}
+
+/* Takes in a block about c, as exact_block does. */
+INLINE void block_about(const float *x, int fours, int last, const row_shape *shape, vf c, normcy_about about,
+                        exact_sums *all) {
+    const float *ahead = one_pointer(x + shape->ahead);
 #pragma GCC unroll 4
     for (int h = 0; h < NV; h++) {
         sums s[4];
 #pragma GCC unroll 4
-        for (int k = 0; k < fours; k++) {
-            s[k] = row_four(x + k * FOUR, h, last && k + 1 == fours, shape, c.v[h], kind, scale, of);
-            DONE(s[k].r, s[k].q);
+        for (int f = 0; f < fours; f++) {
+            fetch_four(ahead + f * FOUR, h);
+            s[f] = row_four(x + f * FOUR, h, last && f + 1 == fours, shape, c, about);
+            DONE(s[f].r, s[f].q);
         }
         sums two = fours > 1 ? plus(s[0], s[1]) : s[0];
-        all.v[h] = fours > 3 ? plus(two, plus(s[2], s[3])) : fours > 2 ? plus(two, s[2]) : two;
-    }
-    return all;
-}
-
-INLINE lane_sums all_plus(lane_sums a, lane_sums b) {
-#pragma GCC unroll 4
-    for (int h = 0; h < NV; h++)
-        a.v[h] = plus(a.v[h], b.v[h]);
-    return a;
-}
-
-#define BLOCK_OF(fours, last) block_sums(x, fours, last, shape, c, kind, scale, of)
-
-/* Of what there is of a block at the end of a slot. */
-INLINE lane_sums rest_sums(const float *x, ptrdiff_t length, const row_shape *shape, centres c, moments_kind kind,
-                           vf scale, enum sums_of of) {
-    switch ((length - 1) / FOUR) {
-    case 0:
-        return BLOCK_OF(1, 1);
-    case 1:
-        return BLOCK_OF(2, 1);
-    case 2:
-        return BLOCK_OF(3, 1);
-    default:
-        return BLOCK_OF(4, 1);
+        sums block = fours > 3 ? plus(two, plus(s[2], s[3])) : fours > 2 ? plus(two, s[2]) : two;
+        all->even[2 * h] += widen_lo(block.q), all->even[2 * h + 1] += widen_hi(block.q);
+        if (about != NORMCY_ABOUT_ZERO)
+            all->s1[2 * h] += widen_lo(block.r), all->s1[2 * h + 1] += widen_hi(block.r);
     }
 }
 
-/* Of a stretch. `fours`, a compile-time constant: it is a slot of that many; 0: it is any number of blocks. */
-INLINE lane_sums stretch_sums(const float *x, ptrdiff_t length, int fours, const row_shape *shape, centres c,
-                              moments_kind kind, vf scale, enum sums_of of) {
-    if (fours)
-        return BLOCK_OF(fours, 1);
-    lane_sums s = {{{{0}, {0}}}};
-    for (; length >= NORMCY_BLOCK; length -= NORMCY_BLOCK, x += NORMCY_BLOCK)
-        s = all_plus(s, BLOCK_OF(4, 0));
-    return length ? all_plus(s, rest_sums(x, length, shape, c, kind, scale, of)) : s;
-}
-
-/* How many of `length` values each of W lanes from h * W on has. */
-INLINE vf lane_counts(ptrdiff_t length, int h) {
-    float whole = (float)(length / NORMCY_LANES);
-    return first_lanes(first(lanes_left(h * W, length % NORMCY_LANES)), set1(whole + 1), set1(whole));
-}
-
-INLINE centres all_lanes(float k) {
-    centres c;
-#pragma GCC unroll 4
-    for (int h = 0; h < NV; h++)
-        c.v[h] = set1(k);
-    return c;
-}
-
-/* One mean for all lanes: of a short slot's values, or of four vectors of a longer one. */
-INLINE float first_centre(const float *x, int fours, const row_shape *shape, moments_kind kind, vf scale) {
-    int all = fours || shape->length <= NORMCY_BLOCK;
-    lane_sums s;
-    vf r[NV];
-    if (all)
-        s = stretch_sums(x, shape->length, fours, shape, all_lanes(0), kind, scale, VALUES);
-    for (int h = 0; h < NV; h++) {
-        vf v[4];
-        for (int k = 0; k < 4 && !all; k++) /* a shorter slot may end before these */
-            v[k] = load(x + k * shape->apart + h * W) * (kind.scaled ? scale : set1(1));
-        r[h] = all ? s.v[h].r : sums_of_four(v, VALUES).r;
-    }
-    return sum_floats(r) * shape->share;
-}
-
-#undef BLOCK_OF
 #endif

@@ -1,26 +1,27 @@
 # Slots along rows. A slot is `segs` segments of `planes` rows; see panels.pxi.
 
-cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, ptrdiff_t j, float scale,
+cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, ptrdiff_t j, bint again,
                           double *mean, double *m2) noexcept nogil:
     """Moments of the j-th chunk of n slots whose rows follow each other evenly; returns how many values it has."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t seg = j // c.across, col = j % c.across * c.cols, width = min(c.cols, p.planes * p.length - col)
     cdef ptrdiff_t at = row_at(p, slot * p.planes) + seg * p.seg_stride + col, stride = p.planes * p.pitch
-    if scale == 1:
+    if not again:
         add_first(job, at, n, width, stride)
-    job.k.moments_rows(x_at(job, at), n, stride, width, job.about, scale, mean, m2)
+    job.k.moments_rows(x_at(job, at), n, stride, width, job.about, job.exact or again, mean, m2)
     return width
 
 
-cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, float scale,
+cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, bint again,
                           double *mean, double *m2) noexcept nogil:
-    """Moments of at most NORMCY_RUN slots: the same chunk of all, which is one piece of memory, then the next."""
+    """Moments of at most NORMCY_RUN slots: the same chunk of all, which is one piece of memory, then the next; `again`:
+    exactly, of slots that are out of float32's range."""
     cdef double mean_b[NORMCY_RUN]
     cdef double m2_b[NORMCY_RUN]
-    cdef double more, values = chunk_of_rows(job, c, slot, n, 0, scale, mean, m2)
+    cdef double more, values = chunk_of_rows(job, c, slot, n, 0, again, mean, m2)
     cdef ptrdiff_t j
     for j in range(1, c.count):
-        more = chunk_of_rows(job, c, slot, n, j, scale, mean_b, m2_b)
+        more = chunk_of_rows(job, c, slot, n, j, again, mean_b, m2_b)
         job.k.merge(n, values, mean, m2, more, mean_b, m2_b)
         values += more
 
@@ -37,19 +38,17 @@ cdef double mean_of_row_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
 
 
 cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
-    """1 / std of a run of slots whose moments are known; a slot out of float32's range is measured again, scaled."""
+    """1 / std of a run of slots whose moments are known; a slot out of float32's range is measured again."""
     cdef ptrdiff_t i
     s.scaled = False
-    if job.k.spread(count, s.mean, s.m2, &job.how, s.rstd) and job.about != NORMCY_EXACT:
+    if job.k.spread(count, s.mean, s.m2, &job.how, s.rstd):
         for i in range(count):
             s.scale[i] = 1
             if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
-                s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
-                s.scaled = s.scaled or s.scale[i] != 1
-                if s.scale[i] != 1 and s.scale[i] != 0.25:
-                    moments_of_rows(job, c, slot + i, 1, s.scale[i], s.mean + i, s.m2 + i)
-                    unscale(s.scale[i], s.mean + i, s.m2 + i)
-                    job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i)
+                moments_of_rows(job, c, slot + i, 1, True, s.mean + i, s.m2 + i)
+                if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
+                    s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
+                    s.scaled = s.scaled or s.scale[i] != 1
     if job.mean != NULL:
         for i in range(count):
             if not fabs(s.mean[i]) < HUGE_VAL:
@@ -156,7 +155,7 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
         if dropped:
             local.x, local.x_from = aside, row_at(p, slot * p.planes)
-        moments_of_rows(&local, c, slot, n, 1, s.mean, s.m2)
+        moments_of_rows(&local, c, slot, n, False, s.mean, s.m2)
         spread_of_rows(&local, c, slot, n, &s)
         if job.y != NULL:
             for seg in range(p.segs):
@@ -201,7 +200,7 @@ cdef void chunks_share(const Job *job, const Chunks *c, ptrdiff_t slot, int part
     cdef unsigned long saved = begin_part(job)
     share(c.count, job.threads, part, &lo, &hi)
     for j in range(lo, hi):
-        n[j] = chunk_of_rows(job, c, slot, 1, j, 1, mean + j, m2 + j)
+        n[j] = chunk_of_rows(job, c, slot, 1, j, False, mean + j, m2 + j)
     normcy_fp_leave(saved)
 
 

@@ -137,6 +137,17 @@ INLINE vf sum_by_fma(vf a, vf b) {
 #endif
 }
 
+/* s + v * v where v holds float32 values: their squares are exact in float64, so that fused or not it is the same. */
+INLINE vd plus_exact_square(vd s, vd v) {
+#if defined(NORMCY_LEVEL_AVX512)
+    return (vd)_mm512_fmadd_pd((__m512d)v, (__m512d)v, (__m512d)s);
+#elif defined(__FMA__)
+    return (vd)_mm256_fmadd_pd((__m256d)v, (__m256d)v, (__m256d)s);
+#else
+    return s + v * v;
+#endif
+}
+
 /* How many of the W floats that start at `at` lie below `end`. */
 INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
     ptrdiff_t n = end - at;
@@ -146,8 +157,8 @@ INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
 /* Some first lanes of a vector, in the form that partial loads of the level want: worth making once for many loads.
  *
  * load_part and store_part touch these floats only; the other lanes load as 0, or, by load_or, as those of `absent`.
- * first_lanes takes these lanes of a and the rest of b. Then: widen_lo and widen_hi convert half of the lanes;
- * sum_lanes and sum_float_lanes add in halves. */
+ * first_lanes takes these lanes of a and the rest of b. Then: widen_lo and widen_hi convert half of the lanes,
+ * load_wide the W / 2 floats at p; sum_lanes and sum_float_lanes add in halves. */
 #if W == 16
 typedef __mmask16 lanes;
 INLINE lanes first(int n) {
@@ -170,6 +181,9 @@ INLINE vd widen_lo(vf v) {
 }
 INLINE vd widen_hi(vf v) {
     return (vd)_mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1)));
+}
+INLINE vd load_wide(const float *p) {
+    return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p));
 }
 INLINE float sum_float_lanes(vf v) {
     __m256 upper = _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1));
@@ -205,6 +219,9 @@ INLINE vd widen_lo(vf v) {
 }
 INLINE vd widen_hi(vf v) {
     return (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)v, 1));
+}
+INLINE vd load_wide(const float *p) {
+    return (vd)_mm256_cvtps_pd(_mm_loadu_ps(p));
 }
 INLINE float sum_float_lanes(vf v) {
     __m128 h = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
@@ -242,6 +259,13 @@ INLINE vd widen_lo(vf v) {
 INLINE vd widen_hi(vf v) {
     return (vd){v[2], v[3]};
 }
+INLINE vd load_wide(const float *p) {
+#ifdef __SSE2__
+    return (vd)_mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd((const double *)p)));
+#else
+    return (vd){p[0], p[1]};
+#endif
+}
 INLINE float sum_float_lanes(vf v) {
     return (v[0] + v[2]) + (v[1] + v[3]);
 }
@@ -268,15 +292,6 @@ INLINE float sum_floats(vf lanes[NV]) {
         for (int j = 0; j < half; j++)
             lanes[j] += lanes[j + half];
     return sum_float_lanes(lanes[0]);
-}
-
-/* The first n lanes of v, and 0 in the rest. */
-INLINE vd first_doubles(int n, vd v) {
-    vd kept = {0};
-#pragma GCC unroll 8
-    for (int k = 0; k < W / 2; k++)
-        kept[k] = k < n ? v[k] : 0;
-    return kept;
 }
 
 /* On levels with sixteen registers the sums of a whole block do not stay in them: to have two vectors done before

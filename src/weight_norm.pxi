@@ -43,7 +43,7 @@ def weight_norm(v_given, g, dim, out):
                 d.c = cnp.PyArray_DIM(v, i)
         d.sample, d.pitch, d.channels_last = d.c * d.s, d.s, False
         job = make_job(BATCH, d, 0, 0)
-        job.about, job.target.how = NORMCY_ABOUT_ZERO, TO_LENGTH
+        job.about, job.exact, job.target.how = NORMCY_ABOUT_ZERO, True, TO_LENGTH
         return normalize(&job, v_given, v, a_channel(length), a_channel(None), None, None, None, None, out, ("g", g),
                          "v")
     finally:

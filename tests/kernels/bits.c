@@ -24,16 +24,17 @@ static float uniform(void) {
 }
 
 static void moments(const normcy_kernels *k, int length) {
-    for (int about = NORMCY_ABOUT_ZERO; about <= NORMCY_EXACT; about++)
-        for (int scaled = 0; scaled < 2; scaled++) {
-            k->moments_rows(x, SLOTS, length, length, about, scaled ? 4 : 1, mean, m2);
+    for (int about = NORMCY_ABOUT_ZERO; about <= NORMCY_ABOUT_MEAN; about++) {
+        for (int exact = 0; exact < 2; exact++) {
+            k->moments_rows(x, SLOTS, length, length, about, exact, mean, m2);
             feed(mean, SLOTS * sizeof *mean);
             feed(m2, SLOTS * sizeof *m2);
-            k->moments_cols(x, ROWS, length, length, about, scaled ? scale : NULL, mean, m2);
-            feed(mean, length * sizeof *mean);
-            feed(m2, length * sizeof *m2);
         }
-    k->moments_rows(x, 4, LONG_ROW + length, LONG_ROW + length, NORMCY_ABOUT_MEAN, 1, mean_b, m2_b);
+        k->moments_cols(x, ROWS, length, length, about, mean, m2);
+        feed(mean, length * sizeof *mean);
+        feed(m2, length * sizeof *m2);
+    }
+    k->moments_rows(x, 4, LONG_ROW + length, LONG_ROW + length, NORMCY_ABOUT_MEAN, 0, mean_b, m2_b);
     feed(mean_b, 4 * sizeof *mean_b);
     feed(m2_b, 4 * sizeof *m2_b);
     memcpy(mean_b, mean, sizeof mean);
@@ -42,16 +43,16 @@ static void moments(const normcy_kernels *k, int length) {
     feed(m2, length * sizeof *m2);
 }
 
-/* One column is far from where it starts; the others must keep their bits, whatever else a vector holds. */
+/* The mean of one column is far from zero; the others must keep their bits, whatever else a vector holds. */
 static void moments_of_one_far(const normcy_kernels *k, int length) {
     static float kept[ROWS];
     int column = length / 2;
-    for (int i = 0; i < 32; i++)
-        kept[i] = x[i * length + column], x[i * length + column] = 1e4f;
-    k->moments_cols(x, ROWS, length, length, NORMCY_ABOUT_MEAN, NULL, mean, m2);
+    for (int i = 0; i < ROWS; i++)
+        kept[i] = x[i * length + column], x[i * length + column] += 1e4f;
+    k->moments_cols(x, ROWS, length, length, NORMCY_ABOUT_MEAN, mean, m2);
     feed(mean, length * sizeof *mean);
     feed(m2, length * sizeof *m2);
-    for (int i = 0; i < 32; i++)
+    for (int i = 0; i < ROWS; i++)
         x[i * length + column] = kept[i];
 }
 

@@ -155,12 +155,12 @@ static void try_moments(shape s, int by_col) {
     ptrdiff_t room = by_col ? (slots + NORMCY_LANES - 1) / NORMCY_LANES * NORMCY_LANES : slots;
     const float *x = floats(floats_of(s));
     double *mean = memory(room, sizeof *mean, 0), *m2 = memory(room, sizeof *m2, 0);
-    normcy_about about = (normcy_about)take(NORMCY_EXACT);
-    int scaled = about != NORMCY_EXACT && take(1);
+    normcy_about about = (normcy_about)take(NORMCY_ABOUT_MEAN);
+    int exact = (int)take(1);
     if (by_col)
-        k->moments_cols(x, s.rows, s.cols, s.stride, about, scaled ? powers_of_two(s.cols) : NULL, mean, m2);
+        k->moments_cols(x, s.rows, s.cols, s.stride, about, mean, m2);
     else
-        k->moments_rows(x, s.rows, s.stride, s.cols, about, scaled ? 0x1p-70f : 1, mean, m2);
+        k->moments_rows(x, s.rows, s.stride, s.cols, about, exact, mean, m2);
     compare(mean, slots, sizeof *mean);
     compare(m2, slots, sizeof *m2);
 }
