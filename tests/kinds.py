@@ -106,7 +106,8 @@ def allowance(method, units):
 
 def units_of(method, layout, rows, bare):
     """The largest error of slots, in units, and whether all keep the proven bound; `bare`: without weight and bias."""
-    slots = Slots(method, layout, *rows.shape)
+    several = not method.per_sample and rows.shape[1] % 2 == 0 and rows.shape[1] > 4
+    slots = Slots(method, layout, *rows.shape, samples=1 + several)
     x = slots.array(rows)
     keywords = {} if bare and method.weights != "own" else parameters(method, x, layout)
     y, exact = (method.call(m, x, layout, **keywords) for m in (normcy, normcy.reference))

@@ -29,6 +29,7 @@ class Slots:
     layout: str
     count: int
     length: int
+    samples: int = 1  # that a slot's values come from, where a channel is a slot
 
     @property
     def where(self):
@@ -61,7 +62,7 @@ class Slots:
             return rows.T[None].copy() if self.layout == "NCHW" else rows[None]
         cut = rows.reshape(self.count, self.across, self.length // self.across)
         if self.where != EACH_SAMPLE:
-            cut = cut.reshape(1, self.count * self.across, -1)
+            cut = cut.reshape(self.count * self.across, self.samples, -1).transpose(1, 0, 2).copy()
         return cut if self.layout == "NCHW" or self.method.name == "layer_chw" else cut.transpose(0, 2, 1).copy()
 
     def rows(self, array):
@@ -72,6 +73,8 @@ class Slots:
             return array[0].T if self.layout == "NCHW" else array[0]
         if self.layout == "NHWC" and self.method.name != "layer_chw":
             array = array.transpose(0, 2, 1)
+        if self.where != EACH_SAMPLE:
+            array = array.transpose(1, 0, 2)
         return array.reshape(self.count, self.length)
 
     def parameter(self, values):
