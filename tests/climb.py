@@ -28,6 +28,7 @@ FILE = Path(__file__).with_name("worst_cases.npz")
 LENGTHS = (2, 3, 5, 8, 17, 49, 100, 256, 257, 300, 768, 1024, 4096)
 LANES, BLOCK = 16, 256  # as rows are summed
 STORED = (8, 49, 300)  # lengths of the slots in worst_cases.npz
+COPIES = 16  # of a stored slot: columns go by in vectors
 PARTS = ("x", "weight", "bias", "eps")
 ULP = 2.0**-23
 CHANGES = 0.4, 0.25, 0.08, 0.06, 0.06, 0.07, 0.05, 0.03  # how often each kind; of statistics
@@ -141,7 +142,7 @@ class Climb:
         x = np.resize(x, (count, length))
         parts = self.slots.parts
         ones = np.ones((count, parts), np.float32)
-        return Candidates(x, ones, np.zeros_like(ones), np.full(count, g.choice([1e-5, 1e-30])))
+        return Candidates(x, ones, np.zeros_like(ones), np.full(count, g.choice([1e-5, 1e-30]), np.float32))
 
     def one_start(self, length):
         g = self.g
@@ -330,38 +331,47 @@ def in_units(method, layout, length, share):
     return share * proven(method, Slots(method, layout, 2, length).array(np.zeros((2, length), np.float32)), layout)
 
 
-def share_of(case, slots):
-    """The error of a stored slot, which is there twice, as a share of the bound."""
-    return float(shares(slots, case.take([0, 0]))[0])
-
-
-def alone(method, layout, length, case, generations):
-    """The worst slot when there are only two, whose fixed parameters are others: those of the first channels."""
-    best = Climb(method, layout, length, start=case.take([0, 0])).run(generations, statistics=0)[0].take([0])
+def share_of(case, method, layout):
+    """The largest error of a stored slot, as a share of the bound, where there are several of it side by side."""
+    slots = Slots(method, layout, COPIES, case.x.shape[1])
     with np.errstate(all="ignore"):
-        return best, share_of(best, Slots(method, layout, 2, length))
+        return float(shares(slots, case.take([0] * COPIES)).max())
+
+
+def side_by_side(method, layout, case, generations):
+    """The worst slot that a climb from copies of one finds: where parameters are fixed, they depend on how many there are."""
+    start = case.take([0] * COPIES)
+    best, _ = Climb(method, layout, case.x.shape[1], start=start).run(generations, statistics=0)
+    return max([case] + [best.take([k]) for k in range(COPIES)], key=lambda c: share_of(c, method, layout))
+
+
+def stored():
+    """By name: what cases are of, and their eps, x, weight and bias one after the other."""
+    if not FILE.exists():
+        return {}
+    with np.load(FILE) as found:
+        return {name: (found[f"{name}/cases"], found[f"{name}/values"]) for name in found["names"].tolist()}
 
 
 def read_cases():
     """What is stored: (name, method, layout, case)."""
-    with np.load(FILE) as stored:
-        arrays = dict(stored)
     methods = {m.name: m for m in METHODS}
-    for key in dict.fromkeys(k.rsplit("/", 1)[0] for k in arrays):
-        name, method, layout, _ = key.split("/")
-        yield name, methods[method], layout, Candidates(*(arrays[f"{key}/{part}"] for part in PARTS))
+    for name, (cases, values) in stored().items():
+        for case in cases:
+            method, layout, length, parts = case.split()
+            sizes = 1, int(length), int(parts), int(parts)
+            eps, *others = np.split(values, np.cumsum(sizes))[:4]
+            values = values[sum(sizes) :]
+            yield name, methods[method], layout, Candidates(*(v[None] for v in others), eps)
 
 
 def write_cases(name, cases):
     """Those of one name anew; `cases` by method, layout and length."""
-    kept = {}
-    if FILE.exists():
-        with np.load(FILE) as stored:
-            kept = {k: v for k, v in stored.items() if not k.startswith(name + "/")}
-    for (method, layout, length), case in cases.items():
-        for part in PARTS:
-            kept[f"{name}/{method}/{layout}/{length}/{part}"] = getattr(case, part)
-    np.savez_compressed(FILE, **kept)
+    about = [f"{method} {layout} {length} {c.weight.size}" for (method, layout, length), c in cases.items()]
+    values = [np.ravel(v) for c in cases.values() for v in (c.eps, c.x, c.weight, c.bias)]
+    kept = stored() | {name: (np.array(about), np.concatenate(values, dtype=np.float32))}
+    arrays = {f"{n}/{part}": v for n, pair in kept.items() for part, v in zip(("cases", "values"), pair, strict=True)}
+    np.savez_compressed(FILE, names=np.array(list(kept)), **arrays)
 
 
 def main():
@@ -380,7 +390,7 @@ def main():
                 case, share = highest(method, layout, length, given.generations)
                 found[length] = f"{in_units(method, layout, length, share):5.2f}"
                 if given.save and length in STORED:
-                    cases[method.name, layout, length], _ = alone(method, layout, length, case, given.generations)
+                    cases[method.name, layout, length] = side_by_side(method, layout, case, given.generations)
             print(f"{method.name:18}{layout} ", *found.values(), f" {time.perf_counter() - began:.0f} s", flush=True)
     if given.save:
         write_cases(given.save, cases)
