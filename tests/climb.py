@@ -7,8 +7,9 @@ whose errors all elements of a slot have in common; then single elements, with w
 
 ``python tests/climb.py`` prints what each method reaches. With ``--save NAME`` it stores the worst slots it finds in
 worst_cases.npz under that name, beside those of other names: "float32 sums" were found against kernels that summed
-columns and short rows in float32, and passed the stated bound there. A case is x of one slot, its weight and bias (a
-value for the whole slot, for each of its channels or each element; slots.py) and eps.
+columns and short rows in float32, where they passed the stated bound; "float64 sums" against those that take only long
+rows in float32. A case is x of one slot, its weight and bias (a value for the whole slot, for each of its channels or
+each element; slots.py) and eps.
 """
 
 import argparse
