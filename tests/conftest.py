@@ -9,6 +9,7 @@ for profile, examples in ("fast", 25), ("torture", 1000):
 
 def pytest_addoption(parser):
     parser.addoption("--arrays", type=int, default=1000, help="how many arrays the random test makes")
+    parser.addoption("--results", type=float, default=3e8, help="how many results the sweep of kinds of data takes")
 
 
 def pytest_configure(config):

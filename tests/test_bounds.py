@@ -1,0 +1,61 @@
+"""The proven bound against data made to break it: the worst that hill climbing found, and climbs of their own."""
+
+import numpy as np
+import pytest
+from bounds import proven
+from climb import highest, lengths_for, read_cases, share_of
+from methods import METHODS, every_layout, every_method
+
+CASES = list(read_cases())
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "layout", "case"),
+    CASES,
+    ids=[f"{name}-{m.name}-{layout}-{case.x.shape[1]}" for name, m, layout, case in CASES],
+)
+def test_worst_cases(name, method, layout, case):
+    assert share_of(case, method, layout) <= 1
+
+
+def check_climb(method, layout, length, generations, samples=1):
+    share = highest(method, layout, length, generations, samples=samples)[1]
+    assert share <= 1, f"{method.name}, {layout}, slots of {length}: {share:.3g} times the bound"
+
+
+@every_method
+@every_layout
+@pytest.mark.parametrize("length", [8, 300])
+def test_short_climbs(method, layout, length):
+    check_climb(method, layout, length, 40)
+
+
+@pytest.mark.torture
+@every_method
+@every_layout
+def test_climbs(method, layout):
+    for length in lengths_for(method):
+        check_climb(method, layout, length, 400)
+    if method.slots in ("", "batch_train") and not method.per_sample:
+        for length in (4, 100, 900):
+            check_climb(method, layout, length, 400, samples=2)
+
+
+def test_bounds_of_each_geometry():
+    """Rows that are summed in float32 have the larger bound, whatever the method calls them."""
+    methods = {m.name: m for m in METHODS}
+    long, short = np.empty((2, 3, 300), np.float32), np.empty((2, 300, 3), np.float32)
+    for name, x, layout, units in [
+        ("batch_train", long, "NCHW", 15.2),
+        ("batch_train", short, "NCHW", 4.01),
+        ("batch_train", long, "NHWC", 4.01),
+        ("batch_eval", long, "NCHW", 4.01),
+        ("group_1", short, "NCHW", 15.2),  # channels of a group follow each other
+        ("layer2d", long, "NHWC", 16.2),
+        ("layer2d", short, "NCHW", 5.01),
+        ("layer2d", short[..., :1], "NCHW", 16.2),
+        ("rms_last", long, "NCHW", 6.5),
+        ("weight_norm", long, "NCHW", 4.5),
+        ("adain", long, "NCHW", 26.4),
+    ]:
+        assert proven(methods[name], x, layout) == pytest.approx(units), (name, x.shape, layout)
