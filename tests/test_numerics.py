@@ -110,8 +110,6 @@ def test_tiny(layout, scale, eps):
     for mean in (0, 3):
         x = (sample(SHAPES[layout], mean=mean) * scale).astype(np.float32)
         for method in OWN_STATISTICS:
-            if method.name == "add_layer":  # whose residual is not tiny
-                continue
             if eps > 0 or not {method.name, method.slots} & {"batch_train", "ibn"}:
                 check(method, x, layout, eps=eps)
 

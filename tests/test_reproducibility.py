@@ -92,5 +92,5 @@ def test_batch(case, stored):
     method, layout, _ = case
     for x, kw, expected in of(case, stored):
         if method.per_sample:
-            alone = [method.call(normcy, x[i : i + 1], layout, **kw) for i in range(len(x))]
+            alone = [method.alone(normcy, x, layout, i, **kw) for i in range(len(x))]
             assert bits.digest(np.concatenate(alone)) == expected, x.shape
