@@ -117,6 +117,28 @@ def test_overflow_of_the_sum():
     assert np.isfinite(y[[0, 2, 3]]).all()
 
 
+@every_call
+@every_layout
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite_residuals(call, layout, bad):
+    """Before the norm one spoils its slot, after the norm its element: as the reference has it, and nothing else."""
+    x, before, after = operands(SHAPES[layout][0])
+    for name, array in (("pre_add", before), ("post_add", after)):
+        kw = {"pre_add": before, "post_add": after}
+        clean = call(normcy, x, layout, **kw)
+        kw[name] = array.copy()
+        kw[name][1, 2, 3, 4] = bad
+        with np.errstate(all="ignore"):
+            y, expected = (call(m, x, layout, **kw) for m in (normcy, normcy.reference))
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
+        np.testing.assert_array_equal(np.isinf(y), np.isinf(expected))
+        left = np.isfinite(expected)
+        assert not left.all()
+        assert left.any()
+        if call is not CALLS["rms"]:  # of which an infinite sum leaves zeros in its slot
+            assert same_bits(y[left], clean[left])
+
+
 @pytest.mark.parametrize("pre", [0, 1])
 @every_call
 @every_layout
