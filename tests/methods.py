@@ -169,15 +169,29 @@ def _adain_scale(x, layout, eps=1e-5):
     return np.sqrt(var + eps) * np.maximum(1, np.abs(xhat)) + np.abs(mean)
 
 
-def _conditional(m, x, layout, **kw):
-    c = channels(x, layout)
-    tables = fixed((3, c), c), fixed((3, c), c + 1)
-    return m.conditional_instance_norm(x, np.full(x.shape[0], 2, np.uint8), *tables, layout=layout, **kw)
+def _ids(x, layout):
+    """A sample has another style than the next one."""
+    return {"style": (2 - np.arange(len(x)) % 3).astype(np.uint8)}
 
 
-def _conditional_scale(x, layout, **kw):
+def _mixing(x, layout):
+    """Of three styles; no two samples mix them alike."""
+    return {"style": (_values((len(x), 3)) / 4).astype(np.float32)}
+
+
+def _tables(x, layout):
     c = channels(x, layout)
-    weight, bias = fixed((3, c), c)[2], fixed((3, c), c + 1)[2]
+    return fixed((3, c), c), fixed((3, c), c + 1)
+
+
+def _conditional(m, x, layout, operands=_ids, **kw):
+    return m.conditional_instance_norm(x, weight=_tables(x, layout)[0], bias=_tables(x, layout)[1], layout=layout,
+                                       **operands(x, layout) | kw)  # fmt: skip
+
+
+def _conditional_scale(x, layout, operands=_ids, **kw):
+    style = operands(x, layout)["style"]
+    weight, bias = (t[style] if style.ndim == 1 else style.astype(np.float64) @ t for t in _tables(x, layout))
     return affine_scale(next(m for m in METHODS if m.name == "instance"), x, layout, weight, bias, **kw)
 
 
@@ -291,7 +305,8 @@ METHODS = [
     Method("layer2d_gelu_tanh", lambda m, x, layout, **kw: m.layer_norm2d(x, layout=layout, activation="gelu_tanh", **kw), units=5, slots="layer2d", activation="gelu_tanh"),
     Method("add_layer", _residual_layer, weights="trailing", units=5, slots="layer_last", operands=_before, scale=_residual_layer_scale),
     Method("adain", _adain, weights="none", units=5, min_rank=3, slots="instance", scale=_adain_scale),
-    Method("conditional", _conditional, weights="none", units=5, min_rank=3, slots="instance", scale=_conditional_scale),
+    Method("conditional", _conditional, weights="none", units=5, min_rank=3, slots="instance", operands=_ids, scale=_conditional_scale),
+    Method("conditional_mixed", partial(_conditional, operands=_mixing), weights="none", units=5, min_rank=3, slots="instance", operands=_mixing, scale=partial(_conditional_scale, operands=_mixing)),
     Method("evonorm_s0", _evonorm_s0, units=6, slots="group_some", scale=_evonorm_s0_scale),
     Method("evonorm_b0", _evonorm_b0, units=5, min_rank=3, slots="instance", scale=_evonorm_b0_scale),
     Method("evonorm_b0_train", partial(_evonorm_b0, training=True), units=5, min_rank=3, per_sample=False, slots="batch_train", scale=partial(_evonorm_b0_scale, training=True)),
