@@ -28,6 +28,7 @@ class Method:
     operands: object = None  # operands(x, layout): by name, arrays of a row for each sample that every call is given
     activation: str | None = None
     least_values: int = 1  # positions that a slot needs
+    group: int = 1  # channels of a group; where they do not divide x's, one group has all of them
 
     def limit(self, x, layout, units=None, **kw):
         """The largest error allowed, element by element.
@@ -41,7 +42,6 @@ class Method:
             units, scale = units + 1, scale + np.abs(residual(x, layout))
         return 2.0**-24 * scale * (units if self.activation in (None, "relu") else 1.13 * units + 3)
 
-
     def of_samples(self, x, layout):
         """What x comes with: a residual, or the styles of its samples."""
         return self.operands(x, layout) if self.operands else {}
@@ -50,6 +50,7 @@ class Method:
         """The i-th sample by itself, with the operands that it has in the batch."""
         part = slice(i, i + 1)
         return self.call(module, x[part], layout, **{k: v[part] for k, v in self.of_samples(x, layout).items()}, **kw)
+
 
 def affine_scale(method, x, layout, weight=None, bias=None, **kw):
     """|w| * max(1, |xhat|) + |b|."""
@@ -125,16 +126,15 @@ def _group(m, x, layout, groups, **kw):
     return m.group_norm(x, groups(channels(x, layout)), layout=layout, **kw)
 
 
+def _of_size(size):
+    def groups(c):
+        return c // size if c and c % size == 0 else 1
+
+    return Method(f"group_of_{size}", partial(_group, groups=groups), slots=f"group_of_{size}", group=size)
+
+
 def _largest_divisor(c):
     return next(g for g in range(max(c // 2, 1), 0, -1) if c % g == 0)
-
-
-def _fused_batch(m, x, layout, **kw):
-    return _batch_eval(m, x, layout, activation="relu", **_after(x, layout) | kw)
-
-
-def _residual_layer(m, x, layout, **kw):
-    return m.layer_norm(x, x.shape[-1], **_before(x, layout) | kw)
 
 
 def _after(x, layout):
@@ -143,6 +143,14 @@ def _after(x, layout):
 
 def _before(x, layout):
     return {"pre_add": residual(x, layout)}
+
+
+def _fused_batch(m, x, layout, **kw):
+    return _batch_eval(m, x, layout, activation="relu", **_after(x, layout) | kw)
+
+
+def _residual_layer(m, x, layout, **kw):
+    return m.layer_norm(x, x.shape[-1], **_before(x, layout) | kw)
 
 
 def _residual_layer_scale(x, layout, **kw):
@@ -295,6 +303,7 @@ METHODS = [
     Method("group_1", partial(_group, groups=lambda c: 1)),
     Method("group_some", partial(_group, groups=_largest_divisor)),
     Method("group_all", partial(_group, groups=lambda c: c), min_rank=3, least_values=2),
+    *(_of_size(size) for size in (4, 10, 40)),
     Method("layer2d", lambda m, x, layout, **kw: m.layer_norm2d(x, layout=layout, **kw), units=5),
     Method("layer_last", lambda m, x, layout, **kw: m.layer_norm(x, x.shape[-1], **kw), weights="trailing", units=5),
     Method("layer_chw", lambda m, x, layout, **kw: m.layer_norm(x, x.shape[1:], **kw), weights="trailing", units=5),
