@@ -2,6 +2,20 @@
 
 import itertools
 
+import pytest
+
+
+def in_part(share):
+    """A test takes one of so many cases of a table, and its whole only with the torture tests."""
+    return pytest.mark.parametrize(
+        "share", [pytest.param(share, id="part"), pytest.param(1, id="whole", marks=pytest.mark.torture)]
+    )
+
+
+def every(share, items, turn):
+    """The items whose turn it is: all of them within `share` turns that follow each other."""
+    return [item for i, item in enumerate(items) if (i + turn) % share == 0]
+
 
 def product(rows, *factors):
     """Each row, a tuple of values, with each combination of the further factors' values."""
