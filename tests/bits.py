@@ -48,9 +48,11 @@ INPUTS = (
     Input((3, 64, 14, 14), scale=2.0**120),
     Input((1, 8, 96, 100), mean=1e6),
     Input((2, 4, 3, 4, 5), mean=-3),
+    Input((3, 80, 6, 5), mean=20),
     Input((2, 3, 350, 160)),  # from here on large enough for threads
     Input((70, 30, 21, 19), mean=-2),
     Input((2, 300, 12, 23)),
+    Input((2, 320, 15, 21), mean=1),
 )
 
 
@@ -114,7 +116,8 @@ def cases():
 
 
 def fits(method, given):
-    return len(given.shape) >= method.min_rank and np.prod(given.shape[2:]) >= method.least_values
+    enough = len(given.shape) >= method.min_rank and np.prod(given.shape[2:]) >= method.least_values
+    return enough and given.shape[1] % method.group == 0
 
 
 def keywords(method, x, layout, activation):

@@ -23,14 +23,16 @@ def levels_by_architecture():
 
 
 def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
-    """The path of tests/kernels/`program`.c built so."""
+    """The path of tests/kernels/`program`.c built so; kernels that are in the folder already are not built again."""
     compiler = compiler or COMPILERS[0]
     built = folder / "-".join([program, compiler, *flags])
 
     def compiled(level, own):
-        object_ = folder / f"{built.name}-{level}.o"
-        command = [compiler, *FLAGS, *flags, *own, "-c", ROOT / f"src/level_{level}.c", "-o", object_]
-        subprocess.run(command, check=True)
+        of_kernels = [flag for flag in flags if not flag.startswith("-D")]  # those are the program's
+        object_ = folder / "-".join([compiler, *of_kernels, f"{level}.o"])
+        if not object_.exists():
+            command = [compiler, *FLAGS, *of_kernels, *own, "-c", ROOT / f"src/level_{level}.c", "-o", object_]
+            subprocess.run(command, check=True)
         return object_
 
     levels = levels_by_architecture().get(architecture, {"baseline": []})

@@ -1,7 +1,7 @@
 """Every method in one table, called the same way, and the error bound that its results are held to."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pytest
@@ -25,9 +25,10 @@ class Method:
     per_sample: bool = True  # a sample's result does not depend on the rest of the batch
     slots: str = ""  # the method whose slots it shares, where that is not its own name
     scale: object = None  # scale(x, layout, weight, bias), what errors are measured by, where it is not the affine one
-    residual: bool = False  # residual(x) is added to the result before the activation
+    operands: object = None  # operands(x, layout): by name, arrays of a row for each sample that every call is given
     activation: str | None = None
     least_values: int = 1  # positions that a slot needs
+    group: int = 1  # channels of a group; where they do not divide x's, one group has all of them
 
     def limit(self, x, layout, units=None, **kw):
         """The largest error allowed, element by element.
@@ -37,15 +38,24 @@ class Method:
         """
         scale = (self.scale or partial(affine_scale, self))(x, layout, **kw)
         units = units or self.units
-        if self.residual:
-            units, scale = units + 1, scale + np.abs(residual(x))
+        if "post_add" in self.of_samples(x, layout):
+            units, scale = units + 1, scale + np.abs(residual(x, layout))
         return 2.0**-24 * scale * (units if self.activation in (None, "relu") else 1.13 * units + 3)
+
+    def of_samples(self, x, layout):
+        """What x comes with: a residual, or the styles of its samples."""
+        return self.operands(x, layout) if self.operands else {}
+
+    def alone(self, module, x, layout, i, **kw):
+        """The i-th sample by itself, with the operands that it has in the batch."""
+        part = slice(i, i + 1)
+        return self.call(module, x[part], layout, **{k: v[part] for k, v in self.of_samples(x, layout).items()}, **kw)
 
 
 def affine_scale(method, x, layout, weight=None, bias=None, **kw):
     """|w| * max(1, |xhat|) + |b|."""
     where = layout if method.weights == "channel" else "trailing"
-    if method.residual or method.activation:
+    if method.operands or method.activation:
         method = next(m for m in METHODS if m.name == method.slots)
     xhat = method.call(normcy.reference, x, layout, **kw)
     w = 1.0 if weight is None else np.abs(against(x, weight, where))
@@ -73,10 +83,27 @@ def fixed(c, seed, low=-1.5, high=1.5):
     return (low + (high - low) * (portable(c, seed) / 4 % 1)).astype(np.float32)
 
 
-def residual(x):
-    """An array to add, that a transposed x, or a part of the batch, has alike."""
-    with np.errstate(all="ignore"):
-        return x * np.float32(0.25) - 1
+def residual(x, layout):
+    """An array to add: no element of it follows from x, but for their size, small beside how far x spreads.
+
+    Which element is where goes by sample, channel and position, so that x in another memory order or layout has the
+    same; a part of a batch is given its own (Method.alone).
+    """
+    axis = 1 if layout == "NCHW" else -1
+    z = np.moveaxis(x, axis, 1)
+    first = z.flat[:4096].astype(np.float64)
+    first = first[np.isfinite(first)]
+    middle = np.median(first) if first.size else 0
+    spread = np.median(np.abs(first - middle)) if first.size else 0
+    size = np.ldexp(1.0, int(np.frexp(spread or abs(middle) or 1)[1]) - 6)  # a power of two: no digit is rounded
+    found = np.empty_like(x, np.float32, subok=False)
+    found[...] = np.moveaxis(_values(z.shape) * size, 1, axis)
+    return found
+
+
+@lru_cache(8)
+def _values(shape):
+    return portable(shape, 9)
 
 
 def centre(x):
@@ -99,21 +126,37 @@ def _group(m, x, layout, groups, **kw):
     return m.group_norm(x, groups(channels(x, layout)), layout=layout, **kw)
 
 
+def _of_size(size):
+    def groups(c):
+        return c // size if c and c % size == 0 else 1
+
+    return Method(f"group_of_{size}", partial(_group, groups=groups), slots=f"group_of_{size}", group=size)
+
+
 def _largest_divisor(c):
     return next(g for g in range(max(c // 2, 1), 0, -1) if c % g == 0)
 
 
+def _after(x, layout):
+    return {"post_add": residual(x, layout)}
+
+
+def _before(x, layout):
+    return {"pre_add": residual(x, layout)}
+
+
 def _fused_batch(m, x, layout, **kw):
-    return _batch_eval(m, x, layout, post_add=residual(x), activation="relu", **kw)
+    return _batch_eval(m, x, layout, activation="relu", **_after(x, layout) | kw)
 
 
 def _residual_layer(m, x, layout, **kw):
-    return m.layer_norm(x, x.shape[-1], pre_add=residual(x), **kw)
+    return m.layer_norm(x, x.shape[-1], **_before(x, layout) | kw)
 
 
 def _residual_layer_scale(x, layout, **kw):
     with np.errstate(all="ignore"):
-        return affine_scale(next(m for m in METHODS if m.name == "layer_last"), x + residual(x), layout, **kw)
+        total = x + residual(x, layout)
+        return affine_scale(next(m for m in METHODS if m.name == "layer_last"), total, layout, **kw)
 
 
 def _style(x, layout):
@@ -134,15 +177,29 @@ def _adain_scale(x, layout, eps=1e-5):
     return np.sqrt(var + eps) * np.maximum(1, np.abs(xhat)) + np.abs(mean)
 
 
-def _conditional(m, x, layout, **kw):
-    c = channels(x, layout)
-    tables = fixed((3, c), c), fixed((3, c), c + 1)
-    return m.conditional_instance_norm(x, np.full(x.shape[0], 2, np.uint8), *tables, layout=layout, **kw)
+def _ids(x, layout):
+    """A sample has another style than the next one."""
+    return {"style": (2 - np.arange(len(x)) % 3).astype(np.uint8)}
 
 
-def _conditional_scale(x, layout, **kw):
+def _mixing(x, layout):
+    """Of three styles; no two samples mix them alike."""
+    return {"style": (_values((len(x), 3)) / 4).astype(np.float32)}
+
+
+def _tables(x, layout):
     c = channels(x, layout)
-    weight, bias = fixed((3, c), c)[2], fixed((3, c), c + 1)[2]
+    return fixed((3, c), c), fixed((3, c), c + 1)
+
+
+def _conditional(m, x, layout, operands=_ids, **kw):
+    return m.conditional_instance_norm(x, weight=_tables(x, layout)[0], bias=_tables(x, layout)[1], layout=layout,
+                                       **operands(x, layout) | kw)  # fmt: skip
+
+
+def _conditional_scale(x, layout, operands=_ids, **kw):
+    style = operands(x, layout)["style"]
+    weight, bias = (t[style] if style.ndim == 1 else style.astype(np.float64) @ t for t in _tables(x, layout))
     return affine_scale(next(m for m in METHODS if m.name == "instance"), x, layout, weight, bias, **kw)
 
 
@@ -246,17 +303,19 @@ METHODS = [
     Method("group_1", partial(_group, groups=lambda c: 1)),
     Method("group_some", partial(_group, groups=_largest_divisor)),
     Method("group_all", partial(_group, groups=lambda c: c), min_rank=3, least_values=2),
+    *(_of_size(size) for size in (4, 10, 40)),
     Method("layer2d", lambda m, x, layout, **kw: m.layer_norm2d(x, layout=layout, **kw), units=5),
     Method("layer_last", lambda m, x, layout, **kw: m.layer_norm(x, x.shape[-1], **kw), weights="trailing", units=5),
     Method("layer_chw", lambda m, x, layout, **kw: m.layer_norm(x, x.shape[1:], **kw), weights="trailing", units=5),
     Method("rms_last", lambda m, x, layout, **kw: m.rms_norm(x, x.shape[-1], **kw), weights="trailing", units=5, has_bias=False),
-    Method("batch_add_relu", _fused_batch, slots="batch_eval", residual=True, activation="relu"),
+    Method("batch_add_relu", _fused_batch, slots="batch_eval", operands=_after, activation="relu"),
     Method("instance_silu", lambda m, x, layout, **kw: m.instance_norm(x, layout=layout, activation="silu", **kw), min_rank=3, least_values=2, slots="instance", activation="silu"),
     Method("group_gelu", partial(_group, groups=_largest_divisor, activation="gelu"), slots="group_some", activation="gelu"),
     Method("layer2d_gelu_tanh", lambda m, x, layout, **kw: m.layer_norm2d(x, layout=layout, activation="gelu_tanh", **kw), units=5, slots="layer2d", activation="gelu_tanh"),
-    Method("add_layer", _residual_layer, weights="trailing", units=5, slots="layer_last", scale=_residual_layer_scale),
+    Method("add_layer", _residual_layer, weights="trailing", units=5, slots="layer_last", operands=_before, scale=_residual_layer_scale),
     Method("adain", _adain, weights="none", units=5, min_rank=3, slots="instance", scale=_adain_scale),
-    Method("conditional", _conditional, weights="none", units=5, min_rank=3, slots="instance", scale=_conditional_scale),
+    Method("conditional", _conditional, weights="none", units=5, min_rank=3, slots="instance", operands=_ids, scale=_conditional_scale),
+    Method("conditional_mixed", partial(_conditional, operands=_mixing), weights="none", units=5, min_rank=3, slots="instance", operands=_mixing, scale=partial(_conditional_scale, operands=_mixing)),
     Method("evonorm_s0", _evonorm_s0, units=6, slots="group_some", scale=_evonorm_s0_scale),
     Method("evonorm_b0", _evonorm_b0, units=5, min_rank=3, slots="instance", scale=_evonorm_b0_scale),
     Method("evonorm_b0_train", partial(_evonorm_b0, training=True), units=5, min_rank=3, per_sample=False, slots="batch_train", scale=partial(_evonorm_b0_scale, training=True)),

@@ -13,10 +13,12 @@ from methods import (
     same_bits,
     sample,
 )
+from pairs import every, in_part
 
 import normcy
 
 SHAPE = (4, 6, 10, 12)
+KINDS = [("c", None), (None, "c"), ("nc", "nc"), ("full", "full"), ("c", "nc"), ("c", "full"), ("full", "c"), ("nc", "full"), ("full", None), (None, "full"), ("full", "nc")]  # fmt: skip
 
 
 def misaligned(x):
@@ -108,18 +110,19 @@ def test_batch_invariance(method, layout):
         if not method.per_sample:
             continue
         whole = method.call(normcy, x, layout, **kw)
-        parts = [method.call(normcy, x[i : i + 1], layout, **kw) for i in range(len(x))]
+        parts = [method.alone(normcy, x, layout, i, **kw) for i in range(len(x))]
         assert same_bits(np.concatenate(parts), whole)
 
 
 @pytest.mark.parametrize("method", [m for m in CHANNEL_METHODS if not m.slots], ids=lambda m: m.name)
 @every_layout
-@pytest.mark.parametrize("kinds", [("c", None), (None, "c"), ("nc", "nc"), ("full", "full"), ("c", "nc"), ("c", "full"),
-                                   ("full", "c"), ("nc", "full"), ("full", None), (None, "full"), ("full", "nc")], ids=str)  # fmt: skip
+@pytest.mark.parametrize("kinds", KINDS, ids=str)
 @pytest.mark.parametrize("offset", [0.0, 1.0])
-def test_parameter_shapes(method, layout, kinds, offset):
+@in_part(3)
+def test_parameter_shapes(method, layout, kinds, offset, share):
     """weight and bias of (C,), (N, C) or x's shape in every combination, and (1 + weight)."""
-    for shape in (SHAPE, (3, 5, 7), (70, 4, 30, 20)):
+    turn = KINDS.index(kinds) + CHANNEL_METHODS.index(method) + (layout == "NHWC") + int(offset)
+    for shape in every(share, (SHAPE, (3, 5, 7), (70, 4, 30, 20)), turn):
         if len(shape) < method.min_rank:
             continue
         x = sample(shape, mean=1)

@@ -4,7 +4,18 @@ import itertools
 
 import numpy as np
 import pytest
-from methods import LEVELS, METHODS, assert_right, bound, every_layout, parameters, same_bits, sample
+from methods import (
+    LEVELS,
+    METHODS,
+    against,
+    assert_right,
+    bound,
+    every_layout,
+    parameter_shape,
+    parameters,
+    same_bits,
+    sample,
+)
 
 import normcy
 
@@ -86,6 +97,44 @@ def test_weight_offsets_that_float32_cannot_hold(offset, shape):
     for call in (lambda m, **kw: m.layer_norm(x, 100, weight, weight_offset=offset),
                  lambda m, **kw: m.layer_norm2d(x, weight, weight_offset=offset)):  # fmt: skip
         assert_right(call(normcy), call(normcy.reference), limit)
+
+
+def taking_away(offset, shape):
+    """Weights that take some of an offset away, all but about a millionth of it, and all that float32 can."""
+    g = sample(shape, seed=1)
+    share = np.choose(np.arange(g.size).reshape(shape) % 3, [np.abs(g) / 8, 1 + g * 2.0**-20, np.ones(shape)])
+    return (-offset * share).astype(np.float32)
+
+
+KINDS = ("a channel", "a sample and channel", "an element")
+OFFSET = [
+    (m, kind)
+    for m in AFFINE
+    if m.name != "ibn"
+    for kind in KINDS[: 3 if m.weights == "channel" else 1 if m.name == "layer_chw" else 2]
+]
+
+
+@pytest.mark.parametrize(("method", "kind"), OFFSET, ids=lambda v: getattr(v, "name", v))
+@every_layout
+def test_huge_weight_offsets(method, kind, layout):
+    """Of a slot, a weight and the offset are added in float64, and are a part of the gain: no rounding more. Weights
+    that vary within a slot are float32 numbers with the offset: one rounding more, of their sum."""
+    by_sample = "batch_train" not in (method.name, method.slots) and "batch_eval" not in (method.name, method.slots)
+    folds = method.units == 4 and (kind == "a channel" or (kind == "a sample and channel" and by_sample))
+    for offset, size in itertools.product((1e30, -3e38, 2.0**64, 1e10), (1e-20, 1, 1e20)):
+        if method.activation not in (None, "relu"):
+            offset = min(max(offset, -1e36), 1e36)  # what an activation makes of an overflow is another question
+        x = (sample(SHAPES[layout], mean=0.5) * size).astype(np.float32)
+        shape = parameter_shape(method, x, layout)
+        shape = {"a channel": shape, "a sample and channel": (3, shape[-1]), "an element": x.shape}[kind]
+        where = layout if method.weights == "channel" else "trailing" if kind == "a channel" else "NHWC"
+        w, b = taking_away(offset, shape), sample(shape, seed=2)
+        kw = {"weight": w, "weight_offset": offset} | ({"bias": b} if method.has_bias else {})
+        left, b = against(x, w, where) + offset, against(x, b, where) if method.has_bias else None
+        limit = bound(method, x, layout, left, b, units=method.units if folds else 6)
+        expected = quietly(lambda: method.call(normcy.reference, x, layout, **kw))
+        assert_right(method.call(normcy, x, layout, **kw), expected, limit)
 
 
 @every_layout

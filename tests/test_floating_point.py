@@ -1,6 +1,7 @@
 """The caller's floating-point settings: they change no bit of any result, raise nothing, and are as before afterwards."""
 
 import ctypes
+import itertools
 import platform
 import struct
 import threading
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from calls import CALLS, Call, seen
 from methods import sample
+from pairs import every, in_part
 
 import normcy
 
@@ -60,6 +62,7 @@ class Mode:
 every_mode = pytest.mark.parametrize("mode", [*MODES, *(["traps"] if X86 else [])])
 # what starts threads, or gives no numbers, is not what this is about
 COMPUTING = [name for name in CALLS if name not in ("set_num_threads", "num_threads")]
+CASES = [*itertools.product(range(6), (1, 1e-40, 1e30))]  # calls, of ordinary, subnormal and huge values
 
 
 def outcome(name, seed, scale, change=None):
@@ -78,20 +81,20 @@ def outcome(name, seed, scale, change=None):
 
 @every_mode
 @pytest.mark.parametrize("name", COMPUTING)
-def test_modes_change_nothing(name, mode):
-    for seed in range(6):
-        for scale in (1, 1e-40, 1e30):
-            assert outcome(name, seed, scale, Mode(mode)) == outcome(name, seed, scale)
+@in_part(5)
+def test_modes_change_nothing(name, mode, share):
+    for seed, scale in every(share, CASES, list(MODES).index(mode) if mode in MODES else len(MODES)):
+        assert outcome(name, seed, scale, Mode(mode)) == outcome(name, seed, scale)
 
 
 @pytest.mark.parametrize("name", COMPUTING)
-def test_numpy_errors_are_not_the_callers(name):
+@in_part(2)
+def test_numpy_errors_are_not_the_callers(name, share):
     """np.seterr(all="raise") makes nothing raise that is a result."""
-    for seed in range(6):
-        for scale in (1, 1e-40, 1e30):
-            with np.errstate(all="ignore"):
-                expected = outcome(name, seed, scale)
-            assert outcome(name, seed, scale, np.errstate(all="raise")) == expected
+    for seed, scale in every(share, CASES, 0):
+        with np.errstate(all="ignore"):
+            expected = outcome(name, seed, scale)
+        assert outcome(name, seed, scale, np.errstate(all="raise")) == expected
 
 
 @every_mode

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from methods import LEVELS, assert_close, every_layout, same_bits, sample
+from pairs import every, in_part
 
 import normcy
 
@@ -69,15 +70,19 @@ def test_levels_and_threads(call, layout, use_level):
         assert all(same_bits(results[0], y) for y in results[1:])
 
 
+OUT, SUM_OUT = ["x", "pre_add", "post_add", None], ["x", "pre_add", "own", None]
+
+
 @every_call
 @every_layout
-@pytest.mark.parametrize("out", ["x", "pre_add", "post_add", None])
-@pytest.mark.parametrize("sum_out", ["x", "pre_add", "own", None])
-def test_in_place(call, layout, out, sum_out):
+@pytest.mark.parametrize("out", OUT)
+@pytest.mark.parametrize("sum_out", SUM_OUT)
+@in_part(3)
+def test_in_place(call, layout, out, sum_out, share):
     """out may be x, pre_add or post_add, sum_out x or pre_add, one each: the bits stay."""
     if out == sum_out and out is not None:
         return
-    for shape in SHAPES[layout]:
+    for shape in every(share, SHAPES[layout], OUT.index(out) + SUM_OUT.index(sum_out) + (layout == "NHWC")):
         arrays = dict(zip(("x", "pre_add", "post_add"), operands(shape), strict=True))
         arrays["own"] = np.empty(shape, np.float32)
         x, before, after = (arrays[k] for k in ("x", "pre_add", "post_add"))
@@ -115,6 +120,28 @@ def test_overflow_of_the_sum():
     y = normcy.layer_norm(x, 64, pre_add=before)
     assert np.isnan(y[1]).all()
     assert np.isfinite(y[[0, 2, 3]]).all()
+
+
+@every_call
+@every_layout
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite_residuals(call, layout, bad):
+    """Before the norm one spoils its slot, after the norm its element: as the reference has it, and nothing else."""
+    x, before, after = operands(SHAPES[layout][0])
+    for name, array in (("pre_add", before), ("post_add", after)):
+        kw = {"pre_add": before, "post_add": after}
+        clean = call(normcy, x, layout, **kw)
+        kw[name] = array.copy()
+        kw[name][1, 2, 3, 4] = bad
+        with np.errstate(all="ignore"):
+            y, expected = (call(m, x, layout, **kw) for m in (normcy, normcy.reference))
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
+        np.testing.assert_array_equal(np.isinf(y), np.isinf(expected))
+        left = np.isfinite(expected)
+        assert not left.all()
+        assert left.any()
+        if call is not CALLS["rms"]:  # of which an infinite sum leaves zeros in its slot
+            assert same_bits(y[left], clean[left])
 
 
 @pytest.mark.parametrize("pre", [0, 1])

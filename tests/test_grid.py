@@ -1,8 +1,11 @@
-"""Every method x layout x shape x level x thread count against the float64 reference, and equal to the bit."""
+"""Every method, layout, shape, level and thread count against the float64 reference, and equal to the bit."""
+
+import itertools
 
 import numpy as np
 import pytest
-from methods import LEVELS, METHODS, Method, check, every_layout, every_method, parameters, same_bits, sample
+from methods import LAYOUTS, LEVELS, METHODS, check, every_layout, parameters, same_bits, sample
+from pairs import pairs_of, product, spread
 
 import normcy
 
@@ -13,6 +16,7 @@ SHAPES = [
     (2, 16, 1, 1),
     (5, 6, 7, 7),
     (2, 40, 9, 11),
+    (3, 80, 6, 5),
     (3, 64, 14, 14),
     (2, 3, 50, 41),
     (1, 8, 96, 100),  # several chunks a slot
@@ -21,6 +25,8 @@ SHAPES = [
     (40, 24, 30, 2),
     (1, 12, 2, 3, 2, 5),
 ]
+LARGE = [(2, 3, 350, 360), (70, 30, 21, 19), (3, 257, 33, 31), (2, 300, 12, 23), (2, 320, 15, 21), (2, 700, 23, 12)]
+NAMES = {method.name: method for method in METHODS}
 
 
 def shape_in(layout, shape):
@@ -28,41 +34,52 @@ def shape_in(layout, shape):
 
 
 def legal(method, shape):
-    """Whether a slot of the method has the values that its statistics need."""
-    return len(shape) >= method.min_rank and np.prod(shape[2:]) >= method.least_values
+    """Whether a slot of the method has the values that its statistics need, and groups are of the size they are to be."""
+    enough = len(shape) >= method.min_rank and np.prod(shape[2:]) >= method.least_values
+    return enough and shape[1] % method.group == 0
 
 
-@every_layout
-@pytest.mark.parametrize(
-    ("method", "shape"),
-    [(m, shape) for m in METHODS for shape in SHAPES if legal(m, shape)],
-    ids=lambda v: v.name if isinstance(v, Method) else str(v),
-)
-def test_reference(method, layout, shape, use_level):
-    x = sample(shape_in(layout, shape), mean=0.5)
-    results = []
-    for level in LEVELS:
-        use_level(level)
-        for threads in (1, 2, 3):
-            with normcy.num_threads(threads):
-                results.append(check(method, x, layout))
-    assert all(same_bits(results[0], y) for y in results[1:])
+ROWS = [(method.name, shape) for method in METHODS for shape in SHAPES if legal(method, shape)]
+LARGE_ROWS = [(method.name, shape) for method in METHODS for shape in LARGE if legal(method, shape)]
+PAIRS = spread(ROWS, LAYOUTS, LEVELS, (1, 2, 3))
+LARGE_PAIRS = spread(LARGE_ROWS, LAYOUTS, LEVELS, (2, 3, 7))
 
 
-@every_method
-@every_layout
-@pytest.mark.parametrize(
-    "shape", [(2, 3, 350, 360), (70, 30, 21, 19), (3, 257, 33, 31), (2, 300, 12, 23), (2, 700, 23, 12)], ids=str
-)
-def test_large_enough_for_threads(method, layout, shape, use_level):
-    x = sample(shape_in(layout, shape), mean=-2)
+def test_pairs():
+    """In the part of the grid that runs without `make torture`, every two values meet that do in the whole of it."""
+    whole = product(ROWS, LAYOUTS, LEVELS, (1, 2, 3))
+    assert set().union(*map(pairs_of, PAIRS)) == set().union(*map(pairs_of, whole))
+    assert len(PAIRS) < len(whole) / 15
+
+
+def run(name, shape, layout, others, use_level, mean):
+    """By the best level and one thread within the bound; by others the same bits."""
+    method, x = NAMES[name], sample(shape_in(layout, shape), mean=mean)
     with normcy.num_threads(1):
         expected = check(method, x, layout)
-    for level in LEVELS:
+    kw = parameters(method, x, layout)
+    for level, threads in others:
         use_level(level)
-        for threads in (1, 2, 3, 7):
-            with normcy.num_threads(threads):
-                assert same_bits(method.call(normcy, x, layout, **parameters(method, x, layout)), expected)
+        with normcy.num_threads(threads):
+            assert same_bits(method.call(normcy, x, layout, **kw), expected), (level, threads)
+
+
+@pytest.mark.parametrize(("name", "shape", "layout", "level", "threads"), PAIRS, ids=str)
+def test_reference(name, shape, layout, level, threads, use_level):
+    run(name, shape, layout, [(level, threads)], use_level, 0.5)
+
+
+@pytest.mark.parametrize(("name", "shape", "layout", "level", "threads"), LARGE_PAIRS, ids=str)
+def test_large_enough_for_threads(name, shape, layout, level, threads, use_level):
+    run(name, shape, layout, [(level, threads)], use_level, -2)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(("name", "shape"), ROWS + LARGE_ROWS, ids=str)
+@every_layout
+def test_whole_grid(name, shape, layout, use_level):
+    others = itertools.product(LEVELS, (1, 2, 3, 7))
+    run(name, shape, layout, others, use_level, -2 if shape in LARGE else 0.5)
 
 
 @every_layout
@@ -88,8 +105,7 @@ def test_lengths(name, layout, use_level):
             if 0 < shape[2 if layout == "NCHW" else 1] < method.least_values or (name == "evonorm_s0" and 0 in shape):
                 continue
             x = sample(shape, mean=1, seed=length)
-            results = []
+            expected, kw = check(method, x, layout), parameters(method, x, layout)
             for level in LEVELS:
                 use_level(level)
-                results.append(check(method, x, layout))
-            assert all(same_bits(results[0], y) for y in results[1:]), shape
+                assert same_bits(method.call(normcy, x, layout, **kw), expected), (shape, level)

@@ -3,11 +3,13 @@
 import gc
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from compilers import COMPILERS, ROOT
 
 import normcy
 
@@ -109,3 +111,59 @@ def test_wrong_amount(value):
     assert (
         f"ImportError: NORMCY_KEEP_OUTPUTS={value}: expected a number of MiB" in ask(NORMCY_KEEP_OUTPUTS=value).stderr
     )
+
+
+SANITIZED = ["-fsanitize=thread", "-g"]
+
+
+def hammered(folder, rounds, flags, source):
+    """What is said by a program whose four threads take and give back blocks of outputs.c, and how it ended."""
+    built, program = folder / "shared_outputs", ROOT / "tests/attacks/shared_outputs.c"
+    compile_ = [
+        COMPILERS[0],
+        "-std=gnu11",
+        "-O1",
+        *flags,
+        f"-I{ROOT / 'src'}",
+        "-pthread",
+        program,
+        source,
+        "-o",
+        built,
+    ]
+    subprocess.run(compile_, check=True)
+    free_addresses = ["setarch", "-R"] if flags and shutil.which("setarch") else []
+    return subprocess.run([*free_addresses, built, str(rounds)], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def thread_sanitizer(tmp_path_factory):
+    """Flags for it, where it can be had."""
+    folder = tmp_path_factory.mktemp("sanitizer")
+    (folder / "nothing.c").write_text("int main(void) { return 0; }")
+    built = [COMPILERS[0], *SANITIZED, folder / "nothing.c", "-o", folder / "nothing"]
+    if subprocess.run(built, capture_output=True).returncode or subprocess.run([folder / "nothing"]).returncode:
+        pytest.skip("needs a compiler with ThreadSanitizer")
+    return SANITIZED
+
+
+@pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
+class TestWithoutTheGlobalLock:
+    """Threads that take results and drop them at once, as they may on a Python without it: outputs.c has its own."""
+
+    def test_blocks_are_apart(self, tmp_path):
+        done = hammered(tmp_path, 1_000_000, [], ROOT / "src/outputs.c")
+        assert (done.returncode, done.stdout) == (0, "3999988\n"), done.stdout + done.stderr
+
+    def test_no_races(self, tmp_path, thread_sanitizer):
+        done = hammered(tmp_path, 5000, thread_sanitizer, ROOT / "src/outputs.c")
+        assert (done.returncode, done.stdout) == (0, "19988\n"), done.stdout + done.stderr
+
+    def test_races_are_seen(self, tmp_path, thread_sanitizer):
+        """In outputs.c without its lock: or the test above would see nothing."""
+        text, lock = (ROOT / "src/outputs.c").read_text(), "__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE)"
+        assert text.count(lock) == 2
+        (tmp_path / "lockless.c").write_text(text.replace(lock, "0"))
+        done = hammered(tmp_path, 5000, thread_sanitizer, tmp_path / "lockless.c")
+        assert done.returncode
+        assert "data race" in done.stderr

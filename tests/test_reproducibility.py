@@ -3,18 +3,22 @@
 The bits are those of bits.txt, so that a change that alters them is seen, and has to be told of.
 """
 
+import itertools
 import re
+from functools import partial
 from pathlib import Path
 
 import bits
 import numpy as np
 import pytest
 from methods import LEVELS, METHODS
+from pairs import every, in_part
 
 import normcy
 
-THREADS = (1, 2, 3, 7)
+RUNS = [*itertools.product(LEVELS, (1, 2, 3, 7))]
 KEYS = {bits.line(*case): case for case in bits.cases()}
+TURNS = {key: 5 * i for i, key in enumerate(KEYS)}  # so that what is next to each other in the table has others' turns
 every_case = pytest.mark.parametrize("case", KEYS.values(), ids=KEYS)
 # of a method that returns one array, as the others' last ones are not of the shape of x
 every_array_case = pytest.mark.parametrize(
@@ -28,12 +32,12 @@ def stored():
 
 
 def of(case, stored):
-    """The inputs of a case with keywords and the hash that its results are to have."""
+    """The inputs of a case with keywords, the hash that its results are to have, and whose turn it is."""
     method, layout, activation = case
-    for given, expected in zip(bits.INPUTS, stored[bits.line(*case)], strict=True):
+    for i, (given, expected) in enumerate(zip(bits.INPUTS, stored[bits.line(*case)], strict=True)):
         if expected != "-":
             x = given.array(layout)
-            yield x, bits.keywords(method, x, layout, activation), expected
+            yield x, bits.keywords(method, x, layout, activation), expected, TURNS[bits.line(*case)] + i
 
 
 def test_every_case_is_stored(stored):
@@ -49,48 +53,58 @@ def test_changelog_tells_of_these_bits():
 
 
 @every_case
-def test_levels_and_threads(case, stored, use_level):
+@in_part(12)
+def test_levels_and_threads(case, stored, use_level, share):
     method, layout, _ = case
-    for x, kw, expected in of(case, stored):
-        for level in LEVELS:
+    for x, kw, expected, turn in of(case, stored):
+        for level, threads in every(share, RUNS, turn):
             use_level(level)
-            for threads in THREADS:
-                with normcy.num_threads(threads):
-                    found = bits.digest(method.call(normcy, x, layout, **kw))
-                assert found == expected, f"{x.shape} on {level} with {threads} threads"
+            with normcy.num_threads(threads):
+                found = bits.digest(method.call(normcy, x, layout, **kw))
+            assert found == expected, f"{x.shape} on {level} with {threads} threads"
 
 
-def places(x):
-    """x elsewhere: at several places of a cache line, at an odd byte, and as views that are copied."""
-    for offset in (0, 4, 36, 60, 1):
-        memory = np.zeros(x.nbytes + 128, np.uint8)
-        start = -memory.ctypes.data % 64 + offset
-        moved = memory[start : start + x.nbytes].view(np.float32).reshape(x.shape)
-        moved[...] = x
-        yield f"at byte {offset}", moved
+def moved(x, offset):
+    memory = np.zeros(x.nbytes + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    found = memory[start : start + x.nbytes].view(np.float32).reshape(x.shape)
+    found[...] = x
+    return found
+
+
+def spaced(x):
     wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), np.nan, np.float32)
     wide[..., ::2] = x
-    yield "every other value", wide[..., ::2]
-    yield "backwards", np.flip(np.flip(x).copy())
-    yield "in Fortran order", np.asfortranarray(x)
+    return wide[..., ::2]
+
+
+PLACES = {  # x elsewhere: at several places of a cache line, at an odd byte, and as views that are copied
+    **{f"at byte {offset}": partial(moved, offset=offset) for offset in (0, 4, 36, 60, 1)},
+    "every other value": spaced,
+    "backwards": lambda x: np.flip(np.flip(x).copy()),
+    "in Fortran order": np.asfortranarray,
+}
 
 
 @every_array_case
-def test_places(case, stored):
+@in_part(8)
+def test_places(case, stored, share):
     """Wherever x lies, and whether y is another array, of x's order or not, or x itself."""
     method, layout, _ = case
-    for x, kw, expected in of(case, stored):
-        for name, moved in places(x):
-            assert bits.digest(method.call(normcy, moved, layout, **kw)) == expected, (x.shape, name)
-            assert np.array_equal(moved, x)
-            assert bits.digest(method.call(normcy, moved, layout, out=moved, **kw)) == expected, (x.shape, name)
+    for x, kw, expected, turn in of(case, stored):
+        for name in every(share, PLACES, turn):
+            elsewhere = PLACES[name](x)
+            assert bits.digest(method.call(normcy, elsewhere, layout, **kw)) == expected, (x.shape, name)
+            assert np.array_equal(elsewhere, x)
+            y = method.call(normcy, elsewhere, layout, out=elsewhere, **kw)
+            assert bits.digest(y) == expected, (x.shape, name)
 
 
 @every_array_case
 def test_batch(case, stored):
     """A sample alone, and in a batch: where statistics are its own."""
     method, layout, _ = case
-    for x, kw, expected in of(case, stored):
+    for x, kw, expected, _ in of(case, stored):
         if method.per_sample:
-            alone = [method.call(normcy, x[i : i + 1], layout, **kw) for i in range(len(x))]
+            alone = [method.alone(normcy, x, layout, i, **kw) for i in range(len(x))]
             assert bits.digest(np.concatenate(alone)) == expected, x.shape

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from methods import LEVELS, every_layout, fixed, same_bits, sample
+from pairs import every, in_part
 
 import normcy
 
@@ -17,21 +18,24 @@ CALLS = {
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 SHAPES = [(6, 5, 7, 9), (3, 64, 21, 20), (2, 3, 300, 310), (40, 24, 6, 7)]
+MOMENTA = [0.1, 1.0, -0.5]
+RUNS = [*itertools.product(LEVELS, (1, 2, 3))]
 
 
 @every_call
 @every_layout
 @pytest.mark.parametrize("mean", [0, 1, 1e4])
-@pytest.mark.parametrize("momentum", [0.1, 1.0, -0.5])
-def test_values_and_bits(call, layout, mean, momentum, use_level):
+@pytest.mark.parametrize("momentum", MOMENTA)
+@in_part(4)
+def test_values_and_bits(call, layout, mean, momentum, use_level, share):
     """Within 2 * 2**-24 of max(|mean|, std), of the variance, and of the deviation: one rounding, and the batch's own."""
-    for shape in SHAPES:
+    for i, shape in enumerate(SHAPES):
         x = sample(shape if layout == "NCHW" else (shape[0], *shape[2:], shape[1]), mean=mean)
         start = fixed(shape[1], 1), fixed(shape[1], 2, 0.5, 1.5)
         exact = [v.astype(np.float64) for v in start]
         call(normcy.reference, x, *exact, layout=layout, momentum=momentum)
         results = []
-        for level, threads in itertools.product(LEVELS, (1, 2, 3)):
+        for level, threads in [RUNS[0], *every(share, RUNS, i + MOMENTA.index(momentum))]:
             use_level(level)
             with normcy.num_threads(threads):
                 mine = [v.copy() for v in start]

@@ -14,10 +14,10 @@ pytestmark = pytest.mark.torture
 ARCHER = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))  # what OpenMP does, told to ThreadSanitizer
 COMPUTING = [
     f"tests/test_{name}.py"
-    for name in ("grid", "arrays", "operands", "extremes", "numerics", "random", "fused", "styles", "running", "moments", "outputs", "layers",
+    for name in ("grid", "paths", "arrays", "operands", "extremes", "numerics", "random", "fused", "styles", "running", "moments", "outputs", "layers",
                  "reproducibility", "bad_input", "odd_input")
 ]  # fmt: skip
-THREADED = ["tests/test_grid.py", "tests/test_reproducibility.py", "tests/test_threads.py"]
+THREADED = ["tests/test_grid.py", "tests/test_paths.py", "tests/test_reproducibility.py", "tests/test_threads.py"]
 THREADED += ["-k", "large or levels_and_threads or sixteen"]
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 needs_archer = pytest.mark.skipif(

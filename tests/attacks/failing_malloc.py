@@ -1,6 +1,7 @@
 """Every method, with each allocation failing that a call makes: no array that came in has changed then.
 
-The argument says whose allocations: those of normcy's compiled core (failing_malloc.c is preloaded), or Python's own.
+The argument says whose allocations: those of normcy's compiled core (failing_malloc.c is preloaded), "core" with one
+number of threads for each shape and "core, whole" with both, or Python's own.
 Prints how many calls raised MemoryError.
 """
 
@@ -76,9 +77,13 @@ def attack(method, x, layout, fail):
             return found
 
 
-fail, shapes, counts = {"core": (in_core, SHAPES, (1, 2)), "python": (in_python, SHAPES[:1], (1,))}[sys.argv[1]]
+fail, runs = {
+    "core": (in_core, [*zip(SHAPES, (1, 2, 2), strict=True)]),
+    "core, whole": (in_core, [*itertools.product(SHAPES, (1, 2))]),
+    "python": (in_python, [(SHAPES[0], 1)]),
+}[sys.argv[1]]
 found = 0
-for method, layout, shape, threads in itertools.product((*METHODS, *RESULTS), LAYOUTS, shapes, counts):
+for method, layout, (shape, threads) in itertools.product((*METHODS, *RESULTS), LAYOUTS, runs):
     with normcy.num_threads(threads):
         found += attack(method, portable(shape, 1).astype(np.float32), layout, fail)
 print(found)
