@@ -1,27 +1,36 @@
 """The bound that every result keeps, whatever the data: a theorem, where `Method.units` is what random data keep.
 
 docs/decisions/0002-numerics.md derives it: the roundings of the affine step, and what the statistics are off by. Sums
-that are taken in float64 leave next to nothing of the latter; the float32 sums of long rows do.
+that are taken in float64 leave next to nothing of the latter; the float32 sums of rows of medium length do.
 """
+
+import math
 
 import numpy as np
 from methods import _largest_divisor, channels
 
-SHORT = 256  # floats: a contiguous piece of a slot up to which sums are taken in float64
+SHORT, LONG = 256, 32768  # values between which rows are summed in float32
+SHORT_ABOUT_ZERO = 64
 ROUNDINGS = {  # of the affine step, where they are not 4: weights that vary within a slot, or another form
     "layer2d": 5,
     "layer_last": 5,
     "layer_chw": 5,
     "layer2d_gelu_tanh": 5,
     "add_layer": 5,
+    "rms_last": 3,
     "conditional": 5,
+    "conditional_mixed": 5,
     "evonorm_s0": 6,
     "evonorm_b0": 5,
     "evonorm_b0_train": 5,
     "weight_norm": 2,
 }
-ABOUT_ZERO = {"rms_last", "weight_norm"}
-EXACT, ABOUT_A_MEAN, OF_SQUARES = 0.01, 11.2, 2.5  # what the statistics may add
+# What float32 sums add where squares about the shift are up to 7/6 of those about the mean: to the mean, to half of the
+# variance by its own sum and by the mean's, and to half of a mean square.
+MEAN = 5 * math.sqrt(7 / 6)
+DEVIATION = 3.5 * 7 / 6 + MEAN * math.sqrt(1 / 6)
+MEAN_SQUARE = 2.5
+EXACT = 0.01  # what float64 sums add at most
 
 
 def longest_piece(method, x, layout):
@@ -38,12 +47,36 @@ def longest_piece(method, x, layout):
         return c if layout == "NHWC" or positions == 1 else 0
     if layout == "NHWC" and c != 1 and positions != 1:
         return 0
-    return positions * {"group_1": c, "group_some": c // max(_largest_divisor(c), 1)}.get(slots, 1)
+    if slots.startswith("group_"):
+        return positions * group_of(method, slots, c)
+    return positions
+
+
+def group_of(method, slots, c):
+    """Channels of a group."""
+    if slots == "group_1" or c % method.group:
+        return c
+    return c // max(_largest_divisor(c), 1) if slots == "group_some" else method.group
+
+
+def in_float32(method, x, layout):
+    """Whether sums of a slot may be taken in float32."""
+    if "batch_eval" in (method.name, method.slots) or method.name == "weight_norm":
+        return False
+    piece = longest_piece(method, x, layout)
+    if method.name == "rms_last":
+        return SHORT_ABOUT_ZERO < piece < LONG
+    pooled = method.name in ("batch_train", "renorm_train")
+    return piece > SHORT and piece * (x.shape[0] if pooled else 1) < LONG
 
 
 def proven(method, x, layout):
     """Units of 2**-24 * scale that no result of the norm passes; `Method.limit` adds a residual and an activation."""
-    spread, given = EXACT, "batch_eval" in (method.name, method.slots)
-    if not given and longest_piece(method, x, layout) > SHORT:
-        spread = OF_SQUARES if method.name in ABOUT_ZERO else ABOUT_A_MEAN
-    return ROUNDINGS.get(method.name, 4) + spread * (2 if method.name == "adain" else 1)
+    roundings = ROUNDINGS.get(method.name, 4)
+    if not in_float32(method, x, layout):
+        return roundings + EXACT
+    if method.name == "rms_last":
+        return roundings + MEAN_SQUARE
+    if method.name.startswith("evonorm"):
+        return roundings + DEVIATION
+    return roundings + (MEAN + DEVIATION) * (2 if method.name == "adain" else 1)  # a style has statistics, too

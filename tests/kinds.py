@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 from bounds import proven
-from methods import LAYOUTS, METHODS, bound, parameters
-from slots import Slots
+from methods import LAYOUTS, METHODS, _after, bound, parameters
+from slots import WITH_SLOTS, Slots
 
 import normcy
 
@@ -100,7 +100,7 @@ def kind(name, rng, shape, axis):
 
 def allowance(method, units):
     """What `Method.limit` makes of units, by which it multiplies the scale."""
-    units += method.residual
+    units += method.operands is _after
     return units if method.activation in (None, "relu") else 1.13 * units + 3
 
 
@@ -138,7 +138,7 @@ class Sweep:
 
         An array is of `values`, or two slots; of those that are longer, only some methods take each.
         """
-        turns = [(m, layout) for m in METHODS for layout in LAYOUTS]
+        turns = [(m, layout) for m in WITH_SLOTS for layout in LAYOUTS]
         turn = 0
         with np.errstate(all="ignore"):
             while self.results < results:

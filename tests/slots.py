@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from methods import METHODS
 
 EACH_CHANNEL, EACH_SAMPLE, SHARED_CHANNELS, EACH_POSITION = range(4)
+WITH_SLOTS = [m for m in METHODS if m.group == 1]  # groups of a fixed size have slots of no other length
 
 
 def where_slots_are(method):
