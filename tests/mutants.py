@@ -41,10 +41,10 @@ OWN = {
     "statistics.pxi": "running operands",
     "styles.pxi": "styles operands",
     "tasks.c": "threads",
-    "team.c": "thread_limits processes",
+    "team.c": "thread_limits threads processes",
     "weight_norm.pxi": "formulas arrays",
 }
-QUICK = "identities extremes running styles reproducibility::test_levels_and_threads"
+QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_levels_and_threads"
 LAST = "package large sanitizers"  # they build anew, or take gigabytes
 
 
