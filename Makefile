@@ -6,7 +6,7 @@ BUILT = .venv/.built
 C_FILES = $(filter-out src/_native.c,$(wildcard src/*.[ch] tests/*/*.c benchmarks/*.c))
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
-.PHONY: build test torture bits compare accuracy bench bench-report bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture mutants bits compare accuracy bench bench-report bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -18,6 +18,9 @@ test: build
 
 torture: build
 	$(BIN)/python -m pytest -m torture $(ARGS)
+
+mutants: build  # whether the tests notice what is wrong; hours, but for ARGS="--only team.c", --quick
+	$(BIN)/python tests/mutants.py $(ARGS)
 
 bits: build  # the hashes of all results anew; the CHANGELOG says so
 	$(BIN)/python tests/bits.py
