@@ -86,6 +86,13 @@ def _moments(m, x, layout):
     return *m.moments(x, tuple(range(1, x.ndim))), gathered.mean, gathered.var(1)
 
 
+def _long_slots(m, x, layout):
+    """Slots of 32,768 values, and of more chunks than are merged, made of x over and over."""
+    return m.layer_norm(np.resize(x, (2, 32768)), 32768), m.batch_norm(
+        np.resize(x, (1, 1, 1100000)), None, None, training=True
+    )
+
+
 def _recalibrated(m, x, layout):
     layer = m.BatchNorm(channels(x, layout), layout=layout)
     m.recalibrate([layer], layer, [x, x[:2]])
@@ -99,6 +106,7 @@ RESULTS = [
       for name in ("group_norm", "layer_norm", "rms_norm")),
     Method("layer_norm2d sum", _sum, "none", per_sample=False),
     Method("moments", _moments, "none", per_sample=False),
+    Method("long slots", _long_slots, "none", per_sample=False),
     Method("recalibrate", _recalibrated, "none", per_sample=False),
 ]  # fmt: skip
 

@@ -43,6 +43,14 @@ def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
     return built
 
 
+def attack(folder, program, source, *flags):
+    """The path of tests/attacks/`program`.c, linked with a file of src/ alone or with a changed copy of one."""
+    built = folder / program
+    command = [COMPILERS[0], "-std=gnu11", "-O1", *flags, f"-I{ROOT / 'src'}", "-pthread"]
+    subprocess.run([*command, ROOT / f"tests/attacks/{program}.c", source, "-o", built], check=True)
+    return built
+
+
 def output(*command):
     """Lines of what a program prints; what it says as it fails is in the error."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)

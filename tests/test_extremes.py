@@ -284,6 +284,16 @@ def test_small_values_beside_large_ones_keep_their_digits():
         assert_right(y, expected, 3 * 2.0**-24 * np.abs(expected))
 
 
+@every_layout
+def test_a_share_of_small_values_beside_large_ones(layout):
+    """AdaIN with alpha below 1 shows what the content itself holds, however small beside the rest."""
+    x = np.array([[[1e30, -1e30, 1e-20, -1e-20]]], np.float32)
+    x = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 1))
+    style = np.zeros((1, 1), np.float32), np.full((1, 1), 1e-25, np.float32)
+    y, expected = (m.adain(x, style, alpha=0.5, layout=layout) for m in (normcy, normcy.reference))
+    assert_right(y, expected, 5 * 2.0**-24 * np.abs(expected))
+
+
 def test_an_infinite_running_statistic_stays_infinite():
     """As the formula has it, which batch norm's does too."""
     x = sample((16, 3))

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from compilers import COMPILERS, ROOT
+from compilers import COMPILERS, ROOT, attack
 
 import normcy
 
@@ -113,25 +113,20 @@ def test_wrong_amount(value):
     )
 
 
+@pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
+def test_what_is_kept(tmp_path):
+    """And what is let go, by outputs.c alone: its budget, its room, and the sizes of its blocks."""
+    noted = "-Dfree=noted_free", "-Drealloc=noted_realloc"
+    built = attack(tmp_path, "kept_outputs", ROOT / "src/outputs.c", *noted, "-Wno-implicit-function-declaration")
+    assert subprocess.run([built]).returncode == 0
+
+
 SANITIZED = ["-fsanitize=thread", "-g"]
 
 
 def hammered(folder, rounds, flags, source):
     """What is said by a program whose four threads take and give back blocks of outputs.c, and how it ended."""
-    built, program = folder / "shared_outputs", ROOT / "tests/attacks/shared_outputs.c"
-    compile_ = [
-        COMPILERS[0],
-        "-std=gnu11",
-        "-O1",
-        *flags,
-        f"-I{ROOT / 'src'}",
-        "-pthread",
-        program,
-        source,
-        "-o",
-        built,
-    ]
-    subprocess.run(compile_, check=True)
+    built = attack(folder, "shared_outputs", source, *flags)
     free_addresses = ["setarch", "-R"] if flags and shutil.which("setarch") else []
     return subprocess.run([*free_addresses, built, str(rounds)], capture_output=True, text=True, timeout=120)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compilers import COMPILERS, ROOT, attack
 from methods import LAYOUTS, METHODS, check, parameters, same_bits, sample
 from programs import openmp_library, run
 
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.skipif(not normcy.get_config()["openmp"], reason="a bui
 linux = pytest.mark.skipif(sys.platform != "linux", reason="counts threads, and limits them, as Linux does")
 SHARED = (8, 18, 24, 24)  # enough for more than one thread
 CASES = [(method, layout) for method in METHODS for layout in LAYOUTS]
+
+
+@pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
+def test_each_task_once(tmp_path):
+    """Also the last of a share, which two threads ask for at once; tasks.c alone."""
+    subprocess.run([attack(tmp_path, "shared_tasks", ROOT / "src/tasks.c"), "200000"], check=True, timeout=120)
 
 
 def diary(seed, rounds):
