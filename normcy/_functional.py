@@ -476,8 +476,8 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
     content's alone: ``style_eps=0``. The PyTorch one, pytorch-AdaIN, takes unbiased variances and adds eps to both:
     ``correction=1``. The default is biased with eps on both, so that a content which is its own style stays as it is.
 
-    Errors of random data are within 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))``, with the style's
-    mean and std, and those of any data within 28, or 5 where rows have up to 256 values or channels come last.
+    Errors of random data are within 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))``, with the
+    style's mean and std, and those of any data within 28, or 5 where rows have up to 256 values or channels come last.
 
     References
     ----------
@@ -594,8 +594,8 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
     them also take unbiased variances to normalize with, which the paper does not.
 
     Errors of random data are within 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + s) / d) +
-    abs(bias))``, d being the denominator and s the instance's deviation: what ``v * x`` and s cancel is magnified. Those of
-    any data are within 12.
+    abs(bias))``, d being the denominator and s the instance's deviation: what ``v * x`` and s cancel is magnified.
+    Those of any data are within 12.
 
     References
     ----------
@@ -724,8 +724,8 @@ def batch_renorm(
     without eps for inference, from which ``running_std = sqrt(moving_variance + epsilon)``.
 
     Errors of random data are within 4 units of ``2**-24 * (abs(weight) * (max(1, abs(xhat)) + abs(d) + std_B /
-    running_std) + abs(bias))``, the last quotient only in training: d has the batch mean's error, in units of the running
-    deviation. Those of any data are within 16, and within 5 in inference.
+    running_std) + abs(bias))``, the last quotient only in training: d has the batch mean's error, in units of the
+    running deviation. Those of any data are within 16, and within 5 in inference.
 
     References
     ----------
