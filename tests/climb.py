@@ -184,7 +184,7 @@ class Climb:
         return x * 2.0 ** g.integers(-3, 4)
 
     def signs(self, length):
-        """Of values: random, lanes or vectors of one sign, or such that likely first centres are 0 and the mean is not."""
+        """Of values: random, lanes or vectors of one sign, or such that likely shifts are 0 and the mean is not."""
         g, at, kind = self.g, np.arange(length), self.g.integers(6)
         if kind == 0:
             return np.ones(length)

@@ -56,7 +56,7 @@ def test_steps_and_trends(method, layout, shift):
 @every_layout
 @pytest.mark.parametrize("length", [24, 32, 64, 100, 1000, 2048])
 def test_trends_within_a_slot(method, layout, length):
-    """A centre taken from other values than its own, as the mean of the stretch before, is up to 6 units off here."""
+    """A shift that is the mean of some other values, of those before, say, makes results up to 6 units off here."""
     at = np.arange(length)
     trends = at / length, np.sin(at / length * 3), at < length / 3, at % 21 / 21, at // 16 % 2
     for trend in trends:
@@ -68,14 +68,13 @@ def test_trends_within_a_slot(method, layout, length):
 @every_layout
 @pytest.mark.parametrize("far", [100, -1e6])
 @in_part(2)
-def test_first_centres_far_off(method, layout, far, share):
-    """Values that the first centre of a slot is taken from say nothing about the others: it is summed again."""
-    for positions in every(share, (300, 1024, 5000, 40000), METHODS.index(method) + (layout == "NHWC") + (far < 0)):
+def test_shifts_far_off(method, layout, far, share):
+    """Values that the shift of a row is taken from say nothing about the others: it is summed again."""
+    for positions in every(share, (300, 1024, 5000, 20000), METHODS.index(method) + (layout == "NHWC") + (far < 0)):
         x = sample((2, 16, positions))
-        x[..., :32] = far  # what columns take theirs from
-        quarter = min(positions, 1024) // 64 * 16
-        for k in range(4):  # and rows
-            x[..., k * quarter : k * quarter + 16] = far
+        for k in (1, 3, 5, 7):  # the middles of its quarters
+            at = k * min(positions, 16384) // 8 // 16 * 16
+            x[..., at : at + 16] = far
         check(method, x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 1)), layout)
 
 
@@ -323,12 +322,11 @@ def test_caller_flushes_denormals(layout):
 
 @pytest.mark.torture
 def test_short_columns():
-    """The bound of 4 is passed where roundings meet at their worst: as seldom, and by as little, as the README says."""
-    largest, over, values = 0, 0, 0
+    """Of plain normal values, whose variances were up to two units off while columns were summed in float32."""
+    largest = 0
     for seed in range(4):
         x = np.random.default_rng(seed).standard_normal((49, 60000), np.float32) + 1
         y, expected = (m.batch_norm(x, None, None, training=True, eps=1e-30) for m in (normcy, normcy.reference))
         units = np.abs(y - expected) / (2.0**-24 * np.maximum(1, np.abs(expected)))
-        largest, over, values = max(largest, units.max()), over + np.sum(units > 4), values + units.size
-    assert largest < 4.3
-    assert over < values / 1e6
+        largest = max(largest, units.max())
+    assert largest <= 4
