@@ -295,13 +295,32 @@ def test_a_share_of_small_values_beside_large_ones(layout):
 
 
 def test_an_infinite_running_statistic_stays_infinite():
-    """As the formula has it, which batch norm's does too."""
+    """As the formula has it."""
     x = sample((16, 3))
-    for momentum in (0.0, 0.1):
-        mean, std = np.full(3, np.inf, np.float32), np.full(3, np.inf, np.float32)
-        normcy.batch_renorm(x, mean, std, training=True, momentum=momentum)
+    for norm, momentum in itertools.product((normcy.batch_norm, normcy.batch_renorm), (0.0, 0.1)):
+        mean, spread = np.full(3, np.inf, np.float32), np.full(3, np.inf, np.float32)
+        norm(x, mean, spread, training=True, momentum=momentum)
         assert np.all(mean == np.inf)
-        assert np.all(std == np.inf)
+        assert np.all(spread == np.inf)
+
+
+@every_layout
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_the_mean_of_a_group_is_that_of_all_its_channels(layout, bad):
+    """Also where only the last of them has an infinity."""
+    x = sample((2, 8, 5))
+    x[1, 3, 2] = bad
+    given = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 1))
+    _, mean, _ = normcy.group_norm(given, 2, layout=layout, return_stats=True)
+    np.testing.assert_allclose(mean, x.reshape(2, 2, 20).astype(np.float64).mean(2), rtol=1e-5, atol=1e-6)
+
+
+def test_tiny_values_over_their_own_deviation():
+    """std + eps with an eps as tiny: float32 has no squares of these."""
+    x = sample((3, 500), mean=1) * np.float32(1e-25)
+    options = {"eps": 1e-25, "eps_mode": "outside_sqrt", "correction": 1}
+    y, expected = (m.layer_norm(x, 500, **options) for m in (normcy, normcy.reference))
+    assert_right(y, expected, 16 * 2.0**-24 * np.maximum(1, np.abs(expected)))
 
 
 @pytest.mark.parametrize("std", [np.inf, -np.inf])

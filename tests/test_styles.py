@@ -61,6 +61,16 @@ def test_adain_to_given_statistics(layout, use_level):
         assert_close(y, expected.astype(np.float64), limit)
 
 
+@every_layout
+def test_a_style_of_fewer_values_than_the_correction(layout):
+    """Has the std that the formula gives it: infinite, or NaN where it is constant."""
+    x, style = in_layout(sample((2, 3, 9)), layout), in_layout(sample((2, 3, 2), seed=1), layout)
+    style[0] = 1
+    with np.errstate(all="ignore"):
+        y, expected = (m.adain(x, style, correction=3, layout=layout) for m in (normcy, normcy.reference))
+    np.testing.assert_array_equal(y, expected.astype(np.float32))
+
+
 def test_adain_of_its_own_style():
     """pytorch-AdaIN's convention gives the content back, the Lua original's a slightly smaller one."""
     x = sample((2, 4, 9, 9), mean=2) * np.float32(1e-2)
