@@ -827,7 +827,8 @@ def moments(x, axes, *, correction=0, keepdims=False):
 
     References
     ----------
-    ``tf.nn.moments``. One pass over memory, block-wise Welford; accurate whatever ``|mean| / std`` is.
+    ``tf.nn.moments``. One pass over memory, and a second where the mean is more than 16 deviations from zero; accurate
+    whatever ``|mean| / std`` is.
 
     Examples
     --------

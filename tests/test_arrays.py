@@ -193,6 +193,7 @@ def test_memmap(tmp_path):
 
 
 X = sample((4, 6, 10))
+PAIR = sample((2, 3))
 LAST = sample((4, 5, 7, 6))  # channels last
 C6, C5, C36 = np.ones(6, np.float32), np.ones(5, np.float32), np.ones((3, 6), np.float32)
 
@@ -263,6 +264,11 @@ WRONG = [
     ("out dtype", lambda: normcy.layer_norm(X, 10, out=np.empty(X.shape)), TypeError, "out: expected dtype float32"),
     ("out broadcast", lambda: normcy.layer_norm(X, 10, out=np.lib.stride_tricks.as_strided(np.zeros(10, np.float32), X.shape, (0, 0, 4))), ValueError, "out: expected an array whose elements are distinct"),
     ("out overlaps", lambda: (lambda p: normcy.layer_norm(p[0], 10, out=p[1]))(overlapping()), ValueError, "out: overlaps x in memory without being exactly x"),
+    ("out backwards over x", lambda: (lambda a: normcy.layer_norm(a[:6], 8, out=a[9:3:-1]))(np.zeros((10, 8), np.float32)), ValueError, "out: overlaps x in memory"),
+    ("out before x backwards", lambda: (lambda a: normcy.layer_norm(a[9:3:-1], 8, out=a[:6]))(np.zeros((10, 8), np.float32)), ValueError, "out: overlaps x in memory"),
+    ("out with rows that share memory", lambda: normcy.layer_norm(PAIR, 3, out=np.lib.stride_tricks.as_strided(np.zeros(9, np.float32), (2, 3), (8, 4))), ValueError, "out: expected an array whose elements"),
+    ("running_mean in post_add", lambda: (lambda a: normcy.batch_norm(PAIR, a.ravel()[:3], np.ones(3, np.float32), training=True, post_add=a))(np.zeros((2, 3), np.float32)), ValueError, "running_mean: shares memory with post_add"),
+    ("running_var in pre_add", lambda: (lambda a: normcy.batch_norm(PAIR, np.ones(3, np.float32), a.ravel()[:3], training=True, pre_add=a))(np.zeros((2, 3), np.float32)), ValueError, "running_var: shares memory with pre_add"),
     ("out transposed", lambda: (lambda x: normcy.layer_norm(x, 5, out=x.T))(np.ones((5, 5), np.float32)), ValueError, "out: overlaps x in memory"),
     ("out is weight", lambda: (lambda w: normcy.instance_norm(X, weight=w, out=w))(X.copy()), ValueError, "out: shares memory with weight"),
     ("adain style", lambda: normcy.adain(X, [1.0]), TypeError, "style: expected a float32 numpy.ndarray, got list"),

@@ -205,6 +205,15 @@ def test_four_combinations(training, track, flipped):
     assert layer.num_batches_tracked == (1 if updated else 0)
 
 
+def test_batches_count_without_running_statistics():
+    """Buffers that were taken away stay away, and training goes on as in PyTorch."""
+    layer = normcy.BatchNorm(3)
+    layer.running_mean = layer.running_var = None
+    layer(sample((4, 3)))
+    assert layer.num_batches_tracked == 1
+    assert layer.running_mean is None
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("track", [True, False])
 @pytest.mark.parametrize("flipped", [True, False], ids=["flipped later", "from the start"])
