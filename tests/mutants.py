@@ -26,7 +26,7 @@ OWN = {
     "activation_tpl.h": "activations reproducibility::test_levels_and_threads",
     "apply_tpl.h": "paths fused extremes memory",
     "arrays.pxi": "arrays operands odd_input bad_input",
-    "band_tpl.h": "paths fused extremes",
+    "band_tpl.h": "paths fused extremes kernels::test_levels_agree",
     "cols.pxi": "extremes numerics running paths",
     "evonorm.pxi": "formulas operands",
     "kernels.h": "extremes numerics",

@@ -78,7 +78,8 @@ def test_streaming_stores_anywhere(method, layout, shape, use_level):
         use_level(level)
         memory[:] = 7
         out = memory[start + offset : start + offset + x.size].reshape(shape)
-        assert method.call(normcy, x, layout, out=out, **kw) is out
+        with normcy.num_threads(1):  # of two, neither would have enough
+            assert method.call(normcy, x, layout, out=out, **kw) is out
         assert same_bits(out, expected), (level, offset)
         out[...] = 7
         assert np.all(memory == 7)

@@ -114,6 +114,24 @@ for again in range(3):
 """)  # fmt: skip
 
 
+@linux
+def test_a_smaller_team_lets_the_others_go():
+    """GNU's OpenMP keeps as many workers as the last team had: num_threads is what the process takes."""
+    run("""
+normcy.set_num_threads(4)
+assert right()
+four = tasks()
+normcy.set_num_threads(2)
+assert right()
+for again in range(200):    # they end when they get to it
+    if tasks() == four - 2 or "libgomp" not in open("/proc/self/maps").read():
+        break
+    time.sleep(0.02)
+else:
+    raise AssertionError((four, tasks()))
+""")
+
+
 @pytest.mark.parametrize("imports", ["import torch", "import normcy, torch"])
 def test_beside_torch(imports):
     """Before its parallel work, after it and during it; both may share one OpenMP."""
