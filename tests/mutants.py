@@ -35,7 +35,7 @@ OWN = {
     "moments_cols_tpl.h": "reproducibility::test_levels_and_threads bounds",
     "moments_rows_tpl.h": "reproducibility::test_levels_and_threads bounds",
     "moments_tpl.h": "reproducibility::test_levels_and_threads bounds numerics kernels::test_same_bits",
-    "norms.pxi": "running fused layers arrays bad_input",
+    "norms.pxi": "running fused layers arrays bad_input reproducibility::test_levels_and_threads",
     "options.pxi": "bad_input arrays",
     "outputs.c": "outputs memory",
     "outputs.pxi": "outputs memory",

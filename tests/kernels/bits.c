@@ -107,9 +107,12 @@ int main(void) {
             continue;
         hash = 14695981039346656037u;
         state = 777;
-        for (int m = 0; m < 5; m++) { /* the last: slots whose first values are far from the others */
+        for (int m = 0; m < 6;
+             m++) { /* then jumps, and slots far from zero but for single values of many more digits */
             for (int i = 0; i < ROOM; i++)
-                x[i] = uniform() + uniform() + (m < 4 ? means[m] : i / 10000 % 2 ? 300 : -7);
+                x[i] = uniform() + uniform() + (m < 4 ? means[m] : m == 5 ? 1000 : i / 10000 % 2 ? 300 : -7);
+            for (int i = 0; i < ROOM && m == 5; i += 331)
+                x[i] = uniform() * 1e-3f;
             for (int length = 1; length < 700; length += length < 70 ? 1 : 37) {
                 moments_of_one_far(k, length);
                 moments(k, length);
