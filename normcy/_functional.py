@@ -477,7 +477,7 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
     ``correction=1``. The default is biased with eps on both, so that a content which is its own style stays as it is.
 
     Errors of random data are within 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))``, with the
-    style's mean and std, and those of any data within 28, or 5 where rows have up to 256 values or channels come last.
+    style's mean and std, and those of any data within 30, or 5 where rows have up to 256 values or channels come last.
 
     References
     ----------
@@ -531,7 +531,7 @@ def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW"
     A weight and bias for each sample that come from elsewhere, (N, C), are those of `instance_norm` itself.
 
     Errors of random data are within 5 units of ``2**-24 * (abs(weight) * max(1, abs(xhat)) + abs(bias))`` before the
-    activation, and those of any data within 17, or 6 where rows have up to 256 values or channels come last.
+    activation, and those of any data within 18, or 6 where rows have up to 256 values or channels come last.
 
     References
     ----------
@@ -595,7 +595,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
 
     Errors of random data are within 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + s) / d) +
     abs(bias))``, d being the denominator and s the instance's deviation: what ``v * x`` and s cancel is magnified.
-    Those of any data are within 12.
+    Those of any data are within 13.
 
     References
     ----------
@@ -647,7 +647,7 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=N
     Notes
     -----
     Errors of random data are within 6 units of ``2**-24 * (abs(weight * x) / std + abs(bias))``, those of any data
-    within 13.
+    within 14.
 
     References
     ----------
@@ -725,7 +725,7 @@ def batch_renorm(
 
     Errors of random data are within 4 units of ``2**-24 * (abs(weight) * (max(1, abs(xhat)) + abs(d) + std_B /
     running_std) + abs(bias))``, the last quotient only in training: d has the batch mean's error, in units of the
-    running deviation. Those of any data are within 16, and within 5 in inference.
+    running deviation. Those of any data are within 17, and within 5 in inference.
 
     References
     ----------

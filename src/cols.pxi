@@ -102,15 +102,23 @@ cdef void slots_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdif
 
 
 cdef void merge_groups(const Job *job, ptrdiff_t width, Slots *s) noexcept nogil:
-    """Columns of a group take on the moments of the group."""
-    cdef ptrdiff_t g, i, j, group = job.plan.group
-    cdef double rows = panel_rows(&job.plan)
+    """Columns of a group take on the moments of the group: sums about the mean of its first column, which just add up.
+
+    Merged one after the other they would round a mean that is large beside its deviations once for each.
+    """
+    cdef ptrdiff_t j, i, group = job.plan.group
+    cdef double rows = panel_rows(&job.plan), k, d, off, squares, m2
     for j in range(width // group):
-        g = j * group
-        for i in range(1, group):
-            job.k.merge(1, rows * i, s.mean + g, s.m2 + g, rows, s.mean + g + i, s.m2 + g + i)
-        for i in range(1, group):
-            s.mean[g + i], s.m2[g + i] = s.mean[g], s.m2[g]
+        k = s.mean[j * group]
+        off = squares = m2 = 0
+        for i in range(j * group, (j + 1) * group):
+            d = s.mean[i] - k
+            off += d
+            squares += d * d
+            m2 += s.m2[i]
+        m2 += rows * (squares - off * (off / group))
+        for i in range(j * group, (j + 1) * group):
+            s.mean[i], s.m2[i] = k + off / group, m2 if not m2 < 0 else 0
 
 
 cdef double mean_of_col_slot(const Job *job, ptrdiff_t panel, ptrdiff_t left) noexcept nogil:

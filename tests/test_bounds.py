@@ -52,20 +52,20 @@ def test_bounds_of_each_geometry():
         np.empty((2, 3, 20000), np.float32),
     )
     for name, x, layout, units in [
-        ("batch_train", long, "NCHW", 15.69),
+        ("batch_train", long, "NCHW", 16.69),
         ("batch_train", short, "NCHW", 4.01),
         ("batch_train", long, "NHWC", 4.01),
         ("batch_train", longest, "NCHW", 4.01),  # a slot of 40,000
-        ("instance", longest, "NCHW", 15.69),
+        ("instance", longest, "NCHW", 16.69),
         ("layer_chw", longest, "NCHW", 5.01),
-        ("group_of_4", np.empty((2, 8, 100), np.float32), "NCHW", 15.69),
+        ("group_of_4", np.empty((2, 8, 100), np.float32), "NCHW", 16.69),
         ("batch_eval", long, "NCHW", 4.01),
-        ("group_1", short, "NCHW", 15.69),  # channels of a group follow each other
-        ("layer2d", long, "NHWC", 16.69),
+        ("group_1", short, "NCHW", 16.69),  # channels of a group follow each other
+        ("layer2d", long, "NHWC", 17.69),
         ("layer2d", short, "NCHW", 5.01),
-        ("layer2d", short[..., :1], "NCHW", 16.69),
+        ("layer2d", short[..., :1], "NCHW", 17.69),
         ("rms_last", long, "NCHW", 5.5),
         ("weight_norm", long, "NCHW", 2.01),
-        ("adain", long, "NCHW", 27.38),
+        ("adain", long, "NCHW", 29.38),
     ]:
         assert proven(methods[name], x, layout) == pytest.approx(units, abs=0.01), (name, x.shape, layout)

@@ -9,8 +9,7 @@ def check_sweep(*given, **how):
     sweep = Sweep()
     sweep.run(*given, **how)
     print(sweep.table())
-    assert not sweep.over()
-    assert not sweep.unproven
+    assert not sweep.passed
 
 
 def test_stated_bound():
