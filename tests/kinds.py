@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 from bounds import proven, stated
-from methods import LAYOUTS, METHODS, _after, bound, parameters
+from methods import LAYOUTS, _after, bound, parameters
 from slots import WITH_SLOTS, Slots
 
 import normcy
