@@ -23,7 +23,7 @@ cdef enum:
     BEYOND = 4194304        # floats a thread of an array that is better written past the caches
     PARALLEL_MIN = 49152    # floats from which a second thread pays for its start
     SHARE_MIN = 4096        # floats a thread, of arrays that have enough for two
-    EXACT_FROM = 32768      # values of a slot that is too long for L1: exact sums wait for memory as the others do
+    EXACT_FROM = 32768      # values of a slot from which its rows are summed exactly: out of L1, memory is the bound
 
 cdef enum Adjust:           # what becomes of a slot's statistics before they are coefficients
     AS_THEY_ARE, TO_LENGTH, TO_STYLE, TO_RUNNING

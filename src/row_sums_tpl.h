@@ -14,7 +14,7 @@ typedef struct {
     ptrdiff_t length;
     lanes last[4 * NV]; /* which lanes the vectors of the last four have; all sixteen lanes of one, then of the next */
     ptrdiff_t ahead;    /* floats from what is read to what is asked for */
-    ptrdiff_t quarters[4]; /* where the vectors are that a longer slot has its shift from: in the middle of each */
+    ptrdiff_t quarters[4]; /* the middle of each, where the vectors are that a longer slot has its shift from */
 } row_shape;
 
 INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
@@ -41,7 +41,8 @@ INLINE exact_sums no_sums(void) {
     return all;
 }
 
-/* p, from which the compiler then counts: it would rather keep sixteen sums of x and an offset in registers. */
+/* p itself. The compiler no longer knows that it is x plus an offset, and so does not keep sixteen such sums in
+ * registers. */
 INLINE const float *one_pointer(const float *p) {
     __asm__("" : "+r"(p));
     return p;
