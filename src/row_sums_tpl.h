@@ -106,7 +106,8 @@ INLINE sums plus(sums a, sums b) {
     return (sums){sum_by_fma(a.r, b.r), a.q + b.q};
 }
 
-/* Of four vectors, pairwise, less c. Values add up where products do, so that all of the CPU's pipes have work. */
+/* Of four vectors, pairwise, less c. Values add up in the units that multiply, so that these and
+ * those that add have as much work. */
 INLINE sums row_four(const float *x, int h, int last, const row_shape *shape, vf c, normcy_about about) {
     vf v[4];
 #pragma GCC unroll 4
@@ -137,9 +138,14 @@ INLINE void block_about(const float *x, int fours, int last, const row_shape *sh
         }
         sums two = fours > 1 ? plus(s[0], s[1]) : s[0];
         sums block = fours > 3 ? plus(two, plus(s[2], s[3])) : fours > 2 ? plus(two, s[2]) : two;
-        all->even[2 * h] += widen_lo(block.q), all->even[2 * h + 1] += widen_hi(block.q);
-        if (about != NORMCY_ABOUT_ZERO)
-            all->s1[2 * h] += widen_lo(block.r), all->s1[2 * h + 1] += widen_hi(block.r);
+        vd q[2] = {widen_lo(block.q), widen_hi(block.q)}, r[2] = {widen_lo(block.r), widen_hi(block.r)};
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            vd *even = all->even + 2 * h + half, *s1 = all->s1 + 2 * h + half;
+            *even = about == NORMCY_ABOUT_ZERO ? *even + q[half] : sum_doubles_by_fma(*even, q[half]);
+            if (about != NORMCY_ABOUT_ZERO)
+                *s1 = sum_doubles_by_fma(*s1, r[half]);
+        }
     }
 }
 

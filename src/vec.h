@@ -137,6 +137,16 @@ INLINE vf sum_by_fma(vf a, vf b) {
 #endif
 }
 
+INLINE vd sum_doubles_by_fma(vd a, vd b) {
+#if defined(NORMCY_LEVEL_AVX512)
+    return (vd)_mm512_fmadd_pd((__m512d)a, _mm512_set1_pd(1), (__m512d)b);
+#elif defined(__FMA__)
+    return (vd)_mm256_fmadd_pd((__m256d)a, _mm256_set1_pd(1), (__m256d)b);
+#else
+    return a + b;
+#endif
+}
+
 /* s + v * v where v holds float32 values: their squares are exact in float64, so that fused or not it is the same. */
 INLINE vd plus_exact_square(vd s, vd v) {
 #if defined(NORMCY_LEVEL_AVX512)
