@@ -1,4 +1,4 @@
-"""Builds normcy's one extension module: Cython on top, C kernels compiled once for each instruction set below.
+"""Builds normcy's extension modules: Cython on top, C kernels compiled once for each instruction set below.
 
 NORMCY_OPENMP=0 builds without OpenMP; otherwise it is used where a small program proves that it works.
 """
@@ -11,11 +11,33 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
-SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/outputs.c", "src/process.c", "src/tasks.c", "src/team.c"]
-HEADERS = sorted(str(p) for pattern in ("*.h", "*.pxi") for p in Path("src").glob(pattern))
+# C code that has state is linked into one module, or there would be two of it.
+C_SOURCES = {
+    "_engine/isa": ["src/dispatch.c"],  # and the kernels
+    "_engine/parallel": ["src/team.c"],
+    "_engine/run": ["src/tasks.c"],
+    "_native/outputs": ["src/outputs.c"],
+    "_native/settings": ["src/process.c"],
+}
+KERNELS = "normcy._engine.isa"
+HEADERS = sorted(map(str, Path("src").glob("*.h")))  # of the kernels
+KERNEL_FILES = [*HEADERS, *sorted(map(str, Path("src").glob("level_*.c")))]
+MODULE_HEADERS = [name for name in HEADERS if not name.endswith(("_tpl.h", "vec.h"))]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "freethreading_compatible": True,
+    "embedsignature": False,
+    "auto_pickle": False,
+}
 
 # What keeps the bits the same (no contraction), and what lets plain float64 loops vectorize without changing them.
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
@@ -50,22 +72,36 @@ def architecture() -> str:
 
 
 class BuildNative(build_ext):
-    """Compiles the stubs of every level with flags of their own and links their objects into the extension."""
+    """Compiles the kernels of every instruction set with flags of their own, and links them into one module."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def build_extensions(self) -> None:
+        self.check_compiler()
+        self.openmp = self.openmp_flags()
+        super().build_extensions()
 
     def build_extension(self, ext: Extension) -> None:
-        self.check_compiler()
         arch = architecture()
         base = FLAGS + BASE_FLAGS.get(arch, [])
-        openmp = self.openmp_flags()
-        ext.extra_compile_args = base + openmp
-        ext.extra_link_args = openmp
-        ext.extra_objects = []
-        for level, own in LEVELS.get(arch, {"baseline": []}).items():
-            flags = base + KERNEL_FLAGS + own
-            ext.extra_objects += self.compiler.compile(
-                [f"src/level_{level}.c"], output_dir=self.build_temp, depends=HEADERS, extra_postargs=flags
-            )
+        ext.extra_compile_args = base + self.openmp
+        ext.extra_link_args = self.openmp
+        if ext.name == KERNELS:
+            ext.depends = [*ext.depends, *KERNEL_FILES]
+            if self.force or newer_group([*ext.sources, *ext.depends], self.get_ext_fullpath(ext.name), "newer"):
+                levels = LEVELS.get(arch, {"baseline": []}).items()
+                ext.extra_objects = [self.kernels_of(level, base + KERNEL_FLAGS + own) for level, own in levels]
         super().build_extension(ext)
+
+    def kernels_of(self, level: str, flags: list[str]) -> str:
+        """The object file of an instruction set's kernels, compiled where it is older than what it is made of."""
+        source = f"src/level_{level}.c"
+        (built,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
+        if self.force or newer_group([source, *HEADERS], built):
+            self.compiler.compile([source], output_dir=self.build_temp, extra_postargs=flags)
+        return built
 
     def check_compiler(self) -> None:
         command = getattr(self.compiler, "compiler", None)
@@ -94,15 +130,26 @@ class BuildNative(build_ext):
         return ["-fopenmp"]
 
 
+def modules() -> list[Extension]:
+    """An extension for each .pyx file, by its path below src/."""
+    found = []
+    for path in sorted(Path("src/normcy").glob("*/*.pyx")):
+        name = path.relative_to("src").with_suffix("")
+        found.append(
+            Extension(
+                ".".join(name.parts),
+                [str(path), *C_SOURCES.get("/".join(name.parts[1:]), [])],
+                include_dirs=["src", np.get_include()],
+                define_macros=[
+                    (macro, "NPY_2_0_API_VERSION") for macro in ("NPY_NO_DEPRECATED_API", "NPY_TARGET_VERSION")
+                ],
+                depends=MODULE_HEADERS,
+            )
+        )
+    return found
+
+
 setup(
     cmdclass={"build_ext": BuildNative},
-    ext_modules=[
-        Extension(
-            "normcy._native",
-            SOURCES,
-            include_dirs=["src", np.get_include()],
-            define_macros=[(name, "NPY_2_0_API_VERSION") for name in ("NPY_NO_DEPRECATED_API", "NPY_TARGET_VERSION")],
-            depends=HEADERS,
-        )
-    ],
+    ext_modules=cythonize(modules(), include_path=["src"], compiler_directives=DIRECTIVES, build_dir="build/cython"),
 )

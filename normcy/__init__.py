@@ -15,14 +15,12 @@ True
 
 try:
     from normcy import _native  # noqa: F401
-except ImportError as error:
-    if error.name not in ("normcy._native", "normcy"):  # the core is there but refuses, with a reason of its own
+except ModuleNotFoundError as error:
+    if not error.name.startswith("normcy"):
         raise
     from normcy._missing_core import explain
 
-    raise ImportError(
-        explain(), name=error.name, path=error.path
-    ) from None  # its own guess, a circular import, is wrong
+    raise ImportError(explain(), name=error.name, path=error.path) from None  # it is no single module that is missing
 
 from normcy import reference
 from normcy._folding import fold_batch_norm

@@ -8,6 +8,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+MODULE = "normcy._native.arrays"  # the first that is imported; they are there or missing together
 
 
 def explain() -> str:
@@ -19,7 +20,7 @@ def explain() -> str:
 
 def _found() -> str:
     """What the folder has in place of a core that this Python looks for."""
-    others = sorted(path.name for path in FOLDER.glob("_native.*") if path.suffix in (".so", ".pyd"))
+    others = sorted(path.name for path in FOLDER.glob("_native/arrays.*") if path.suffix in (".so", ".pyd"))
     return f"{' and '.join(others)}, which is for another Python or platform" if others else "none"
 
 
@@ -39,6 +40,6 @@ def _remedy() -> str:
 
 def _installed() -> Path | None:
     """The folder of another package on sys.path whose core would load here; it is found, not imported."""
-    folders = [str(Path(entry) / "normcy") for entry in sys.path if isinstance(entry, str)]
-    spec = PathFinder.find_spec("normcy._native", folders)
-    return Path(spec.origin).parent if spec and spec.has_location else None
+    folders = [str(Path(entry) / "normcy/_native") for entry in sys.path if isinstance(entry, str)]
+    spec = PathFinder.find_spec(MODULE, folders)
+    return Path(spec.origin).parents[1] if spec and spec.has_location else None

@@ -6,9 +6,6 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 static int forked;
 static __thread int thread_override;
@@ -42,34 +39,3 @@ int normcy_affinity(void) {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (int)n : 1;
 }
-
-#if defined(__x86_64__)
-unsigned long normcy_fp_enter(void) {
-    unsigned now = _mm_getcsr(), raised = now & 0x3fu, ieee = 0x1f80u; /* nothing but masks that keep traps away */
-    if (now != (ieee | raised))
-        _mm_setcsr(ieee | raised);
-    return now;
-}
-void normcy_fp_leave(unsigned long saved) {
-    if ((_mm_getcsr() ^ (unsigned)saved) & ~0x3fu) /* what was raised on the way says nothing, and costs a write */
-        _mm_setcsr((unsigned)saved);
-}
-#elif defined(__aarch64__)
-unsigned long normcy_fp_enter(void) {
-    unsigned long now, ieee = 0; /* no flushing, no traps, NaN kept, to nearest */
-    __asm__ volatile("mrs %0, fpcr" : "=r"(now));
-    if (now != ieee)
-        __asm__ volatile("msr fpcr, %0" : : "r"(ieee));
-    return now;
-}
-void normcy_fp_leave(unsigned long saved) {
-    __asm__ volatile("msr fpcr, %0" : : "r"(saved));
-}
-#else
-unsigned long normcy_fp_enter(void) {
-    return 0;
-}
-void normcy_fp_leave(unsigned long saved) {
-    (void)saved;
-}
-#endif

@@ -1,4 +1,4 @@
-/* What belongs to the process or the thread rather than to a panel: fork, thread settings, floating-point mode. */
+/* What belongs to the process or the thread rather than to a panel: fork and thread settings. */
 #ifndef NORMCY_PROCESS_H
 #define NORMCY_PROCESS_H
 
@@ -15,9 +15,5 @@ void normcy_set_thread_override(int n);
 
 /* CPUs that this thread may run on, by affinity. */
 int normcy_affinity(void);
-
-/* Puts the thread in IEEE default mode (round to nearest, subnormals kept, no traps); returns what to hand back. */
-unsigned long normcy_fp_enter(void);
-void normcy_fp_leave(unsigned long saved);
 
 #endif

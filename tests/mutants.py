@@ -25,33 +25,39 @@ ROOT = Path(__file__).parents[1]
 OWN = {
     "activation_tpl.h": "activations reproducibility::test_levels_and_threads",
     "apply_tpl.h": "paths fused extremes memory",
-    "arrays.pxi": "arrays operands odd_input bad_input",
     "band_tpl.h": "paths fused extremes kernels::test_levels_agree",
-    "cols.pxi": "extremes numerics running paths",
-    "evonorm.pxi": "formulas operands",
     "kernels.h": "extremes numerics",
-    "limit.pxi": "memory kernels compare",
-    "moments.pxi": "moments identities",
     "moments_cols_tpl.h": "reproducibility::test_levels_and_threads bounds",
     "moments_rows_tpl.h": "reproducibility::test_levels_and_threads bounds",
     "moments_tpl.h": "reproducibility::test_levels_and_threads bounds numerics kernels::test_same_bits",
-    "norms.pxi": "running fused layers arrays bad_input reproducibility::test_levels_and_threads",
-    "options.pxi": "bad_input arrays",
+    "normcy/_engine/chunks.pxd": "paths reproducibility::test_levels_and_threads",
+    "normcy/_engine/coefficients.pyx": "extremes numerics running paths",
+    "normcy/_engine/cols.pyx": "extremes numerics running paths",
+    "normcy/_engine/rows.pyx": "extremes numerics running paths",
+    "normcy/_engine/statistics.pyx": "extremes numerics running styles",
+    "normcy/_engine/view.pyx": "arrays operands bad_input",
+    "normcy/_native/arrays.pyx": "arrays operands odd_input bad_input",
+    "normcy/_native/batch.pyx": "running fused layers arrays bad_input reproducibility::test_levels_and_threads",
+    "normcy/_native/call.pyx": "fused layers arrays bad_input",
+    "normcy/_native/evonorm.pyx": "formulas operands",
+    "normcy/_native/moments.pyx": "moments identities",
+    "normcy/_native/options.pyx": "bad_input arrays",
+    "normcy/_native/outputs.pyx": "outputs memory",
+    "normcy/_native/parallel_copy.pyx": "memory kernels compare",
+    "normcy/_native/renorm.pyx": "running operands extremes",
+    "normcy/_native/running.pyx": "running operands extremes threads",
+    "normcy/_native/settings.pyx": "runtime package processes threads",
+    "normcy/_native/statistics.pyx": "running fused",
+    "normcy/_native/styles.pyx": "styles operands arrays bad_input",
+    "normcy/_native/weight.pyx": "formulas arrays",
     "outputs.c": "outputs memory",
-    "outputs.pxi": "outputs memory",
     "point_tpl.h": "extremes numerics",
     "process.c": "floating_point runtime processes",
-    "process.pxi": "runtime package processes threads",
-    "renorm.pxi": "running operands extremes",
     "row_sums_tpl.h": "reproducibility::test_levels_and_threads bounds numerics kernels::test_same_bits",
-    "rows.pxi": "extremes numerics running paths",
     "spread_tpl.h": "extremes numerics",
-    "statistics.pxi": "running operands extremes threads",
-    "styles.pxi": "styles operands arrays bad_input",
     "tasks.c": "threads",
     "team.c": "thread_limits threads processes",
     "vec.h": "memory kernels",
-    "weight_norm.pxi": "formulas arrays",
 }
 QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_levels_and_threads"
 LAST = "package large sanitizers"  # they build anew, or take gigabytes
@@ -81,7 +87,7 @@ def pytest_name(name):
 
 
 class Copy:
-    """The repository in a folder of its own, built once; then only what depends on a changed file is built again."""
+    """The repository in a folder of its own, built once; then setup.py builds what depends on a changed file."""
 
     def __init__(self, folder, patience):
         self.root, self.patience = folder, patience
@@ -91,42 +97,17 @@ class Copy:
                 shutil.copy(ROOT / name, folder / name)
         setup = folder / "setup.py"
         setup.write_text(setup.read_text().replace('"-O3"', '"-O1"'))  # a third of the time, and the same bits
-        command = [sys.executable, "setup.py", "build_ext", "--inplace"]
-        log = self.run(command, env={**os.environ, "CFLAGS": "-MMD"})
-        lines = [shlex.split(line) for line in log.splitlines() if " -o " in line and "src/" in line]
-        self.compilers = {line[line.index("-c") + 1]: line for line in lines if "-c" in line}
-        self.linker = next(line for line in lines if "-shared" in line or "-bundle" in line)
-        self.stale, self.needs = set(), {}  # source: what it includes
-        for path in (folder / "build").rglob("*.d"):
-            needed = path.read_text().replace("\\\n", " ").split()[1:]
-            self.needs[needed[0]] = needed
-        if set(self.needs) != set(self.compilers):
-            raise SystemExit(f"expected a list of what each source includes, got {sorted(self.needs)}")
         self.plain = self.build()
 
     def run(self, command, **options):
         done = subprocess.run(command, cwd=self.root, text=True, stdout=-1, stderr=subprocess.STDOUT, **options)
         if done.returncode:
             raise OSError(f"{shlex.join(command)}\n{done.stdout[-2000:]}")
-        return done.stdout
-
-    def touch(self, file):
-        """A file of src/ has changed: what depends on it is to be built."""
-        changed = "src/_native.c" if file.endswith((".pyx", ".pxi")) else f"src/{file}"
-        self.stale |= {source for source, needed in self.needs.items() if changed in needed}
 
     def build(self):
-        """Bring the extension up to date; returns its code."""
-        if "src/_native.c" in self.stale:
-            cython = [sys.executable, "-m", "cython", "--module-name", "normcy._native", "src/_native.pyx"]
-            self.run([*cython, "-o", "src/_native.c"])
-        for source in sorted(self.stale):
-            self.run(self.compilers[source])
-        self.run(self.linker)
-        self.stale = set()
-        return Path(
-            shutil.copy(self.root / self.linker[self.linker.index("-o") + 1], self.root / "normcy")
-        ).read_bytes()
+        """Bring the extension modules up to date; returns their code."""
+        self.run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"])
+        return [path.read_bytes() for path in sorted(self.root.glob("normcy/*/*.so"))]
 
     def failing(self, names):
         """What failed first in these test files, or None."""
@@ -158,7 +139,6 @@ class Copy:
         text = path.read_text()
         path.write_text(text.replace(mutant["old"], mutant["new"]))
         try:
-            self.touch(mutant["file"])
             if self.build() == self.plain:
                 return "survived", "the compiler, which makes the same code of it"
             first, *more = [names for names in stages(mutant["file"]) if names]
@@ -171,7 +151,6 @@ class Copy:
             return "invalid", str(error)
         finally:
             path.write_text(text)
-            self.touch(mutant["file"])
 
 
 def work(todo, results, options, save):

@@ -46,8 +46,10 @@ def source(tmp_path):
     """A folder with the package's Python files and without a core, as a clone has them."""
     package = tmp_path / "clone" / "normcy"
     package.mkdir(parents=True)
-    for file in (ROOT / "normcy").glob("*.py"):
-        (package / file.name).write_text(file.read_text())
+    for file in [*(ROOT / "normcy").glob("*.py"), *(ROOT / "normcy").glob("*/__init__.py")]:
+        copy = package / file.relative_to(ROOT / "normcy")
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(file.read_text())
     return package.parent
 
 
@@ -62,9 +64,9 @@ def import_error(source, *more, program="import normcy"):
 
 
 def core(folder, suffix, content=b""):
-    """A file with the name of a compiled core."""
-    (folder / "normcy").mkdir(parents=True, exist_ok=True)
-    path = folder / "normcy" / f"_native{suffix}"
+    """A file with the name of a compiled module."""
+    (folder / "normcy/_native").mkdir(parents=True, exist_ok=True)
+    path = folder / f"normcy/_native/arrays{suffix}"
     path.write_bytes(content)
     return path
 
@@ -83,7 +85,7 @@ def test_import_without_a_core(source):
 def test_import_from_a_folder_that_shadows_the_installed_package(source, tmp_path, program):
     """`pip install .` and then Python in the clone: the remedy is another folder, not another installation."""
     (tmp_path / "empty").mkdir()
-    installed = core(tmp_path / "site", EXTENSION_SUFFIXES[0]).parent
+    installed = core(tmp_path / "site", EXTENSION_SUFFIXES[0]).parents[1]
     line = import_error(source, tmp_path / "empty", tmp_path / "missing", installed.parent, program=program)
     assert f"shadows the package that is installed as {installed}: run Python" in line
     assert f"in another folder; or build this one: in {source}, run `make build` or `pip install -e .`" in line
@@ -91,7 +93,7 @@ def test_import_from_a_folder_that_shadows_the_installed_package(source, tmp_pat
 
 
 def test_a_script_beside_the_source_shadows_the_installed_package(source, tmp_path):
-    installed = core(tmp_path / "site", EXTENSION_SUFFIXES[0]).parent
+    installed = core(tmp_path / "site", EXTENSION_SUFFIXES[0]).parents[1]
     (source / "script.py").write_text("import normcy")
     command = [sys.executable, "-S", source / "script.py"]
     environment = {**os.environ, "PYTHONPATH": str(installed.parent)}
@@ -109,7 +111,7 @@ def test_import_with_the_core_of_another_python(source, tmp_path):
         f"expected a compiled core for Python {sys.version.split()[0].rstrip('+')} ({running}) in {source / 'normcy'}"
         in line
     )
-    assert "got _native.cpython-37m-x86_64-linux-gnu.so, which is for another Python or platform; in a clone" in line
+    assert "got arrays.cpython-37m-x86_64-linux-gnu.so, which is for another Python or platform; in a clone" in line
 
 
 def test_import_with_a_core_that_cannot_be_loaded(source):
@@ -180,8 +182,10 @@ def test_source_distribution(built):
 def test_wheel(built):
     (path,) = built.glob("*.whl")
     names = {name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name}
-    (core,) = (name for name in names if re.fullmatch(r"normcy/_native\.[\w-]+\.so", name))
-    assert names - {core} == {name for name in tracked() if name.startswith("normcy/")}
+    modules = {name for name in names if name.endswith(".so")}
+    sources = {path.relative_to(ROOT / "src").with_suffix("") for path in (ROOT / "src").rglob("*.pyx")}
+    assert {Path(name.partition(".")[0]) for name in modules} == sources
+    assert names - modules == {name for name in tracked() if name.startswith("normcy/")}
 
 
 USE = """

@@ -1,5 +1,5 @@
 """Paths that only large arrays take, each on about the smallest that does: within the bound, and by any level and number
-of threads the same bits. What makes a path be taken is in src/drivers.pxi, rows.pxi, cols.pxi and apply_tpl.h."""
+of threads the same bits. What makes a path be taken is in tuning.pxd, run.pyx, rows.pyx, cols.pyx and apply_tpl.h."""
 
 import itertools
 

@@ -85,8 +85,11 @@ def test_not_built(tmp_path):
     """From a source tree without a build, import says what to run."""
     package = tmp_path / "normcy"
     package.mkdir()
-    for source in Path(normcy.__file__).parent.glob("*.py"):
-        (package / source.name).write_text(source.read_text())
+    own = Path(normcy.__file__).parent
+    for source in [*own.glob("*.py"), *own.glob("*/__init__.py")]:
+        copy = package / source.relative_to(own)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(source.read_text())
     # -S: no site-packages, where an editable install would lend its own build
     command = [sys.executable, "-S", "-c", "import normcy"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

@@ -40,7 +40,7 @@ def build(folder, flags, **environment):
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     for name in ("src", "normcy"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("*.so", "_native.c", "__pycache__"))
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "built", source]
     environment = {**os.environ, "CFLAGS": f"-O1 -g {flags}", "LDFLAGS": flags, **environment}
     subprocess.run(install, check=True, env=environment)

@@ -22,7 +22,9 @@ long fail_allocation(long n) {
 
 static int fails(void *caller) {
     Dl_info where;
-    if (!dladdr(caller, &where) || !where.dli_fname || !strstr(where.dli_fname, "normcy/_native"))
+    if (!dladdr(caller, &where) || !where.dli_fname)
+        return 0;
+    if (!strstr(where.dli_fname, "normcy/_native/") && !strstr(where.dli_fname, "normcy/_engine/"))
         return 0;
     return ++count == until;
 }

@@ -1,0 +1,41 @@
+"""How a slot is cut into chunks. It depends on the slot's shape alone, never on threads or on the batch, and chunks are
+merged in the order of their index: this is why results have the same bits with any number of threads.
+
+Every constant here defines bits.
+"""
+from normcy._engine.kernels cimport NORMCY_LANES
+
+cdef enum:
+    CHUNK_FLOATS = 16384            # of a slot for one call of a moments kernel; more where there would be MAX_CHUNKS
+    MAX_CHUNKS = 64
+    CHUNK_ROWS_MIN = 64             # of a chunk along columns
+    CHUNK_ROWS_LONG = 256           # the same where there are 8 such chunks at least
+    NARROW_COLUMNS = 64             # below which rows are folded side by side: see cols.pxd
+    EXACT_FLOATS = 32768            # of a slot from which rows are summed in float64: out of L1, memory is the bound
+
+cdef struct Chunks:
+    ptrdiff_t rows, cols    # of a chunk
+    ptrdiff_t across        # chunks side by side
+    ptrdiff_t count
+
+cdef Chunks split_rows(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
+cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
+
+
+cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline ptrdiff_t fold_of(ptrdiff_t cols) noexcept nogil:
+    """How many rows of a narrow panel lie side by side: the least that fill whole vectors; 1 where it is not narrow."""
+    cdef ptrdiff_t k = 1
+    if cols < NARROW_COLUMNS:
+        while cols * k % NORMCY_LANES:
+            k *= 2
+    return k
+
+
+cdef inline void share(ptrdiff_t total, int parts, int part, ptrdiff_t *begin, ptrdiff_t *end) noexcept nogil:
+    """Which of `total` items belong to a part: neighbours, as many as to any other or one more."""
+    begin[0] = total // parts * part + min(<ptrdiff_t>part, total % parts)
+    end[0] = begin[0] + total // parts + (part < total % parts)

@@ -1,0 +1,48 @@
+"""From statistics and parameters to what the apply kernels take: coefficients, one set for each row or column, the
+elementwise weights and biases that do not fold into them, and the epilogue."""
+from normcy._engine.job cimport Job, Slots
+from normcy._engine.kernels cimport (
+    NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_coef, normcy_element, normcy_finish,
+    normcy_operand,
+)
+from normcy._engine.plan cimport Operand, Plan
+
+cdef enum:
+    COEFFICIENTS = 7        # vectors of a normcy_coef, one after the other in scratch
+    SCRATCH_VECTORS = 9     # the same, and after them the weights and biases that are applied last
+
+cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
+                            const normcy_operand *bias, const normcy_operand *gate, ptrdiff_t channel,
+                            normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil
+cdef normcy_element elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
+                                   ptrdiff_t stride) noexcept nogil
+
+
+cdef inline bint is_elementwise(const Job *job) noexcept nogil:
+    """Whether there is a weight or a bias that the coefficients cannot hold."""
+    return job.extreme or (job.weight.p != NULL and not job.weight.folds) or (job.bias.p != NULL and not job.bias.folds)
+
+
+cdef inline bint moves(const Operand *o) noexcept nogil:
+    return o.p != NULL and (o.outer != 0 or o.row != 0)
+
+
+cdef inline ptrdiff_t joined_rows(const Job *job, ptrdiff_t r, ptrdiff_t end) noexcept nogil:
+    """How many rows from r on one call of the apply kernel can take."""
+    cdef const Plan *p = &job.plan
+    if p.even and not (moves(&job.weight) or moves(&job.bias) or moves(&job.gate) or job.batch_std != NULL):
+        return end - r
+    return min(end - r, p.period - r % p.period)
+
+
+cdef inline int vectors_used(const normcy_coef *coef) noexcept nogil:
+    return 7 if coef.form == NORMCY_RATIO else 5 if coef.form == NORMCY_SWISH else 4 if coef.scale != NULL else 3
+
+
+cdef inline const normcy_finish *epilogue_at(const Job *job, ptrdiff_t at, normcy_finish *room) noexcept nogil:
+    """What follows the norm for the panel `at` floats into x; NULL if nothing does."""
+    if job.epilogue.add == NULL and job.epilogue.activation == NORMCY_IDENTITY:
+        return NULL
+    room.add = job.epilogue.add + at if job.epilogue.add != NULL else NULL
+    room.activation = job.epilogue.activation
+    return room

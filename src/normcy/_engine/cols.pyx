@@ -1,0 +1,276 @@
+from libc.string cimport memcpy, memmove
+
+from normcy._engine.chunks cimport NARROW_COLUMNS, Chunks, ceil_div, fold_of, share, split_cols
+from normcy._engine.coefficients cimport (
+    SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
+)
+from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in
+from normcy._engine.kernels cimport NORMCY_LANES, normcy_coef, normcy_element, normcy_finish, normcy_operand
+from normcy._engine.plan cimport Plan, operand_at, panel_rows, panels_of, row_at
+from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
+from normcy._engine.tuning cimport (
+    CACHE_LINE_BYTES, FIXED_STATISTICS_ROWS, TASK_FLOATS, TURNED_ROWS,
+)
+from normcy._engine.work cimport FIXED, LOCAL, PHASED, Columns, Work
+
+
+cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
+    """Room for `width` of a panel's columns, from any place in a cache line on; only whole panels are folded."""
+    return (ceil_div(width * (fold_of(p.cols) if width == p.cols else 1), NORMCY_LANES) + 1) * NORMCY_LANES
+
+
+cdef inline ptrdiff_t column_bytes(ptrdiff_t stride) noexcept nogil:
+    return stride * ((SLOT_DOUBLES + 2) * sizeof(double) + (SCRATCH_VECTORS + 1) * sizeof(float))
+
+
+cdef inline char *lined_up(char *memory) noexcept nogil:
+    """Where the first cache line begins; a load that straddles two takes twice as long."""
+    return memory + (-<Py_ssize_t>memory & (CACHE_LINE_BYTES - 1))
+
+
+cdef Columns columns_in(char *memory, ptrdiff_t stride, bint shifted) noexcept nogil:
+    cdef Columns w
+    cdef double *d = <double *>memory
+    w.stride = stride
+    w.mean_b, w.m2_b = d + SLOT_DOUBLES * stride, d + (SLOT_DOUBLES + 1) * stride
+    w.room = <float *>(d + (SLOT_DOUBLES + 2) * stride)
+    w.stats = slots_in(d, w.room + SCRATCH_VECTORS * stride, stride, shifted)
+    return w
+
+
+cdef void repeat(float *v, ptrdiff_t cols, ptrdiff_t k) noexcept nogil:
+    """v[:cols] k times over, in place."""
+    cdef ptrdiff_t i
+    for i in range(1, k):
+        memcpy(v + i * cols, v, cols * sizeof(float))
+
+
+cdef void folded_moments(const Job *job, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t k,
+                         double *mean, double *m2) noexcept nogil:
+    """Moments of the columns of rows that follow each other, k of them at a time."""
+    cdef double wide_mean[NORMCY_LANES * NARROW_COLUMNS]
+    cdef double wide_m2[NORMCY_LANES * NARROW_COLUMNS]
+    cdef ptrdiff_t i, whole = rows // k, rest = rows % k
+    job.k.moments_cols(x, whole, cols * k, cols * k, job.about, wide_mean, wide_m2)
+    memcpy(mean, wide_mean, cols * sizeof(double))
+    memcpy(m2, wide_m2, cols * sizeof(double))
+    for i in range(1, k):
+        job.k.merge(cols, whole * i, mean, m2, whole, wide_mean + i * cols, wide_m2 + i * cols)
+    if rest:
+        job.k.moments_cols(x + whole * k * cols, rest, cols, cols, job.about, wide_mean, wide_m2)
+        job.k.merge(cols, whole * k, mean, m2, rest, wide_mean, wide_m2)
+
+
+cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t j, ptrdiff_t left,
+                             ptrdiff_t width, double *mean, double *m2) noexcept nogil:
+    """Moments of the j-th chunk of rows of a panel's columns; returns its number of rows."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row), k = fold_of(p.cols)
+    cdef ptrdiff_t at = panel * p.sample + row * p.pitch + left
+    add_first(job, at, height, width, p.pitch)
+    if k > 1 and height >= k:
+        folded_moments(job, job.x + at, height, p.cols, k, mean, m2)
+    else:
+        job.k.moments_cols(job.x + at, height, width, p.pitch, job.about, mean, m2)
+    return height
+
+
+cdef void slots_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+                        Columns *w) noexcept nogil:
+    cdef ptrdiff_t j, n_b, n = chunk_of_cols(job, c, panel, 0, left, width, w.stats.mean, w.stats.m2)
+    for j in range(1, c.count):
+        n_b = chunk_of_cols(job, c, panel, j, left, width, w.mean_b, w.m2_b)
+        job.k.merge(width, n, w.stats.mean, w.stats.m2, n_b, w.mean_b, w.m2_b)
+        n += n_b
+
+
+cdef void merge_groups(const Job *job, ptrdiff_t width, Slots *s) noexcept nogil:
+    """Columns of a group take on the moments of the group: sums about the mean of its first column, which just add up.
+
+    Merged one after the other they would round a mean that is large beside its deviations once for each.
+    """
+    cdef ptrdiff_t j, i, group = job.plan.group
+    cdef double rows = panel_rows(&job.plan), k, d, off, squares, m2
+    for j in range(width // group):
+        k = s.mean[j * group]
+        off = squares = m2 = 0
+        for i in range(j * group, (j + 1) * group):
+            d = s.mean[i] - k
+            off += d
+            squares += d * d
+            m2 += s.m2[i]
+        m2 += rows * (squares - off * (off / group))
+        for i in range(j * group, (j + 1) * group):
+            s.mean[i], s.m2[i] = k + off / group, m2 if not m2 < 0 else 0
+
+
+cdef double mean_of_col_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
+    """The mean of a slot that is known not to have a finite one."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t across = p.cols // p.group
+    return total_of(job.x + slot // across * p.sample + slot % across * p.group, panel_rows(p), p.group, p.pitch)
+
+
+cdef SlotReader reader
+reader.exactly, reader.total = NULL, mean_of_col_slot      # moments of columns are exact
+
+
+cdef void finish_columns(const Job *job, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width, Slots *s) noexcept nogil:
+    """Statistics of columns whose moments are known."""
+    if job.plan.group > 1:
+        merge_groups(job, width, s)
+    finish_statistics(job, &reader, (panel * job.plan.cols + left) // job.plan.group, width, job.plan.group, s)
+
+
+cdef void rotate(float *v, ptrdiff_t cols, ptrdiff_t head) noexcept nogil:
+    """v[head:cols] first, then v[:head]; head < NORMCY_LANES."""
+    cdef float[NORMCY_LANES] first
+    memcpy(first, v, head * sizeof(float))
+    memmove(v, v + head, (cols - head) * sizeof(float))
+    memcpy(v + cols - head, first, head * sizeof(float))
+
+
+cdef void apply_run(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
+                    Columns *w) noexcept nogil:
+    """Rows that follow each other. They may begin anywhere if the coefficients begin there: where y is aligned."""
+    cdef normcy_finish finish
+    cdef ptrdiff_t i, head = -(<ptrdiff_t>(<size_t>(job.y + at) // sizeof(float))) & (NORMCY_LANES - 1)
+    if head and cols % NORMCY_LANES == 0 and rows >= TURNED_ROWS:
+        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &finish), &job.access)
+        for i in range(vectors_used(coef)):
+            rotate(w.room + i * w.stride, cols, head)
+        at, rows = at + head, rows - 1
+        job.k.apply_cols(job.x + at + rows * cols, job.y + at + rows * cols, 1, cols - head, cols, coef, NULL,
+                         epilogue_at(job, at + rows * cols, &finish), &job.access)
+    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &finish), &job.access)
+
+
+cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
+                     ptrdiff_t width) noexcept nogil:
+    """The apply pass over rows begin:end of the whole array, at columns left:left + width."""
+    cdef const Plan *p = &job.plan
+    cdef Slots *s = &w.stats
+    cdef normcy_coef coef
+    cdef normcy_element element
+    cdef normcy_finish finish
+    cdef normcy_operand weight, bias, gate
+    cdef ptrdiff_t i, n, at, phase, r = begin
+    cdef bint elementwise = is_elementwise(job), shared = job.weight.outer == 0 and job.bias.outer == 0
+    cdef bint pieces = width != p.pitch or elementwise
+    cdef ptrdiff_t k = 1 if elementwise else fold_of(p.cols)
+    while r < end:
+        n = end - r if shared and not elementwise else min(end - r, p.period - r % p.period)
+        weight = operand_at(&job.weight, p, 0, r, left)
+        bias = operand_at(&job.bias, p, 0, r, left)
+        gate = operand_at(&job.gate, p, 0, r, left)
+        at = row_at(p, r) + left
+        # Where y is in its cache line the coefficients are in theirs: then all of them are read in whole lines.
+        phase = <ptrdiff_t>(<size_t>(job.y + at) // sizeof(float)) & (NORMCY_LANES - 1) if pieces else 0
+        fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room + phase, w.stride)
+        if elementwise:
+            element = elementwise_at(job, 0, r, left, w.room + phase, w.stride)
+        if job.fixed_mean != NULL:
+            add_first(job, at, n, width, p.pitch)
+        if pieces:
+            job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if elementwise else NULL,
+                             epilogue_at(job, at, &finish), &job.access)
+        else:
+            apply_run(job, at + n // k * k * width, n % k, width, &coef, w)
+            for i in range(vectors_used(&coef) if k > 1 else 0):
+                repeat(w.room + i * w.stride, width, k)
+            apply_run(job, at, n // k, width * k, &coef, w)
+        r += n
+
+
+cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+                       char *memory, ptrdiff_t stride) noexcept nogil:
+    """Both passes over some columns of a panel."""
+    cdef Columns w = columns_in(memory, stride, shifts_after(job))
+    cdef ptrdiff_t rows = panel_rows(&job.plan)
+    slots_of_cols(job, c, panel, left, width, &w)
+    finish_columns(job, panel, left, width, &w.stats)
+    if job.y != NULL:
+        apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
+
+
+cdef void cols_task(const Work *w, ptrdiff_t task, int part) noexcept nogil:
+    """Tiles side by side share a cache line of y in every row: tasks in memory order keep them on one thread."""
+    cdef ptrdiff_t across = ceil_div(w.job.plan.cols, w.task_size), left = task % across * w.task_size
+    task_of_cols(w.job, &w.chunks, task // across, left, min(w.task_size, w.job.plan.cols - left),
+                 w.parts_scratch + part * w.part_bytes, w.stride)
+
+
+cdef void cols_measure(const Work *w, ptrdiff_t panel, ptrdiff_t chunk) noexcept nogil:
+    chunk_of_cols(w.job, &w.chunks, panel, chunk, 0, w.job.plan.cols, w.mean + chunk * w.stride,
+                  w.m2 + chunk * w.stride)
+
+
+cdef void cols_combine(Work *w, ptrdiff_t panel) noexcept nogil:
+    cdef const Plan *p = &w.job.plan
+    cdef Slots *s = &w.columns.stats
+    cdef ptrdiff_t j, rows = w.chunks.rows
+    memcpy(s.mean, w.mean, w.stride * sizeof(double))
+    memcpy(s.m2, w.m2, w.stride * sizeof(double))
+    for j in range(1, w.chunks.count):
+        w.job.k.merge(p.cols, <double>(j * rows), s.mean, s.m2, <double>min(rows, panel_rows(p) - j * rows),
+                      w.mean + j * w.stride, w.m2 + j * w.stride)
+    finish_columns(w.job, panel, 0, p.cols, s)
+
+
+cdef void cols_apply(const Work *w, ptrdiff_t panel, int part) noexcept nogil:
+    """A part's share of a panel's rows; after moments, last rows first."""
+    cdef Columns c = w.columns
+    cdef ptrdiff_t i, j, lo, hi, rows = w.unit_rows, begin = panel * rows
+    c.room = <float *>(w.parts_scratch + part * w.part_bytes)
+    if w.mode == FIXED:
+        c.stats.mean = <double *>w.job.fixed_mean + panel * w.job.plan.cols
+        c.stats.rstd = <double *>w.job.fixed_rstd + panel * w.job.plan.cols
+    share(ceil_div(rows, w.step_rows), w.job.parts, part, &lo, &hi)
+    for i in range(hi - lo):
+        j = lo + i if w.mode == FIXED else hi - 1 - i
+        apply_cols(w.job, &c, begin + j * w.step_rows, begin + min((j + 1) * w.step_rows, rows), 0, w.job.plan.cols)
+
+
+cdef void cols_lay_out(Work *w, char *scratch) noexcept nogil:
+    """What the columns of a panel need, the moments of its chunks, and room for each part."""
+    cdef ptrdiff_t own = column_bytes(w.stride)
+    scratch = lined_up(scratch)
+    if w.mode == LOCAL:
+        w.parts_scratch = scratch
+        return
+    w.columns = columns_in(scratch, w.stride, w.mode == PHASED and shifts_after(w.job))
+    w.mean = <double *>(scratch + own)
+    w.m2 = w.mean + w.stride * w.chunks.count
+    w.parts_scratch = <char *>(w.m2 + w.stride * w.chunks.count) if w.mode == PHASED else scratch + own
+
+
+cdef ptrdiff_t tile_columns(const Plan *p) noexcept nogil:
+    """How many columns go through both passes together: whole cache lines that stay in L2, or all."""
+    cdef ptrdiff_t rows = panel_rows(p)
+    if p.group == 1 and rows * 128 <= 2 * TASK_FLOATS:
+        return min(p.cols, max(<ptrdiff_t>128, TASK_FLOATS // rows // 64 * 64))
+    return p.cols
+
+
+cdef void plan_cols(Job *job, Work *w) noexcept nogil:
+    """Which mode, and how the work is divided."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t rows = panel_rows(p), tile = tile_columns(p), pieces = panels_of(p) * ceil_div(p.cols, tile)
+    w.chunks = split_cols(rows, p.cols)
+    w.task, w.measure, w.combine, w.apply, w.lay_out = cols_task, cols_measure, cols_combine, cols_apply, cols_lay_out
+    w.units, w.unit_rows, w.step_rows = panels_of(p), rows, w.chunks.rows
+    w.stride = stride_of(p, p.cols)
+    w.part_bytes = SCRATCH_VECTORS * w.stride * sizeof(float)
+    w.scratch_bytes = column_bytes(w.stride) + CACHE_LINE_BYTES
+    if job.fixed_mean != NULL:
+        w.mode = FIXED
+        w.step_rows = max(TASK_FLOATS // p.cols, min(<ptrdiff_t>FIXED_STATISTICS_ROWS, ceil_div(rows, job.parts)))
+        pieces = ceil_div(rows, w.step_rows)
+    elif rows * tile <= 2 * TASK_FLOATS and (job.parts == 1 or pieces >= 2 * job.parts):
+        w.mode, w.task_size, w.tasks, w.stride = LOCAL, tile, pieces, stride_of(p, tile)
+        w.part_bytes, w.scratch_bytes = column_bytes(w.stride), CACHE_LINE_BYTES
+        job.access.near = job.local_in_cache
+    else:
+        w.mode, pieces = PHASED, w.chunks.count
+        w.scratch_bytes += 2 * w.stride * w.chunks.count * sizeof(double)
+    job.parts = <int>min(<ptrdiff_t>job.parts, pieces)

@@ -1,0 +1,26 @@
+from normcy._engine.kernels cimport normcy_kernels
+
+cdef extern from "dispatch.h" nogil:
+    const normcy_kernels *normcy_level(int i)
+    bint normcy_level_runs(int i)
+
+cdef const normcy_kernels *kernels = NULL
+
+
+cdef const normcy_kernels *chosen() noexcept nogil:
+    return kernels
+
+
+cdef void choose(int i) noexcept nogil:
+    global kernels
+    kernels = normcy_level(i)
+
+
+cdef const normcy_kernels *level(int i) noexcept nogil:
+    """The i-th of this build, slowest first; NULL past the last."""
+    return normcy_level(i)
+
+
+cdef bint runs(int i) noexcept nogil:
+    """Whether this CPU and its operating system can run that one."""
+    return normcy_level_runs(i)

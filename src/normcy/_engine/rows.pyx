@@ -1,0 +1,230 @@
+from normcy._engine.chunks cimport Chunks, ceil_div, share, split_rows
+from normcy._engine.coefficients cimport (
+    SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, joined_rows,
+)
+from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in, x_at
+from normcy._engine.kernels cimport NORMCY_RUN, normcy_coef, normcy_element, normcy_finish, normcy_operand
+from normcy._engine.plan cimport Plan, operand_at, row_at
+from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
+from normcy._engine.tuning cimport (
+    LONG_WEIGHT_FLOATS, SEGMENT_RUN_FLOATS, SHARING_ROWS, SHORT_SLOT_FLOATS, TASK_FLOATS, TILE_FLOATS,
+)
+from normcy._engine.work cimport FIXED, LOCAL, PHASED, Work
+
+
+cdef Chunks chunks_of_slot(const Plan *p) noexcept nogil:
+    """Pieces of one segment each."""
+    cdef Chunks c = split_rows(1, p.planes * p.length)
+    c.count *= p.segs
+    return c
+
+
+cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, ptrdiff_t j, bint again,
+                          double *mean, double *m2) noexcept nogil:
+    """Moments of the j-th chunk of n slots whose rows follow each other evenly; returns how many values it has."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t seg = j // c.across, col = j % c.across * c.cols, width = min(c.cols, p.planes * p.length - col)
+    cdef ptrdiff_t at = row_at(p, slot * p.planes) + seg * p.seg_stride + col, stride = p.planes * p.pitch
+    if not again:
+        add_first(job, at, n, width, stride)
+    job.k.moments_rows(x_at(job, at), n, stride, width, job.about, job.exact or again, mean, m2)
+    return width
+
+
+cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, bint again,
+                          double *mean, double *m2) noexcept nogil:
+    """Moments of at most NORMCY_RUN slots: the same chunk of all, which is one piece of memory, then the next; `again`:
+    exactly, of slots that are out of float32's range."""
+    cdef double mean_b[NORMCY_RUN]
+    cdef double m2_b[NORMCY_RUN]
+    cdef double more, values = chunk_of_rows(job, c, slot, n, 0, again, mean, m2)
+    cdef ptrdiff_t j
+    for j in range(1, c.count):
+        more = chunk_of_rows(job, c, slot, n, j, again, mean_b, m2_b)
+        job.k.merge(n, values, mean, m2, more, mean_b, m2_b)
+        values += more
+
+
+cdef double mean_of_row_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
+    """The mean of a slot that is known not to have a finite one."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t seg, row
+    cdef double total = 0
+    for seg in range(p.segs):
+        for row in range(slot * p.planes, (slot + 1) * p.planes):
+            total += total_of(x_at(job, seg * p.seg_stride + row_at(p, row)), 1, p.length, 1)
+    return total
+
+
+cdef void measure_exactly(const Job *job, ptrdiff_t slot, double *mean, double *m2) noexcept nogil:
+    cdef Chunks c = chunks_of_slot(&job.plan)
+    moments_of_rows(job, &c, slot, 1, True, mean, m2)
+
+
+cdef SlotReader reader
+reader.exactly, reader.total = measure_exactly, mean_of_row_slot
+
+
+cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t r, ptrdiff_t n,
+                       Slots *of_rows) noexcept nogil:
+    """The statistics that rows r:r + n go by."""
+    cdef ptrdiff_t i, k = r - first
+    of_rows.scaled = s.scaled
+    if p.planes == 1:       # a slot a row: no need to copy
+        of_rows.mean, of_rows.rstd, of_rows.scale = s.mean + k, s.rstd + k, s.scale + k
+        of_rows.shift_after = s.shift_after + k if s.shift_after != NULL else NULL
+        return
+    for i in range(n):
+        k = (r + i) // p.planes - first
+        of_rows.mean[i], of_rows.rstd[i] = s.mean[k], s.rstd[k]
+        if s.scaled:
+            of_rows.scale[i] = s.scale[k]
+        if s.shift_after != NULL:
+            of_rows.shift_after[i] = s.shift_after[k]
+
+
+cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t seg, ptrdiff_t begin, ptrdiff_t end,
+                     ptrdiff_t left, ptrdiff_t right) noexcept nogil:
+    """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
+    cdef const Plan *p = &job.plan
+    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
+    cdef float scale[NORMCY_RUN]
+    cdef float room[SCRATCH_VECTORS * NORMCY_RUN]
+    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.shift_after != NULL)
+    cdef normcy_coef coef
+    cdef normcy_element element
+    cdef normcy_finish finish
+    cdef normcy_operand weight, bias, gate
+    cdef ptrdiff_t n, at, r = begin
+    cdef bint elementwise = is_elementwise(job)
+    while r < end:
+        n = min(<ptrdiff_t>NORMCY_RUN, joined_rows(job, r, end))
+        slots_of_run(s, p, first, r, n, &of_rows)
+        weight = operand_at(&job.weight, p, seg, r, left)
+        bias = operand_at(&job.bias, p, seg, r, left)
+        gate = operand_at(&job.gate, p, seg, r, 0)
+        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_RUN)
+        if elementwise:
+            element = elementwise_at(job, seg, r, left, room, NORMCY_RUN)
+        at = seg * p.seg_stride + row_at(p, r) + left
+        if job.fixed_mean != NULL:
+            add_first(job, at, n, right - left, p.pitch)
+        job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &element if elementwise else NULL,
+                         epilogue_at(job, at, &finish), &job.access)
+        r += n
+
+
+cdef ptrdiff_t tile_slots(const Job *job) noexcept nogil:
+    """How many slots go through both passes together: their x comes from L1, not from memory or L3, in the apply pass.
+
+    Of arrays in cache, whose x is in L2 anyway, long tiles cost less where slots are short, or weights are the bound.
+    Rows that share long weights find them in L1 piece by piece. Where slots have segments, those of a tile are to be
+    long pieces of memory.
+    """
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t tile, size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
+    cdef bint elementwise = is_elementwise(job)
+    cdef bint long_weights = elementwise and p.length > LONG_WEIGHT_FLOATS and not job.access.stream
+    cdef bint in_l2 = long_weights or job.local_in_cache and (elementwise or size < SHORT_SLOT_FLOATS)
+    if job.y == NULL or p.segs > 1 or in_l2:
+        tile = TASK_FLOATS // size
+    elif job.access.stream or job.local_in_cache:
+        tile = 2 * TILE_FLOATS // size
+    else:
+        tile = TILE_FLOATS // size
+    if long_weights:
+        tile = max(tile, SHARING_ROWS)
+    if p.segs > 1:
+        tile = max(tile, SEGMENT_RUN_FLOATS // max(<ptrdiff_t>1, p.length))
+    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, tile))
+
+
+cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
+    """Both passes over slots begin:end, in runs that stay in cache; a sum that nobody asked for never leaves it."""
+    cdef const Plan *p = &job.plan
+    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
+    cdef float scale[NORMCY_RUN]
+    cdef float aside[2 * TILE_FLOATS]
+    cdef Slots s = slots_in(doubles, scale, NORMCY_RUN, shifts_after(job))
+    cdef Job local = job[0]
+    cdef ptrdiff_t n, seg, run, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
+    cdef bint dropped = job.addend != NULL and job.x == job.y and p.segs == 1
+    local.access.near = job.local_in_cache
+    local.access.stream = job.access.stream or dropped and job.beyond_caches
+    run = tile_slots(&local)
+    if dropped and run * pitch > 2 * TILE_FLOATS:
+        dropped, local.access.stream = False, job.access.stream
+    while slot < end:
+        n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
+        if dropped:
+            local.x, local.x_from = aside, row_at(p, slot * p.planes)
+        moments_of_rows(&local, c, slot, n, False, s.mean, s.m2)
+        finish_statistics(&local, &reader, slot, n, 1, &s)
+        if job.y != NULL:
+            for seg in range(p.segs):
+                apply_rows(&local, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
+        slot += n
+
+
+cdef void rows_task(const Work *w, ptrdiff_t task, int part) noexcept nogil:
+    task_of_rows(w.job, &w.chunks, task * w.task_size, min((task + 1) * w.task_size, w.job.plan.slots))
+
+
+cdef void rows_measure(const Work *w, ptrdiff_t slot, ptrdiff_t chunk) noexcept nogil:
+    w.values[chunk] = chunk_of_rows(w.job, &w.chunks, slot, 1, chunk, False, w.mean + chunk, w.m2 + chunk)
+
+
+cdef void rows_combine(Work *w, ptrdiff_t slot) noexcept nogil:
+    cdef ptrdiff_t j
+    for j in range(1, w.chunks.count):
+        w.job.k.merge(1, w.values[0], w.mean, w.m2, w.values[j], w.mean + j, w.m2 + j)
+        w.values[0] += w.values[j]
+    finish_statistics(w.job, &reader, slot, 1, 1, &w.stats)
+
+
+cdef void rows_apply(const Work *w, ptrdiff_t unit, int part) noexcept nogil:
+    """A part's share of a unit's rows, over all segments; after moments, last piece first."""
+    cdef const Job *job = w.job
+    cdef const Plan *p = &job.plan
+    cdef Chunks c = split_rows(w.unit_rows * p.segs, p.length)
+    cdef ptrdiff_t i, j, lo, hi, row, last, left, n, rows = w.unit_rows, begin = unit * rows
+    share(c.count, job.parts, part, &lo, &hi)
+    for i in range(hi - lo):
+        j = lo + i if w.mode == FIXED else hi - 1 - i
+        row, left = j // c.across * c.rows, j % c.across * c.cols
+        last = min(row + c.rows, rows * p.segs)
+        while row < last:
+            n = min(last - row, rows - row % rows)
+            apply_rows(job, &w.stats, unit, row // rows, begin + row % rows, begin + row % rows + n, left,
+                       min(left + c.cols, p.length))
+            row += n
+
+
+cdef void rows_lay_out(Work *w, char *scratch) noexcept nogil:
+    w.mean = <double *>scratch
+    w.m2, w.values = w.mean + w.chunks.count, w.mean + 2 * w.chunks.count
+    w.stats.mean, w.stats.m2, w.stats.rstd, w.stats.scale = w.mean, w.m2, &w.rstd, &w.scale
+    w.stats.shift_after = &w.shift_after if shifts_after(w.job) else NULL
+
+
+cdef void plan_rows(Job *job, Work *w) noexcept nogil:
+    """Which mode, and how the work is divided."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t size = p.segs * p.planes * p.length, pieces
+    w.chunks = chunks_of_slot(p)
+    w.task, w.measure, w.combine, w.apply, w.lay_out = rows_task, rows_measure, rows_combine, rows_apply, rows_lay_out
+    w.units, w.unit_rows = p.slots, p.planes
+    if job.fixed_mean != NULL:
+        w.mode, w.units, w.unit_rows = FIXED, 1, p.slots * p.planes
+        w.stats.mean, w.stats.rstd = <double *>job.fixed_mean, <double *>job.fixed_rstd
+        pieces = split_rows(w.unit_rows * p.segs, p.length).count
+    elif job.parts > 1 and p.slots < 4 * job.parts and w.chunks.count > 1:
+        w.mode, pieces = PHASED, w.chunks.count
+        w.scratch_bytes = 3 * w.chunks.count * sizeof(double)
+    else:
+        w.mode, w.task_size = LOCAL, p.slots
+        if job.parts > 1:
+            w.task_size = min(max(TASK_FLOATS // size, tile_slots(job)), ceil_div(p.slots, 4 * job.parts))
+            w.task_size = max(<ptrdiff_t>1, w.task_size)
+        w.tasks = pieces = ceil_div(p.slots, w.task_size)
+    job.parts = <int>min(<ptrdiff_t>job.parts, pieces)

@@ -1,0 +1,6 @@
+"""A job from the decisions on how to go about it to its end."""
+from normcy._engine.job cimport Job
+from normcy._engine.plan cimport Dims, Method
+
+cdef void init_job(Job *job, Method method, const Dims *d, double eps, double offset) noexcept nogil
+cdef int run_job(Job *job, ptrdiff_t size, int max_threads) noexcept

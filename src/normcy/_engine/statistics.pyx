@@ -1,0 +1,92 @@
+from libc.math cimport HUGE_VAL, fabs, sqrt
+
+from normcy._engine.job cimport Job, Slots, StatsTransform, TO_LENGTH, TO_RUNNING, TO_STYLE
+
+
+cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
+                            Slots *s) noexcept nogil:
+    """All that becomes of `count` moments whose first is of `slot`; `group` neighbours in a row belong to one slot."""
+    s.scaled = False
+    if job.k.spread(count, s.mean, s.m2, &job.rstd_options, s.rstd):
+        rescue(job, reader, slot, count, group, s)
+    if job.mean != NULL:
+        hand_out(job, reader, slot, count, group, s)
+    transform_statistics(&job.transform, slot, count, job.plan.count, s)
+
+
+cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
+                 Slots *s) noexcept nogil:
+    """Give slots out of float32's range exact moments, and x a scale where they need one."""
+    cdef ptrdiff_t i
+    for i in range(count):
+        s.scale[i] = 1
+        if not job.k.spread(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
+            continue
+        if reader.exactly != NULL:
+            reader.exactly(job, slot + i // group, s.mean + i, s.m2 + i)
+        if job.k.spread(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
+            s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.rstd_options.count)
+            s.scaled = s.scaled or s.scale[i] != 1
+
+
+cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
+    """The power of two that brings the values of an abnormal slot into range; 1 where they stand as they are."""
+    if not (m2 / n < 2.0 ** 124) or not fabs(mean) < HUGE_VAL:
+        return <float>(2.0 ** -70)
+    if fabs(mean) >= 2.0 ** 100:
+        return 0.25
+    # Underflow takes small values all round: beside a larger mean, float32 has no variance this small but 0.
+    return <float>(2.0 ** 100) if m2 / n < 2.0 ** -100 and fabs(mean) < 2.0 ** -16 else 1
+
+
+cdef void hand_out(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
+                   Slots *s) noexcept nogil:
+    """Write the statistics to where the caller wants them; a mean that is not finite is that of a plain sum."""
+    cdef ptrdiff_t i, k
+    for k in range(count // group):
+        i = k * group
+        if not fabs(s.mean[i]) < HUGE_VAL:
+            s.mean[i] = reader.total(job, slot + k)
+        job.mean[slot + k], job.m2[slot + k], job.rstd[slot + k] = s.mean[i], s.m2[i], s.rstd[i]
+
+
+cdef double total_of(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) noexcept nogil:
+    """A plain sum. With an infinity or a NaN it is what the mean is, in whatever order: no float32 overflows it."""
+    cdef ptrdiff_t i, j
+    cdef double total = 0
+    for i in range(rows):
+        for j in range(cols):
+            total += x[i * stride + j]
+    return total
+
+
+cdef void transform_statistics(const StatsTransform *t, ptrdiff_t slot, ptrdiff_t count, double values,
+                               Slots *s) noexcept nogil:
+    """Turn mean and 1 / std of slots into a gain (in rstd) and a shift: y = (x - mean) gain + shift_after."""
+    cdef ptrdiff_t i
+    for i in range(count):
+        if t.kind == TO_LENGTH:
+            s.rstd[i] /= sqrt(values)
+            if s.scaled:        # Lengths do not need it, and without it small values keep their digits.
+                s.scale[i] = 1
+        elif t.kind == TO_STYLE:
+            s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
+            s.shift_after[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
+            if s.scaled and s.scale[i] < 0.25:      # Means do not need it; alpha < 1 shows small values.
+                s.scale[i] = 0.25
+        elif t.kind == TO_RUNNING:
+            towards_running(t, slot + i, i, s)
+
+
+cdef void towards_running(const StatsTransform *t, ptrdiff_t slot, ptrdiff_t i, Slots *s) noexcept nogil:
+    """Batch renormalization: r and d, clipped."""
+    cdef double r = 1 / (s.rstd[i] * t.std[slot]), d = (s.mean[i] - t.mean[slot]) / t.std[slot]
+    if 1 / t.r_max <= r <= t.r_max:
+        s.rstd[i] = 1 / t.std[slot]
+    else:
+        s.rstd[i] *= clipped(r, 1 / t.r_max, t.r_max)
+    s.shift_after[i] = clipped(d, -t.d_max, t.d_max)
+
+
+cdef inline double clipped(double v, double least, double most) noexcept nogil:
+    return least if v < least else most if v > most else v

@@ -1,0 +1,168 @@
+cimport numpy as cnp
+from cpython.object cimport PyObject
+from libc.math cimport fabs
+
+from normcy._engine.job cimport Job
+from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO, NORMCY_HUGE_WEIGHT
+from normcy._engine.plan cimport Dims, Method, Strides, make_operand
+from normcy._engine.run cimport init_job, run_job
+from normcy._engine.view cimport Extent
+from normcy._native.arrays cimport (
+    Layout, apart_from, as_image, companion, deliver, no_overlap, overlapping, parameter, target,
+)
+from normcy._native.options cimport activation_of, flag, narrow
+from normcy._native.outputs cimport stand_in
+from normcy._native.settings cimport threads_for
+from normcy._native.statistics cimport Statistics
+from normcy._native.views cimport extent
+
+import numpy as np
+
+cnp.import_array()
+
+
+cdef Call call_of(x, str name, weight, bias, layout, activation, out) noexcept:
+    """A call without what few methods take."""
+    cdef Call call
+    call.x, call.name, call.weight, call.bias = <PyObject *>x, <PyObject *>name, <PyObject *>weight, <PyObject *>bias
+    call.layout, call.activation, call.out = <PyObject *>layout, <PyObject *>activation, <PyObject *>out
+    call.pre_add = call.sum_out = call.post_add = <PyObject *>None
+    call.weight_offset, call.return_stats, call.channels = 0, False, -1
+    return call
+
+
+cdef int add_options(Call *call, weight_offset, pre_add, sum_out, post_add, return_stats) except -1:
+    """What those methods take that are parts of a network's blocks."""
+    call.pre_add, call.sum_out, call.post_add = <PyObject *>pre_add, <PyObject *>sum_out, <PyObject *>post_add
+    call.weight_offset = narrow(weight_offset, "weight_offset")
+    call.return_stats = flag(return_stats, "return_stats")
+    return 0
+
+
+cdef cnp.ndarray image_of(const Call *call, Layout *at):
+    """x as the kernels read it, and how it lies in memory."""
+    return as_image(<object>call.x, <object>call.layout, at, <str>call.name,
+                    (<object>call.out, <object>call.pre_add, <object>call.sum_out, <object>call.post_add),
+                    call.channels)
+
+
+cdef int run(Job *job, ptrdiff_t size) except -1:
+    """Run a job over arrays of `size` floats."""
+    # The apply pass alone is a third of the work.
+    if run_job(job, size, threads_for(size // 3 if job.fixed_mean != NULL else size)):
+        raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
+    return 0
+
+
+cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
+    """Mean and M2 of every slot of x."""
+    cdef Job job
+    init_job(&job, method, &d, 0, 0)
+    cdef Statistics stats = Statistics(job.plan.slots)
+    stats.point(&job)
+    job.x = <const float *>cnp.PyArray_DATA(x)
+    run(&job, cnp.PyArray_SIZE(x))
+    return stats
+
+
+cdef cnp.ndarray take_weights(Job *job, Strides weight, Strides bias):
+    """Weight and bias in the terms of the plan. Returns an array that holds the weight, where that is a copy.
+
+    The kernels add the offset to weights that do not fold in float32, which is right for an offset that float32 holds;
+    any other is added here.
+    """
+    cdef cnp.ndarray shifted = None
+    cdef float *to
+    cdef ptrdiff_t i
+    job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
+    if job.weight.folds or not weight.size:
+        if weight.size:
+            job.extreme = fabs(job.offset) >= NORMCY_HUGE_WEIGHT or job.k.huge(weight.p, weight.size)
+        return None
+    if <float>job.offset != job.offset:
+        shifted = np.empty(weight.size, np.float32)
+        to = <float *>cnp.PyArray_DATA(shifted)
+        for i in range(weight.size):
+            to[i] = <float>(weight.p[i] + job.offset)
+        job.weight.p, job.offset = to, 0
+        weight.p = to
+    job.extreme = job.k.weight_range(weight.p, weight.size, <float>job.offset)
+    return shifted
+
+
+cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, tuple others,
+                      tuple more=None):
+    """Fill in what the job reads and writes, run it, and hand back y, or (y, *more).
+
+    x is what the kernels read: call.x or a copy of it. `others`, names and arrays in turns, are what the outputs must
+    miss beside the weights. What takes memory comes first: nothing fails after the first write.
+    """
+    cdef cnp.ndarray y, before, after, _shifted
+    out, pre_add, post_add = <object>call.out, <object>call.pre_add, <object>call.post_add
+    before = None if pre_add is None else companion(pre_add, "pre_add", <cnp.ndarray>call.x, x)
+    after = None if post_add is None else companion(post_add, "post_add", <cnp.ndarray>call.x, x)
+    _shifted = take_weights(job, weight, bias)      # kept for as long as its memory is read
+    job.epilogue.activation = activation_of(<object>call.activation)
+    y = target(out, "out", <cnp.ndarray>call.x, <str>call.name, x, pre_add, post_add, spare=x is not <object>call.x)
+    if out is not None:
+        apart_from_inputs(out, "out", call, others)
+    job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
+    result = y if out is None else out
+    if more is not None:
+        result = (result, *more)
+    if after is not None:
+        job.epilogue.add = <const float *>cnp.PyArray_DATA(after)
+    if before is not None:
+        run_with_sum(job, call, x, before, y, after, others)
+    elif <object>call.sum_out is not None:
+        raise ValueError("sum_out: expected None, as pre_add is not given; there is no sum to store")
+    else:
+        run(job, cnp.PyArray_SIZE(x))
+    deliver(y, out)
+    return result
+
+
+cdef int apart_from_inputs(cnp.ndarray out, str name, const Call *call, tuple others) except -1:
+    cdef Extent own = extent(out)
+    no_overlap(&own, name, <object>call.weight, "weight")
+    no_overlap(&own, name, <object>call.bias, "bias")
+    return apart_from(out, name, others) if others else 0
+
+
+cdef int run_with_sum(Job *job, const Call *call, cnp.ndarray x, cnp.ndarray before, cnp.ndarray y, cnp.ndarray after,
+                      tuple others) except -1:
+    """Run a job whose input is x + pre_add, which sum_out is to have."""
+    cdef cnp.ndarray total
+    sum_out = <object>call.sum_out
+    if sum_out is not None:
+        total = target(sum_out, "sum_out", <cnp.ndarray>call.x, <str>call.name, x, <object>call.pre_add, None, False)
+        apart_from(sum_out, "sum_out", ("out", <object>call.out, "post_add", <object>call.post_add))
+        apart_from_inputs(sum_out, "sum_out", call, others)
+    else:       # y holds the sum until it is normalized, unless that is where post_add is
+        total = y if after is None or not overlapping(y, after) else stand_in(x)
+    job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)
+    job.x = <const float *>cnp.PyArray_DATA(total)
+    run(job, cnp.PyArray_SIZE(x))
+    if sum_out is not None:
+        deliver(total, sum_out)
+    return 0
+
+
+cdef object normalize_image(Job *job, const Call *call, cnp.ndarray x, const Layout *at, tuple others,
+                            tuple more=None):
+    """normalize, for an array with channels whose weight and bias have not been looked at."""
+    cdef list keep = []
+    return normalize(job, call, x, parameter(<object>call.weight, "weight", <cnp.ndarray>call.x, at, keep),
+                     parameter(<object>call.bias, "bias", <cnp.ndarray>call.x, at, keep), others, more)
+
+
+cdef object with_statistics(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, shape):
+    """normalize, for methods whose statistics are the input's own and never kept: they are returned where asked for."""
+    if not call.return_stats:
+        return normalize(job, call, x, weight, bias, ())
+    cdef Statistics stats = Statistics(job.plan.slots)
+    stats.point(job)
+    more = stats.outputs(shape)[1 if job.about == NORMCY_ABOUT_ZERO else 0:]
+    result = normalize(job, call, x, weight, bias, (), more)
+    stats.hand_out()
+    return result

@@ -1,0 +1,131 @@
+"""EvoNorm: a normalization and an activation in one. B0 divides by the larger of two stds, S0 multiplies a swish."""
+cimport cython
+cimport numpy as cnp
+from libc.math cimport sqrt
+
+from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
+from normcy._engine.isa cimport chosen
+from normcy._engine.job cimport Job
+from normcy._engine.kernels cimport NORMCY_RATIO, NORMCY_SWISH
+from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Dims, Strides, make_operand
+from normcy._engine.run cimport init_job
+from normcy._native.arrays cimport Layout, a_channel, apart_from, per_channel
+from normcy._native.batch cimport check_batch
+from normcy._native.call cimport Call, call_of, image_of, measured, normalize_image
+from normcy._native.group cimport groups_of
+from normcy._native.options cimport flag, number
+from normcy._native.running cimport BLEND, Channels, channel, running, update
+from normcy._native.statistics cimport Statistics
+from normcy._native.views cimport in_c_order
+
+import numpy as np
+
+cnp.import_array()
+
+
+cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
+    """v, (C,)."""
+    cdef cnp.ndarray a = per_channel(v, "v", x, at)
+    if not in_c_order(a):
+        a = np.array(a, order="C", subok=False)
+    keep.append(a)
+    return a_channel(a)
+
+
+cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple others):
+    """EvoNorm without v: no statistics and no activation."""
+    cdef Job job
+    init_job(&job, BATCH, &at.d, 0, 0)
+    cdef double[::1] zeros = np.zeros(at.d.c + 1), ones = np.ones(at.d.c + 1)
+    job.fixed_mean, job.fixed_rstd = &zeros[0], &ones[0]
+    return normalize_image(&job, call, x, at, others)
+
+
+def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t channels=-1):
+    cdef Call call = call_of(x, "x", weight, bias, layout, None, out)
+    cdef Layout at
+    cdef list keep = []
+    cdef cnp.ndarray image
+    cdef double small
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        call.channels = channels
+        image = image_of(&call, &at)
+        small = number(eps, "eps")
+        at.d.groups = groups_of(num_groups, x, &at)
+        if v is None:
+            return only_affine(&call, image, &at, ())
+        init_job(&job, GROUP, &at.d, small, 0)
+        job.apply_op, job.gate = NORMCY_SWISH, make_operand(gate_of(v, x, &at, keep), &job.plan)
+        return normalize_image(&job, &call, image, &at, ("v", v))
+    finally:
+        normcy_fp_leave(mode)
+
+
+cdef double[::1] batch_variances(Statistics stats, Dims d):
+    """Biased variances of the channels: every sample's statistics, merged in order."""
+    cdef double[::1] mean = np.array(stats.mean[:d.c]), m2 = np.array(stats.m2[:d.c])
+    cdef ptrdiff_t n, c
+    for n in range(1, d.n):
+        chosen().merge(d.c, <double>n * d.s, &mean[0], &m2[0], d.s, &stats.mean[n * d.c], &stats.m2[n * d.c])
+    for c in range(d.c):
+        m2[c] /= <double>d.n * d.s
+    return m2
+
+
+cdef Statistics instances_of(Job *job, cnp.ndarray x, Dims d, double eps, double[::1] std, double[::1] var):
+    """Statistics of the instances, which normalize; std and var of the channels are filled in."""
+    cdef Statistics stats = measured(INSTANCE, x, d)
+    cdef ptrdiff_t k
+    var[:] = batch_variances(stats, d)
+    for k in range(d.c):
+        std[k] = sqrt(var[k] + eps)
+    for k in range(job.plan.slots):
+        stats.rstd[k] = 1 / sqrt(stats.m2[k] / d.s + eps)
+    job.fixed_mean, job.fixed_rstd = &stats.mean[0], &stats.rstd[0]
+    return stats
+
+
+def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout, out, ptrdiff_t channels=-1):
+    cdef Call call = call_of(x, "x", weight, bias, layout, None, out)
+    cdef Layout at
+    cdef list keep = []
+    cdef cnp.ndarray image
+    cdef bint own
+    cdef double small, pace, n
+    cdef Channels stored
+    cdef double[::1] var, std
+    cdef Statistics _stats = None       # kept for as long as the job reads it
+    cdef ptrdiff_t k
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        call.channels = channels
+        image = image_of(&call, &at)
+        own = flag(training, "training") and v is not None
+        small, pace = number(eps, "eps"), number(momentum, "momentum")
+        stored = running(running_var, "running_var", x, &at, own, keep)
+        if v is None:
+            return only_affine(&call, image, &at, ("running_var", running_var))
+        check_batch(BATCH, x, at.d, own, small)
+        std, var = np.zeros(at.d.c + 1), np.zeros(at.d.c)
+        init_job(&job, INSTANCE, &at.d, small, 0)
+        job.apply_op, job.gate = NORMCY_RATIO, make_operand(gate_of(v, x, &at, keep), &job.plan)
+        job.batch_std = &std[0]
+        if not own:
+            for k in range(at.d.c):
+                std[k] = sqrt(channel(stored, k)[0] + small)
+        elif cnp.PyArray_SIZE(image):
+            apart_from(running_var, "running_var", ("x", x, "weight", weight, "bias", bias, "v", v))
+            _stats = instances_of(&job, image, at.d, small, std, var)
+        y = normalize_image(&job, &call, image, &at, ("v", v, "running_var", running_var))
+        if own and cnp.PyArray_SIZE(image):
+            n = <double>at.d.n * at.d.s
+            for k in range(at.d.c):
+                var[k] = var[k] * n / (n - 1)
+            with cython.critical_section(running_var):      # threads that train one layer take turns
+                update(stored, at.d.c, pace, &var[0], BLEND)
+        return y
+    finally:
+        normcy_fp_leave(mode)

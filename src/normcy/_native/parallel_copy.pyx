@@ -1,0 +1,49 @@
+"""The limit that norms are measured against: a copy by as many threads as a norm of that size takes."""
+cimport numpy as cnp
+from libc.string cimport memcpy
+
+from normcy._engine.chunks cimport ceil_div, share
+from normcy._engine.parallel cimport Phase, run_phases
+from normcy._engine.tuning cimport COPY_FLOATS
+from normcy._native.arrays cimport describe, floats, overlapping, writeable
+from normcy._native.settings cimport threads_for
+from normcy._native.views cimport in_c_order
+
+cnp.import_array()
+
+cdef struct Copy:
+    const float *source
+    float *target
+    ptrdiff_t size
+    int parts
+
+
+def copy(cnp.ndarray x not None, cnp.ndarray out not None):
+    """x into out, both contiguous float32 arrays of one size; a share of neighbouring floats for each thread."""
+    floats(x, "x")
+    floats(out, "out")
+    writeable(out, "out")
+    cdef Copy work
+    cdef Phase phase
+    cdef int threads
+    work.size = cnp.PyArray_SIZE(x)
+    if cnp.PyArray_SIZE(out) != work.size or not (in_c_order(x) and in_c_order(out)):
+        raise ValueError(f"expected two C-contiguous arrays of one size, got {describe(x)} and {describe(out)}")
+    if overlapping(x, out):
+        raise ValueError("expected two arrays that do not overlap")
+    work.source, work.target = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(out)
+    threads = threads_for(work.size)
+    work.parts = <int>min(<ptrdiff_t>threads, ceil_div(work.size, COPY_FLOATS))
+    phase.part, phase.parts = copy_part, work.parts
+    run_phases(&work, &phase, 1, 1, work.parts, threads)
+
+
+cdef void copy_part(void *of, ptrdiff_t round, int part) noexcept nogil:
+    """In pieces: see COPY_FLOATS."""
+    cdef Copy *work = <Copy *>of
+    cdef ptrdiff_t at, end, n
+    share(work.size, work.parts, part, &at, &end)
+    while at < end:
+        n = min(<ptrdiff_t>COPY_FLOATS, end - at)
+        memcpy(work.target + at, work.source + at, n * sizeof(float))
+        at += n

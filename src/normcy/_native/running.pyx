@@ -1,0 +1,139 @@
+cimport cython
+cimport numpy as cnp
+from libc.limits cimport LLONG_MAX
+from libc.math cimport HUGE_VAL, NAN, fabs
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from normcy._engine.isa cimport chosen
+from normcy._engine.job cimport Job
+from normcy._engine.kernels cimport normcy_spread
+from normcy._native.arrays cimport Layout, apart_from, per_channel, writeable
+from normcy._native.options cimport number
+from normcy._native.statistics cimport Statistics
+
+import numpy as np
+
+cnp.import_array()
+
+
+cdef Channels running(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *:
+    """A running statistic, writeable where it is to be written."""
+    cdef Channels v
+    cdef cnp.ndarray a = per_channel(obj, name, x, at)
+    if written:
+        writeable(a, name)
+        if not cnp.PyArray_ISALIGNED(a):
+            raise ValueError(f"{name}: expected an aligned array, got one at an odd address")
+    if not cnp.PyArray_ISALIGNED(a):
+        a = np.array(a, order="C", subok=False)
+    keep.append(a)
+    v.p, v.step = <float *>cnp.PyArray_DATA(a), cnp.PyArray_STRIDE(a, 0) // <ptrdiff_t>sizeof(float)
+    return v
+
+
+cdef int check_count(cnp.ndarray tracked) except -1:
+    """That num_batches_tracked, of shape (), can count one more; None counts nothing."""
+    if tracked is not None and not 0 <= (<long long *>cnp.PyArray_DATA(tracked))[0] < LLONG_MAX:
+        raise ValueError(f"num_batches_tracked: expected a count from 0 to {LLONG_MAX - 1}, got {tracked}")
+    return 0
+
+
+cdef double momentum_of(momentum, tracked) except? -1:
+    """The weight of a new batch; NaN where it is 1 / num_batches_tracked, of a layer whose momentum is None."""
+    return NAN if momentum is None and tracked is not None else number(momentum, "momentum")
+
+
+cdef double count_batch(cnp.ndarray tracked, double momentum) noexcept:
+    """Count a batch; returns its weight."""
+    cdef long long *count
+    if tracked is None:
+        return momentum
+    count = <long long *>cnp.PyArray_DATA(tracked)
+    if count[0] < LLONG_MAX:     # other threads may have counted since it was checked
+        count[0] += 1
+    return momentum if momentum == momentum else 1 / <double>count[0]
+
+
+cdef void update(Channels kept, ptrdiff_t channels, double momentum, const double *batch, Formula formula) noexcept:
+    """Take a batch's statistic into a running one. A running one that is not finite has no distance to step."""
+    cdef ptrdiff_t c
+    cdef float *old
+    for c in range(channels):
+        old = channel(kept, c)
+        if formula == STEP and fabs(old[0]) < HUGE_VAL:
+            old[0] = <float>(old[0] + momentum * (batch[c] - old[0]))
+        else:
+            old[0] = <float>((1 - momentum) * old[0] + momentum * batch[c])
+
+
+cdef class Running:
+    cdef int read(self, running_mean, running_var, cnp.ndarray x, const Layout *at, bint written) except -1:
+        if (running_mean is None) != (running_var is None):
+            missing, there = ("running_var", "running_mean") if running_var is None else ("running_mean", "running_var")
+            raise ValueError(f"{missing}: expected an array, as {there} is given, got None; give both or neither")
+        self.present, self.keep = running_mean is not None, []
+        if self.present:
+            self.mean_array, self.var_array = running_mean, running_var
+            self.mean = running(running_mean, "running_mean", x, at, written, self.keep)
+            self.var = running(running_var, "running_var", x, at, written, self.keep)
+            if written:
+                apart_from(running_mean, "running_mean", ("running_var", running_var))
+        return 0
+
+    cdef int apart(self, tuple inputs) except -1:
+        """Where they are written, they must not be the memory of an input."""
+        apart_from(self.mean_array, "running_mean", inputs)
+        return apart_from(self.var_array, "running_var", inputs)
+
+    cdef int take_in(self, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count, cnp.ndarray tracked,
+                     double momentum, bint unbiased) except -1:
+        """Take in a batch's statistics, the average of its samples', which overwrites those of the first sample.
+
+        Threads that train one layer do this one after the other, each with a number of its own.
+        """
+        if self.present:
+            average(stats, channels, samples, count - 1 if unbiased else count)
+        with cython.critical_section(self.mean_array if tracked is None else tracked):
+            momentum = count_batch(tracked, momentum)
+            if self.present and channels:
+                update(self.mean, channels, momentum, &stats.mean[0], BLEND)
+                update(self.var, channels, momentum, &stats.m2[0], BLEND)
+        return 0
+
+
+cdef void average(Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double dof) noexcept:
+    """Means and variances of the channels, over samples, in place of the first sample's mean and M2."""
+    cdef ptrdiff_t c, n
+    cdef double mean, var
+    for c in range(channels):
+        mean = var = 0
+        for n in range(samples):
+            mean += stats.mean[n * channels + c]
+            var += stats.m2[n * channels + c] / dof
+        stats.mean[c], stats.m2[c] = mean / samples, var / samples
+
+
+cdef class Fixed:
+    def __cinit__(self, Running running, ptrdiff_t n, double eps):
+        cdef ptrdiff_t c
+        cdef normcy_spread how
+        cdef double *var
+        if not running.present:
+            raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
+                             "used, got None")
+        self.mean = <double *>malloc(3 * max(n, <ptrdiff_t>1) * sizeof(double))     # arrays would cost a microsecond
+        if self.mean == NULL:
+            raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
+        self.rstd, var = self.mean + n, self.mean + 2 * n
+        for c in range(n):
+            self.mean[c], var[c] = channel(running.mean, c)[0], channel(running.var, c)[0]
+        memset(&how, 0, sizeof(how))
+        how.count, how.eps = 1, eps
+        chosen().spread(n, self.mean, var, &how, self.rstd)
+
+    def __dealloc__(self):
+        free(self.mean)
+
+    cdef void point(self, Job *job):
+        job.fixed_mean, job.fixed_rstd = self.mean, self.rstd

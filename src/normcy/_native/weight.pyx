@@ -1,0 +1,72 @@
+"""Weight normalization: v in slices of length g, along any axis; a batch norm about zero without an eps."""
+cimport numpy as cnp
+
+from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
+from normcy._engine.job cimport TO_LENGTH, Job
+from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO
+from normcy._engine.plan cimport BATCH, Dims
+from normcy._engine.run cimport init_job
+from normcy._native.arrays cimport a_channel, floats
+from normcy._native.call cimport Call, call_of, normalize
+from normcy._native.options cimport integer, real
+from normcy._native.views cimport in_c_order
+
+import numpy as np
+
+cnp.import_array()
+
+
+cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
+    """g as one value a slice."""
+    cdef ptrdiff_t k = 1 if axis is None else np.shape(v)[axis]
+    cdef float one
+    if axis is None and not isinstance(g, np.ndarray):
+        one = <float>real(g, "g")
+        return np.array([one], np.float32)
+    cdef cnp.ndarray a = floats(np.asarray(g) if type(g) is np.float32 else g, "g")
+    kept = tuple([n if i == axis else 1 for i, n in enumerate(np.shape(v))])
+    if axis is None and np.size(a) == 1 and set(np.shape(a)) <= {1}:
+        return np.array(a, order="C").reshape(1)
+    if axis is not None and np.shape(a) in ((k,), kept):
+        return np.array(a, order="C").reshape(k)
+    raise ValueError(f"g: expected {'a scalar' if axis is None else f'shape ({k},) or {kept}'}, one value a slice of "
+                     f"v, got {np.shape(a)}")
+
+
+cdef Dims slices_of(cnp.ndarray v, axis) noexcept:
+    """v as an array whose channels are its slices along `axis`, or one of a single channel."""
+    cdef Dims d
+    cdef int i, along = -1 if axis is None else axis
+    d.n = d.c = d.s = d.groups = 1
+    for i in range(cnp.PyArray_NDIM(v)):
+        if i > along:
+            d.s *= cnp.PyArray_DIM(v, i)
+        elif i < along:
+            d.n *= cnp.PyArray_DIM(v, i)
+        else:
+            d.c = cnp.PyArray_DIM(v, i)
+    d.sample, d.pitch, d.channels_last = d.c * d.s, d.s, False
+    return d
+
+
+def weight_norm(v, g, dim, out):
+    cdef Call call = call_of(v, "v", None, None, None, None, out)
+    cdef cnp.ndarray dense, length
+    cdef Dims d
+    cdef Job job
+    cdef unsigned long mode = normcy_fp_enter()
+    try:
+        dense = floats(v, "v")
+        axis = None if dim is None else integer(dim, "dim")
+        if axis is not None and not -dense.ndim <= axis < dense.ndim:
+            raise ValueError(f"dim: expected None or an axis of v, of shape {np.shape(v)}, got {axis}")
+        axis = axis if axis is None else axis % dense.ndim
+        length = lengths(g, dense, axis)
+        if not in_c_order(dense):
+            dense = np.array(dense, order="C", subok=False)
+        d = slices_of(dense, axis)
+        init_job(&job, BATCH, &d, 0, 0)
+        job.about, job.exact, job.transform.kind = NORMCY_ABOUT_ZERO, True, TO_LENGTH
+        return normalize(&job, &call, dense, a_channel(length), a_channel(None), ("g", g))
+    finally:
+        normcy_fp_leave(mode)
