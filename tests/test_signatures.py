@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import normcy
-from normcy import _functional
+from normcy import _functional, _native
 
 STUB = ast.parse(Path(_functional.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
 every_function = pytest.mark.parametrize("name", _functional.__all__)
@@ -63,6 +63,27 @@ def test_docstring(name):
     assert [p for line in listed for p in line.split(", ")] == list(inspect.signature(getattr(normcy, name)).parameters)
     assert {"Parameters", "Returns", "Raises", "References", "Examples"} <= set(sections)
     assert "$" not in text
+
+
+@every_function
+def test_entry(name):
+    """Functions pass their arguments to the compiled entry by position."""
+    public = list(inspect.signature(getattr(normcy, name)).parameters)
+    assert list(inspect.signature(getattr(_native, name)).parameters)[: len(public)] == public
+
+
+@pytest.mark.parametrize("name", [name for name in _native.__all__ if name != "DefaultMode"])
+def test_stub_of_an_entry(name):
+    path = Path(_native.__file__).with_suffix(".pyi")
+    (found,) = (
+        node
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    positional, keywords, defaults = stub_parameters(found)
+    parameters = inspect.signature(getattr(_native, name)).parameters.values()
+    assert (positional, keywords) == ([p.name for p in parameters], set())
+    assert defaults == {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def test_without_docstrings():
