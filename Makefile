@@ -2,15 +2,23 @@
 PYTHON ?= python3
 BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+INSTALLED = .venv/.installed
 BUILT = .venv/.built
-C_FILES = $(filter-out src/_native.c,$(wildcard src/*.[ch] tests/*/*.c benchmarks/*.c))
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SOURCES = $(shell find src -type f)
+C_FILES = $(wildcard src/*.[ch] tests/*/*.c benchmarks/*.c)
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
 .PHONY: build test torture mutants bits compare accuracy bench bench-report bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
-$(BUILT): pyproject.toml setup.py $(filter-out src/_native.c,$(wildcard src/*))
+$(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(INSTALL) 'pip>=25.1'  # the first that knows --group
+	$(INSTALL) --group build
+	$(INSTALL) --no-build-isolation -e '.[test]'
+	touch $@
+$(BUILT): $(INSTALLED) setup.py $(SOURCES)
+	$(BIN)/python setup.py --quiet build_ext --inplace  # nothing but what has changed
 	touch $@
 
 test: build
@@ -32,12 +40,13 @@ accuracy: build
 	$(BIN)/normcy accuracy $(ARGS)
 
 bench: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(INSTALL) --group bench
 	cd benchmarks && asv machine --yes && asv check --python=same
-	cd benchmarks && asv run --python=same --quick --show-stderr $(ARGS)
+	cd benchmarks && asv run --python=same --set-commit-hash=$$(git rev-parse HEAD) --quick --show-stderr $(ARGS)
 
 bench-report: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(INSTALL) --group bench
+	@ls .asv/results/*/*-*.json >/dev/null 2>&1 || { echo "there are no results yet: run make bench first"; exit 1; }
 	cd benchmarks && asv publish && echo "the report: $(CURDIR)/.asv/html/index.html (asv preview shows it)"
 
 bench-kernels:  # x86-64 only
@@ -49,27 +58,27 @@ bench-kernels:  # x86-64 only
 	build/kernels/bench $(ARGS)
 
 examples: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[examples]'
+	$(INSTALL) 'scikit-learn>=1.5'
 	mkdir -p build/examples  # for their figures
 	set -e; for file in examples/*.py; do echo "$$file"; $(BIN)/python -W error $$file --out build/$${file%.py}.png; done
 
 lint: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	$(INSTALL) --group lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/cython-lint src/*.pyx src/*.pxi
+	$(BIN)/cython-lint src/normcy
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 format: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	$(INSTALL) --group lint
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
 
 docs: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(INSTALL) --group docs
 	$(BIN)/sphinx-build -W -b html docs docs/_build
 
 wheel: build
 	$(BIN)/python -m build --outdir dist
 
 clean:
-	rm -rf .venv build dist *.egg-info normcy/*.so src/_native.c docs/_build
+	rm -rf .venv build dist *.egg-info normcy/*/*.so docs/_build
