@@ -46,9 +46,6 @@ FLAGS += ["-fvisibility=hidden"]
 # Loops over vectors are a few instructions long: across two lines of code, or not unrolled, some took twice as long.
 KERNEL_FLAGS = ["-falign-loops=64", "-funroll-loops"]
 
-# Entries have no loops over data; a quarter less to compile, and to load.
-ENTRY_FLAGS = ["-O2"]
-
 # Instruction-set levels by architecture: stub and the flags that it alone gets, no more than its kernels need.
 LEVELS = {
     "x86_64": {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f"]},
@@ -89,7 +86,7 @@ class BuildNative(build_ext):
     def build_extension(self, ext: Extension) -> None:
         arch = architecture()
         base = FLAGS + BASE_FLAGS.get(arch, [])
-        ext.extra_compile_args = base + (ENTRY_FLAGS if "._native." in ext.name else []) + self.openmp
+        ext.extra_compile_args = base + self.openmp
         ext.extra_link_args = self.openmp
         if ext.name == KERNELS:
             ext.depends = [*ext.depends, *KERNEL_FILES]
