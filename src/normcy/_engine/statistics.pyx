@@ -1,6 +1,7 @@
 from libc.math cimport HUGE_VAL, fabs, sqrt
+from libc.string cimport memcpy
 
-from normcy._engine.job cimport Job, Slots, StatsTransform, TO_LENGTH, TO_RUNNING, TO_STYLE
+from normcy._engine.job cimport TO_LENGTH, TO_RUNNING, TO_STYLE, UNCHANGED, Job, Slots, StatsTransform
 
 
 cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
@@ -42,11 +43,17 @@ cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
 cdef void hand_out(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
                    Slots *s) noexcept nogil:
     """Write the statistics to where the caller wants them; a mean that is not finite is that of a plain sum."""
-    cdef ptrdiff_t i, k
-    for k in range(count // group):
+    cdef ptrdiff_t i, k, slots = count // group
+    for k in range(slots):
+        if not fabs(s.mean[k * group]) < HUGE_VAL:
+            s.mean[k * group] = reader.total(job, slot + k)
+    if group == 1:
+        memcpy(job.mean + slot, s.mean, slots * sizeof(double))
+        memcpy(job.m2 + slot, s.m2, slots * sizeof(double))
+        memcpy(job.rstd + slot, s.rstd, slots * sizeof(double))
+        return
+    for k in range(slots):
         i = k * group
-        if not fabs(s.mean[i]) < HUGE_VAL:
-            s.mean[i] = reader.total(job, slot + k)
         job.mean[slot + k], job.m2[slot + k], job.rstd[slot + k] = s.mean[i], s.m2[i], s.rstd[i]
 
 
@@ -64,7 +71,7 @@ cdef void transform_statistics(const StatsTransform *t, ptrdiff_t slot, ptrdiff_
                                Slots *s) noexcept nogil:
     """Turn mean and 1 / std of slots into a gain (in rstd) and a shift: y = (x - mean) gain + shift_after."""
     cdef ptrdiff_t i
-    for i in range(count):
+    for i in range(count if t.kind != UNCHANGED else 0):
         if t.kind == TO_LENGTH:
             s.rstd[i] /= sqrt(values)
             if s.scaled:        # Lengths do not need it, and without it small values keep their digits.
