@@ -14,8 +14,9 @@ import numpy as np
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SOURCES = ["src/_native.pyx", "src/dispatch.c", "src/outputs.c", "src/process.c", "src/tasks.c", "src/team.c"]
-HEADERS = sorted(str(p) for pattern in ("*.h", "*.pxi") for p in Path("src").glob(pattern))
+ENGINE = [f"src/engine/{name}.c" for name in ("outputs", "process", "queue", "threads")]
+SOURCES = ["src/_native.pyx", "src/kernels/isa/dispatch.c", *ENGINE]
+HEADERS = sorted(str(p) for pattern in ("*.h", "*.pxi") for p in Path("src").rglob(pattern))
 
 # What keeps the bits the same (no contraction), and what lets plain float64 loops vectorize without changing them.
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
@@ -63,7 +64,11 @@ class BuildNative(build_ext):
         for level, own in LEVELS.get(arch, {"baseline": []}).items():
             flags = base + KERNEL_FLAGS + own
             ext.extra_objects += self.compiler.compile(
-                [f"src/level_{level}.c"], output_dir=self.build_temp, depends=HEADERS, extra_postargs=flags
+                [f"src/kernels/isa/{level}.c"],
+                output_dir=self.build_temp,
+                include_dirs=["src"],
+                depends=HEADERS,
+                extra_postargs=flags,
             )
         super().build_extension(ext)
 

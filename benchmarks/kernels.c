@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "dispatch.h"
+#include "kernels/isa/dispatch.h"
 
 enum { ROUNDS = 15, RUN_FLOATS = 2048, LONGEST = 1 << 14, CHUNK_FLOATS = 32768 };
 

@@ -44,7 +44,7 @@ cdef extern from *:
     const bint HAVE_OPENMP
     int omp_get_proc_bind() nogil
 
-cdef extern from "kernels.h" nogil:
+cdef extern from "kernels/kernels.h" nogil:
     enum:
         NORMCY_LANES
         NORMCY_BLOCK
@@ -113,11 +113,11 @@ cdef extern from "kernels.h" nogil:
                         const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
                         const normcy_walk *walk) noexcept nogil
 
-cdef extern from "dispatch.h" nogil:
+cdef extern from "kernels/isa/dispatch.h" nogil:
     const normcy_kernels *normcy_level(int i)
     bint normcy_level_runs(int i)
 
-cdef extern from "process.h" nogil:
+cdef extern from "engine/process.h" nogil:
     int normcy_process_init()
     bint normcy_forked()
     int normcy_thread_override()
@@ -126,7 +126,7 @@ cdef extern from "process.h" nogil:
     unsigned long normcy_fp_enter()
     void normcy_fp_leave(unsigned long saved)
 
-cdef extern from "team.h" nogil:
+cdef extern from "engine/threads.h" nogil:
     ctypedef struct normcy_crew:
         pass
     int normcy_team_init()
@@ -134,7 +134,7 @@ cdef extern from "team.h" nogil:
     int normcy_team(normcy_crew *crew, int parts, int most)
     void normcy_serve(normcy_crew *crew)
 
-cdef extern from "tasks.h" nogil:
+cdef extern from "engine/queue.h" nogil:
     ctypedef struct normcy_share:
         pass
     normcy_share *normcy_deal(ptrdiff_t tasks, int threads)

@@ -3,7 +3,7 @@
 
 cdef extern from *:
     """
-    #include "outputs.h"
+    #include "engine/outputs.h"
     static void *output_malloc(void *Py_UNUSED(context), size_t size) {
         return normcy_take(size);
     }
@@ -27,7 +27,7 @@ cdef extern from *:
     object new_output_handler()
     object PyDataMem_SetHandler(object handler)
 
-cdef extern from "outputs.h" nogil:
+cdef extern from "engine/outputs.h" nogil:
     enum:
         NORMCY_LARGE
     void normcy_keep_outputs(size_t bytes)

@@ -31,14 +31,14 @@ def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
         of_kernels = [flag for flag in flags if not flag.startswith("-D")]  # those are the program's
         object_ = folder / "-".join([compiler, *of_kernels, f"{level}.o"])
         if not object_.exists():
-            command = [compiler, *FLAGS, *of_kernels, *own, "-c", ROOT / f"src/level_{level}.c", "-o", object_]
+            command = [compiler, *FLAGS, *of_kernels, *own, "-c", ROOT / f"src/kernels/isa/{level}.c", "-o", object_]
             subprocess.run(command, check=True)
         return object_
 
     levels = levels_by_architecture().get(architecture, {"baseline": []})
     with ThreadPoolExecutor(2) as pool:
         objects = [*pool.map(compiled, levels, levels.values())]
-    sources = [ROOT / f"tests/kernels/{program}.c", ROOT / "src/dispatch.c"]
+    sources = [ROOT / f"tests/kernels/{program}.c", ROOT / "src/kernels/isa/dispatch.c"]
     subprocess.run([compiler, *FLAGS, *flags, *link, *sources, *objects, "-lm", "-o", built], check=True)
     return built
 

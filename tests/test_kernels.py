@@ -113,7 +113,7 @@ def test_fuzz(tmp_path):
 
 def test_fast_math_is_refused(tmp_path):
     """A user's CFLAGS may ask for it; the kernels say no."""
-    command = [COMPILERS[0], "-ffast-math", *FLAGS, "-c", ROOT / "src/level_baseline.c", "-o", tmp_path / "x.o"]
+    command = [COMPILERS[0], "-ffast-math", *FLAGS, "-c", ROOT / "src/kernels/isa/baseline.c", "-o", tmp_path / "x.o"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode
     assert "build it without -ffast-math" in done.stderr

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dispatch.h"
+#include "kernels/isa/dispatch.h"
 
 enum { ROOM = 1 << 16, SLOTS = 40, ROWS = 90, LONG_ROW = 15000 };
 

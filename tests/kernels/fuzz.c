@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch.h"
+#include "kernels/isa/dispatch.h"
 
 enum { MOST = 40000, MOST_BLOCKS = 32, LEVELS = 4 };
 static const uint32_t UNTOUCHED = 0x4b3c2d1e;

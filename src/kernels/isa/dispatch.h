@@ -2,7 +2,7 @@
 #ifndef NORMCY_DISPATCH_H
 #define NORMCY_DISPATCH_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /* The table of the i-th level of this build, slowest first; NULL past the last. */
 const normcy_kernels *normcy_level(int i);

@@ -1,4 +1,4 @@
-#include "dispatch.h"
+#include "kernels/isa/dispatch.h"
 
 #if defined(__x86_64__)
 extern const normcy_kernels normcy_baseline, normcy_avx2, normcy_avx512;

@@ -7,7 +7,7 @@
 #ifndef NORMCY_POINT_TPL_H
 #define NORMCY_POINT_TPL_H
 
-#include "activation_tpl.h"
+#include "kernels/activation_tpl.h"
 
 /* What the coefficients cannot hold: nothing, a weight and a bias that all rows share, one value of each a row, or
  * anything, extreme weights included. */

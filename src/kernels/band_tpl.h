@@ -5,7 +5,7 @@
 #ifndef NORMCY_BAND_TPL_H
 #define NORMCY_BAND_TPL_H
 
-#include "point_tpl.h"
+#include "kernels/point_tpl.h"
 
 enum {
     BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */

@@ -1,8 +1,8 @@
 /* Everything that has one variant per instruction set, and the one table that exports it: LEVEL names both. */
-#include "apply_tpl.h"
-#include "moments_cols_tpl.h"
-#include "moments_rows_tpl.h"
-#include "spread_tpl.h"
+#include "kernels/apply_tpl.h"
+#include "kernels/moments_cols_tpl.h"
+#include "kernels/moments_rows_tpl.h"
+#include "kernels/spread_tpl.h"
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)

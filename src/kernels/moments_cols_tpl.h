@@ -2,7 +2,7 @@
 #ifndef NORMCY_MOMENTS_COLS_TPL_H
 #define NORMCY_MOMENTS_COLS_TPL_H
 
-#include "moments_tpl.h"
+#include "kernels/moments_tpl.h"
 
 enum {
     WIDEST = 1024,      /* columns done together: memory in one piece counts most, then that their sums stay in L1 */

@@ -3,7 +3,7 @@
 #ifndef NORMCY_APPLY_TPL_H
 #define NORMCY_APPLY_TPL_H
 
-#include "band_tpl.h"
+#include "kernels/band_tpl.h"
 
 /* The last W - head values of a weight or bias, then its first `head`. */
 INLINE row_operand seam_of(row_operand o, ptrdiff_t cols, int head, float seam[W]) {

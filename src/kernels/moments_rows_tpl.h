@@ -2,7 +2,7 @@
 #ifndef NORMCY_MOMENTS_ROWS_TPL_H
 #define NORMCY_MOMENTS_ROWS_TPL_H
 
-#include "row_sums_tpl.h"
+#include "kernels/row_sums_tpl.h"
 
 /* Takes in a slot block by block, by name(x, fours, last, ...). Compile-time constants: `fours`, it is that many, or 0,
  * any number; `whole`, all lanes of the last one are there. */

@@ -2,7 +2,7 @@
 #ifndef NORMCY_ROW_SUMS_TPL_H
 #define NORMCY_ROW_SUMS_TPL_H
 
-#include "moments_tpl.h"
+#include "kernels/moments_tpl.h"
 
 enum {
     FOUR = 4 * NORMCY_LANES,

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "process.h"
+#include "engine/process.h"
 
 #include <pthread.h>
 #include <unistd.h>

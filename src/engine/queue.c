@@ -1,4 +1,4 @@
-#include "tasks.h"
+#include "engine/queue.h"
 
 #include <stdlib.h>
 

@@ -16,7 +16,7 @@
 #ifndef NORMCY_MOMENTS_TPL_H
 #define NORMCY_MOMENTS_TPL_H
 
-#include "vec.h"
+#include "kernels/vec.h"
 
 /* Both are compile-time constants once inlined. */
 typedef struct {
