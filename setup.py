@@ -25,8 +25,8 @@ FLAGS += ["-fvisibility=hidden"]
 # Loops over vectors are a few instructions long: across two lines of code, or not unrolled, some took twice as long.
 KERNEL_FLAGS = ["-falign-loops=64", "-funroll-loops"]
 
-# Instruction-set levels by architecture: stub and the flags that it alone gets, no more than its kernels need.
-LEVELS = {
+# Instruction sets by architecture: stub and the flags that it alone gets, no more than its kernels need.
+ISAS = {
     "x86_64": {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f"]},
     "aarch64": {"neon": []},
 }
@@ -51,7 +51,7 @@ def architecture() -> str:
 
 
 class BuildNative(build_ext):
-    """Compiles the stubs of every level with flags of their own and links their objects into the extension."""
+    """Compiles the stub of each instruction set with flags of its own and links the objects into the extension."""
 
     def build_extension(self, ext: Extension) -> None:
         self.check_compiler()
@@ -61,10 +61,10 @@ class BuildNative(build_ext):
         ext.extra_compile_args = base + openmp
         ext.extra_link_args = openmp
         ext.extra_objects = []
-        for level, own in LEVELS.get(arch, {"baseline": []}).items():
+        for isa, own in ISAS.get(arch, {"baseline": []}).items():
             flags = base + KERNEL_FLAGS + own
             ext.extra_objects += self.compiler.compile(
-                [f"src/kernels/isa/{level}.c"],
+                [f"src/kernels/isa/{isa}.c"],
                 output_dir=self.build_temp,
                 include_dirs=["src"],
                 depends=HEADERS,

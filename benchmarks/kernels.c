@@ -1,5 +1,5 @@
 /* The kernels by themselves, from C, one thread: GB/s of x in both passes, apart and together, out of the memory that
- * an array of the given size is in. `make bench-kernels`, or after it build/kernels/bench LEVEL MIB. */
+ * an array of the given size is in. `make bench-kernels`, or after it build/kernels/bench ISA MIB. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,13 +94,14 @@ static void activations(void) {
 int main(int argc, char **argv) {
     static const ptrdiff_t lengths[] = {49, 96, 256, 768, 1024, 4096, LONGEST}, widths[] = {64, 128, 320, 1024};
     size = (argc > 2 ? atol(argv[2]) : 8) << 18;
-    for (int i = 0; normcy_level(i); i++)
-        if (normcy_level_runs(i) && (argc < 2 || !strcmp(normcy_level(i)->isa, argv[1])))
-            k = normcy_level(i);
+    for (int i = 0; normcy_isa(i); i++)
+        if (normcy_isa_runs(i) && (argc < 2 || !strcmp(normcy_isa(i)->isa, argv[1])))
+            k = normcy_isa(i);
     x = k && size > CHUNK_FLOATS ? malloc((size_t)size * sizeof *x) : NULL;
     y = x ? malloc((size_t)size * sizeof *y) : NULL;
     if (!y)
-        return fprintf(stderr, "usage: bench [LEVEL [MIB]], a level that this CPU runs, and memory for two arrays\n"),
+        return fprintf(stderr,
+                       "usage: bench [ISA [MIB]], an instruction set that this CPU runs, and memory for two arrays\n"),
                2;
     for (ptrdiff_t i = 0; i < size; i++)
         x[i] = (float)rand() / (float)RAND_MAX, y[i] = 0;

@@ -114,8 +114,8 @@ cdef extern from "kernels/kernels.h" nogil:
                         const normcy_walk *walk) noexcept nogil
 
 cdef extern from "kernels/isa/dispatch.h" nogil:
-    const normcy_kernels *normcy_level(int i)
-    bint normcy_level_runs(int i)
+    const normcy_kernels *normcy_isa(int i)
+    bint normcy_isa_runs(int i)
 
 cdef extern from "engine/process.h" nogil:
     int normcy_process_init()

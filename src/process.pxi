@@ -78,16 +78,16 @@ def override_threads(n):
     return before or None
 
 
-def levels():
+def isas():
     """Names of the instruction-set levels in this build, slowest first, each with whether this CPU runs it."""
     found, i = {}, 0
-    while normcy_level(i) != NULL:
-        found[normcy_level(i).isa.decode()] = bool(normcy_level_runs(i))
+    while normcy_isa(i) != NULL:
+        found[normcy_isa(i).isa.decode()] = bool(normcy_isa_runs(i))
         i += 1
     return found
 
 
-def current_level():
+def current_isa():
     return kernels.isa.decode()
 
 
@@ -99,22 +99,22 @@ def has_openmp():
     return bool(HAVE_OPENMP)
 
 
-def use_level(wanted):
+def use_isa(wanted):
     """Compute with that level from now on ("": the best); for tests, which compare levels within one process."""
     global kernels
-    have = levels()
+    have = isas()
     runs = [name for name in have if have[name]]
     name = wanted or runs[-1]
     if name not in runs:
         why = "this CPU lacks it" if name in have else "this build has no such level"
         raise ImportError(f"NORMCY_ISA={name}: {why}; it can be one of {', '.join(runs)}")
-    kernels = normcy_level(list(have).index(name))
+    kernels = normcy_isa(list(have).index(name))
 
 
 cdef int read_environment() except -1:
     global environment_threads
     import os
-    use_level(os.environ.get("NORMCY_ISA", ""))
+    use_isa(os.environ.get("NORMCY_ISA", ""))
     text = os.environ.get("NORMCY_KEEP_OUTPUTS", "64")
     if not (text.isascii() and text.isdigit() and int(text) < 1 << 20):
         raise ImportError(f"NORMCY_KEEP_OUTPUTS={text}: expected a number of MiB, 0 or more")

@@ -28,7 +28,7 @@ OWN = {
     "evonorm.pxi": "formulas operands",
     "limit.pxi": "memory kernels compare",
     "moments.pxi": "moments identities",
-    "norms.pxi": "running fused layers arrays bad_input reproducibility::test_levels_and_threads",
+    "norms.pxi": "running fused layers arrays bad_input reproducibility::test_isas_and_threads",
     "options.pxi": "bad_input arrays",
     "outputs.pxi": "outputs memory",
     "process.pxi": "runtime package processes threads",
@@ -41,19 +41,19 @@ OWN = {
     "engine/process.c": "floating_point runtime processes",
     "engine/queue.c": "threads",
     "engine/threads.c": "thread_limits threads processes",
-    "kernels/activation_tpl.h": "activations reproducibility::test_levels_and_threads",
+    "kernels/activation_tpl.h": "activations reproducibility::test_isas_and_threads",
     "kernels/apply_tpl.h": "paths fused extremes memory",
-    "kernels/band_tpl.h": "paths fused extremes kernels::test_levels_agree",
+    "kernels/band_tpl.h": "paths fused extremes kernels::test_isas_agree",
     "kernels/kernels.h": "extremes numerics",
-    "kernels/moments_cols_tpl.h": "reproducibility::test_levels_and_threads bounds",
-    "kernels/moments_rows_tpl.h": "reproducibility::test_levels_and_threads bounds",
-    "kernels/moments_tpl.h": "reproducibility::test_levels_and_threads bounds numerics kernels::test_same_bits",
+    "kernels/moments_cols_tpl.h": "reproducibility::test_isas_and_threads bounds",
+    "kernels/moments_rows_tpl.h": "reproducibility::test_isas_and_threads bounds",
+    "kernels/moments_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
     "kernels/point_tpl.h": "extremes numerics",
-    "kernels/row_sums_tpl.h": "reproducibility::test_levels_and_threads bounds numerics kernels::test_same_bits",
+    "kernels/row_sums_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
     "kernels/spread_tpl.h": "extremes numerics",
     "kernels/vec.h": "memory kernels",
 }
-QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_levels_and_threads"
+QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"
 LAST = "package large sanitizers"  # they build anew, or take gigabytes
 
 

@@ -1,4 +1,4 @@
-/* Everything that has one variant per instruction set, and the one table that exports it: LEVEL names both. */
+/* Everything that has one variant per instruction set, and the one table that exports it: ISA names both. */
 #include "kernels/apply_tpl.h"
 #include "kernels/moments_cols_tpl.h"
 #include "kernels/moments_rows_tpl.h"
@@ -9,8 +9,8 @@
 #define QUOTE_(a) #a
 #define QUOTE(a) QUOTE_(a)
 
-extern const normcy_kernels PASTE(normcy_, LEVEL);
-const normcy_kernels PASTE(normcy_, LEVEL) = {
-    QUOTE(LEVEL), add,  moments_rows, moments_cols, merge,      spread,
+extern const normcy_kernels PASTE(normcy_, ISA);
+const normcy_kernels PASTE(normcy_, ISA) = {
+    QUOTE(ISA),   add,  moments_rows, moments_cols, merge,      spread,
     weight_range, huge, coefficients, apply_rows,   apply_cols,
 };

@@ -68,7 +68,7 @@ static __attribute__((noinline)) void columns_again(const float *x, ptrdiff_t ro
     for (ptrdiff_t i = 0; i < rows; i++)
         rows_at(x + i * stride, 1, stride, part, shift, (moments_kind){NORMCY_ABOUT_MEAN, 1}, s1, s2);
     for (int j = 0; j < part; j++)
-        if (far[j]) /* the others keep their bits, on levels of every width */
+        if (far[j]) /* the others keep their bits, on instruction sets of every width */
             settle((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
 }
 

@@ -1,4 +1,4 @@
-/* The vocabulary of the kernels, at the width that the level has natively.
+/* The vocabulary of the kernels, at the width that the instruction set has natively.
  *
  * vf holds W floats, vd holds W / 2 doubles; GNU vector arithmetic does the rest. NV native vectors make the sixteen
  * virtual lanes. A wider common vector type would be simpler still, but gcc lowers one through the stack.
@@ -12,10 +12,10 @@
 
 #include "kernels/kernels.h"
 
-#if defined(NORMCY_LEVEL_AVX512)
+#if defined(NORMCY_ISA_AVX512)
 #include <immintrin.h>
 #define W 16
-#elif defined(NORMCY_LEVEL_AVX2)
+#elif defined(NORMCY_ISA_AVX2)
 #include <immintrin.h>
 #define W 8
 #else
@@ -44,9 +44,9 @@ INLINE void store(float *p, vf v) {
 /* Past the caches, to an aligned place; before others read it, all_stored. */
 #ifdef __SSE2__
 INLINE void store_past(float *p, vf v) {
-#if defined(NORMCY_LEVEL_AVX512)
+#if defined(NORMCY_ISA_AVX512)
     _mm512_stream_ps(p, (__m512)v);
-#elif defined(NORMCY_LEVEL_AVX2)
+#elif defined(NORMCY_ISA_AVX2)
     _mm256_stream_ps(p, (__m256)v);
 #else
     _mm_stream_ps(p, (__m128)v);
@@ -81,9 +81,9 @@ INLINE vf choose(vi where, vf a, vf b) {
 
 /* a > b ? a : b and a < b ? a : b, lane by lane: where b is NaN, or both are zero, it is b that stays. That is x86's
  * instruction, not ARM's. */
-#if defined(NORMCY_LEVEL_AVX512)
+#if defined(NORMCY_ISA_AVX512)
 #define X86(name, a, b) (vf) _mm512_##name##_ps((__m512)a, (__m512)b)
-#elif defined(NORMCY_LEVEL_AVX2)
+#elif defined(NORMCY_ISA_AVX2)
 #define X86(name, a, b) (vf) _mm256_##name##_ps((__m256)a, (__m256)b)
 #elif defined(__SSE2__)
 #define X86(name, a, b) (vf) _mm_##name##_ps((__m128)a, (__m128)b)
@@ -115,9 +115,9 @@ INLINE vf at_most(vf v, float limit) {
 }
 
 INLINE int any(vi where) {
-#if defined(NORMCY_LEVEL_AVX512)
+#if defined(NORMCY_ISA_AVX512)
     return _mm512_test_epi32_mask((__m512i)where, (__m512i)where) != 0;
-#elif defined(NORMCY_LEVEL_AVX2)
+#elif defined(NORMCY_ISA_AVX2)
     return _mm256_movemask_ps((__m256)where) != 0;
 #elif defined(__SSE2__)
     return _mm_movemask_ps((__m128)where) != 0;
@@ -126,9 +126,9 @@ INLINE int any(vi where) {
 #endif
 }
 
-/* a + b, to the bit, by the units that multiply where the level has a fused a * 1 + b. */
+/* a + b, to the bit, by the units that multiply where the instruction set has a fused a * 1 + b. */
 INLINE vf sum_by_fma(vf a, vf b) {
-#if defined(NORMCY_LEVEL_AVX512)
+#if defined(NORMCY_ISA_AVX512)
     return (vf)_mm512_fmadd_ps((__m512)a, _mm512_set1_ps(1), (__m512)b);
 #elif defined(__FMA__)
     return (vf)_mm256_fmadd_ps((__m256)a, _mm256_set1_ps(1), (__m256)b);
@@ -138,7 +138,7 @@ INLINE vf sum_by_fma(vf a, vf b) {
 }
 
 INLINE vd sum_doubles_by_fma(vd a, vd b) {
-#if defined(NORMCY_LEVEL_AVX512)
+#if defined(NORMCY_ISA_AVX512)
     return (vd)_mm512_fmadd_pd((__m512d)a, _mm512_set1_pd(1), (__m512d)b);
 #elif defined(__FMA__)
     return (vd)_mm256_fmadd_pd((__m256d)a, _mm256_set1_pd(1), (__m256d)b);
@@ -149,7 +149,7 @@ INLINE vd sum_doubles_by_fma(vd a, vd b) {
 
 /* s + v * v where v holds float32 values: their squares are exact in float64, so that fused or not it is the same. */
 INLINE vd plus_exact_square(vd s, vd v) {
-#if defined(NORMCY_LEVEL_AVX512)
+#if defined(NORMCY_ISA_AVX512)
     return (vd)_mm512_fmadd_pd((__m512d)v, (__m512d)v, (__m512d)s);
 #elif defined(__FMA__)
     return (vd)_mm256_fmadd_pd((__m256d)v, (__m256d)v, (__m256d)s);
@@ -164,7 +164,8 @@ INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
     return n < 0 ? 0 : n > W ? W : (int)n;
 }
 
-/* Some first lanes of a vector, in the form that partial loads of the level want: worth making once for many loads.
+/* Some first lanes of a vector, in the form that partial loads of the instruction set want: worth making once for many
+ * loads.
  *
  * load_part and store_part touch these floats only; the other lanes load as 0, or, by load_or, as those of `absent`.
  * first_lanes takes these lanes of a and the rest of b. Then: widen_lo and widen_hi convert half of the lanes,
@@ -284,7 +285,7 @@ INLINE double sum_lanes(vd v) {
 }
 #endif
 
-/* Sum of the sixteen lanes in halves: 16 -> 8 -> 4 -> 2 -> 1, the same tree on every level. */
+/* Sum of the sixteen lanes in halves: 16 -> 8 -> 4 -> 2 -> 1, the same tree on every instruction set. */
 INLINE double sum_tree(vd lanes[2 * NV]) {
 #pragma GCC unroll 8
     for (int half = NV; half >= 1; half /= 2)
@@ -304,8 +305,8 @@ INLINE float sum_floats(vf lanes[NV]) {
     return sum_float_lanes(lanes[0]);
 }
 
-/* On levels with sixteen registers the sums of a whole block do not stay in them: to have two vectors done before
- * others are loaded is cheaper than what the compiler makes of it, which is to spill all that is loaded. */
+/* On instruction sets with sixteen registers the sums of a whole block do not stay in them: to have two vectors done
+ * before others are loaded is cheaper than what the compiler makes of it, which is to spill all that is loaded. */
 #if W == 16
 #define DONE(v, w) ((void)0)
 #elif defined(__x86_64__)

@@ -1,4 +1,5 @@
-/* Runs every kernel of every level of this build on fixed inputs and prints a hash of the output bits, a level a line.
+/* Runs every kernel of every instruction set of this build on fixed inputs and prints a hash of the output bits, one
+ * line for each.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -101,9 +102,9 @@ int main(void) {
         own[i] = 1.5f + uniform();
         scale[i] = i % 3 ? 1 : 4;
     }
-    for (int l = 0; normcy_level(l); l++) {
-        const normcy_kernels *k = normcy_level(l);
-        if (!normcy_level_runs(l))
+    for (int l = 0; normcy_isa(l); l++) {
+        const normcy_kernels *k = normcy_isa(l);
+        if (!normcy_isa_runs(l))
             continue;
         hash = 14695981039346656037u;
         state = 777;

@@ -1,8 +1,9 @@
-/* A kernel on arrays, shapes and options that are read from bytes: on every level, with the same results to the bit, in
- * memory that ends where the arrays do, and with nothing written between rows.
+/* A kernel on arrays, shapes and options that are read from bytes: on every instruction set, with the same results to
+ * the bit, in memory that ends where the arrays do, and with nothing written between rows.
  *
  * Built with -fsanitize=fuzzer,address,undefined it is a libFuzzer target; with -DALONE a program that makes its bytes
- * up, as many times as its argument says, and prints a hash of the results, a level a line: for valgrind and emulators.
+ * up, as many times as its argument says, and prints a hash of the results, one line for each: for valgrind and
+ * emulators.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -11,16 +12,16 @@
 
 #include "kernels/isa/dispatch.h"
 
-enum { MOST = 40000, MOST_BLOCKS = 32, LEVELS = 4 };
+enum { MOST = 40000, MOST_BLOCKS = 32, ISAS = 4 };
 static const uint32_t UNTOUCHED = 0x4b3c2d1e;
 
 static const uint8_t *bytes; /* still to be read */
 static size_t left;
 static const normcy_kernels *k;
-static int level; /* of those that run here */
-static uint64_t hashes[LEVELS];
+static int isa; /* of those that run here */
+static uint64_t hashes[ISAS];
 
-/* What the first level computed, block by block, for the others to compare with. */
+/* What the first instruction set computed, block by block, for the others to compare with. */
 static char *results[MOST_BLOCKS];
 static size_t sizes[MOST_BLOCKS];
 static int result;
@@ -101,13 +102,13 @@ static void compare(const void *p, ptrdiff_t count, size_t size) {
     memcpy(copy, p, length);
     plain_nans(copy, count, size);
     for (size_t i = 0; i < length; i++)
-        hashes[level] = (hashes[level] ^ (unsigned char)copy[i]) * 1099511628211u;
-    if (level == 0) {
+        hashes[isa] = (hashes[isa] ^ (unsigned char)copy[i]) * 1099511628211u;
+    if (isa == 0) {
         results[result] = copy, sizes[result++] = length;
         return;
     }
     if (sizes[result] != length || memcmp(results[result++], copy, length))
-        fail("bits differ from those of the first level");
+        fail("bits differ from those of the first instruction set");
     free(copy);
 }
 
@@ -274,14 +275,14 @@ static void try_one(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    level = 0;
-    for (int l = 0; (k = normcy_level(l)); l++)
-        if (normcy_level_runs(l)) {
+    isa = 0;
+    for (int l = 0; (k = normcy_isa(l)); l++)
+        if (normcy_isa_runs(l)) {
             bytes = data, left = size, result = 0;
             try_one();
             while (used)
                 free(blocks[--used]);
-            level++;
+            isa++;
         }
     while (result)
         free(results[--result]);
@@ -299,9 +300,9 @@ int main(int argc, char **argv) {
         }
         LLVMFuzzerTestOneInput(data, sizeof data);
     }
-    for (int l = 0, run = 0; normcy_level(l); l++)
-        if (normcy_level_runs(l))
-            printf("%s %016llx\n", normcy_level(l)->isa, (unsigned long long)hashes[run++]);
+    for (int l = 0, run = 0; normcy_isa(l); l++)
+        if (normcy_isa_runs(l))
+            printf("%s %016llx\n", normcy_isa(l)->isa, (unsigned long long)hashes[run++]);
     return 0;
 }
 #endif

@@ -1,4 +1,4 @@
 /* The kernels for AVX2. */
-#define NORMCY_LEVEL_AVX2
-#define LEVEL avx2
+#define NORMCY_ISA_AVX2
+#define ISA avx2
 #include "kernels/kernels_tpl.h"

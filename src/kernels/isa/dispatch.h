@@ -4,10 +4,10 @@
 
 #include "kernels/kernels.h"
 
-/* The table of the i-th level of this build, slowest first; NULL past the last. */
-const normcy_kernels *normcy_level(int i);
+/* The table of the i-th instruction set of this build, slowest first; NULL past the last. */
+const normcy_kernels *normcy_isa(int i);
 
-/* Whether this CPU and its operating system can run that level. */
-int normcy_level_runs(int i);
+/* Whether this CPU and its operating system can run that instruction set. */
+int normcy_isa_runs(int i);
 
 #endif

@@ -1,3 +1,3 @@
 /* The kernels for NEON, the baseline of aarch64. */
-#define LEVEL neon
+#define ISA neon
 #include "kernels/kernels_tpl.h"
