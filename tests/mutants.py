@@ -51,7 +51,7 @@ OWN = {
     "kernels/point_tpl.h": "extremes numerics",
     "kernels/row_sums_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
     "kernels/spread_tpl.h": "extremes numerics",
-    "kernels/vec.h": "memory kernels",
+    "kernels/simd/four_lanes.h": "memory kernels",
 }
 QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"
 LAST = "package large sanitizers"  # they build anew, or take gigabytes

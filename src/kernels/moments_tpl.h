@@ -16,7 +16,7 @@
 #ifndef NORMCY_MOMENTS_TPL_H
 #define NORMCY_MOMENTS_TPL_H
 
-#include "kernels/vec.h"
+#include "kernels/simd/vec.h"
 
 /* Both are compile-time constants once inlined. */
 typedef struct {

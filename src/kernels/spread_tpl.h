@@ -6,7 +6,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "kernels/vec.h"
+#include "kernels/simd/vec.h"
 
 static void merge(ptrdiff_t count, double n, double *restrict mean, double *restrict m2, double n_b,
                   const double *restrict mean_b, const double *restrict m2_b) {
