@@ -44,7 +44,7 @@ OWN = {
     "kernels/activation_tpl.h": "activations reproducibility::test_isas_and_threads",
     "kernels/apply_tpl.h": "paths fused extremes memory",
     "kernels/band_tpl.h": "paths fused extremes kernels::test_isas_agree",
-    "kernels/kernels.h": "extremes numerics",
+    "kernels/numerics.h": "extremes numerics reproducibility::test_isas_and_threads bounds",
     "kernels/moments_cols_tpl.h": "reproducibility::test_isas_and_threads bounds",
     "kernels/moments_rows_tpl.h": "reproducibility::test_isas_and_threads bounds",
     "kernels/moments_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",

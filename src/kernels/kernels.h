@@ -12,25 +12,9 @@
 
 #include <stddef.h>
 
-#ifdef __FAST_MATH__
-#error "normcy promises the same bits everywhere: build it without -ffast-math"
-#endif
+#include "kernels/numerics.h"
 
-enum {
-    NORMCY_LANES = 16,  /* virtual lanes of a row */
-    NORMCY_BLOCK = 256, /* floats of a row that add up in registers; sizes are multiples of it */
-    NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
-};
-
-/* A weight of this magnitude or more, one a value, is applied last: (u * a + b) * w + bias, as a * w could overflow. */
-#define NORMCY_HUGE_WEIGHT 0x1p64f
-
-/* Below this magnitude a product a * w is subnormal and has lost digits, so that w is applied last, too. */
-#define NORMCY_LEAST_GAIN 0x1p-126f
-
-/* Between these, a times any weight that is not NORMCY_HUGE or NORMCY_TINY is a normal float32. */
-#define NORMCY_LEAST_A 0x1p-62
-#define NORMCY_MOST_A 0x1p60
+enum { NORMCY_RUN = 64 }; /* most slots that one call of the row kernels takes */
 
 /* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
 enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };

@@ -33,12 +33,12 @@ INLINE void sum_exactly(vd *s1, vd *s2, vd v, moments_kind kind) {
 
 /* (B) of a slot that was summed about zero: whether its mean cancels more of m2 than the bound allows. */
 INLINE int far_from_zero(double s2, double m2) {
-    return 256 * m2 < s2;
+    return NORMCY_FAR_STDS * NORMCY_FAR_STDS * m2 < s2;
 }
 
 /* (C) of a row that was summed about a shift. */
 INLINE int far_from_shift(double s2, double m2) {
-    return 6 * s2 > 7 * m2;
+    return NORMCY_EXCESS_DENOMINATOR * s2 > NORMCY_EXCESS_NUMERATOR * m2;
 }
 
 /* From sums about k to mean and m2. */

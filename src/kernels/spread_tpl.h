@@ -21,8 +21,8 @@ static void merge(ptrdiff_t count, double n, double *restrict mean, double *rest
 /* Smallest variance that float32 squares still resolve beside eps: below it underflow could show. */
 static double least_variance(const normcy_spread *how) {
     if (how->outside_sqrt)
-        return how->eps >= 0x1p-48 ? 0 : 0x1p-120;
-    return 0x1p-120 - how->eps;
+        return how->eps >= NORMCY_LEAST_OUTSIDE_EPS ? 0 : NORMCY_LEAST_VARIANCE;
+    return NORMCY_LEAST_VARIANCE - how->eps;
 }
 
 static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const double *restrict m2,
@@ -34,7 +34,7 @@ static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const doub
     for (ptrdiff_t k = 0; k < count; k++) {
         double var = m2[k] * share, std = sqrt(var + inside) + outside;
         rstd[k] = std == 0 ? at_zero : 1 / std;
-        abnormal += !((var >= least) & (var < 0x1p124) & (fabs(mean[k]) < 0x1p100));
+        abnormal += !((var >= least) & (var < NORMCY_MOST_VARIANCE) & (fabs(mean[k]) < NORMCY_MOST_MEAN));
     }
     return abnormal;
 }
@@ -119,7 +119,8 @@ INLINE int all_fit(ptrdiff_t count, const float *hi, const float *a, float least
     for (ptrdiff_t i = 0; i < count; i += W) {
         lanes some = first(lanes_left(i, count));
         vf size = magnitude(load_or(fitting, a + i, some));
-        fits &= (size >= set1(least)) & (size < set1(most)) & (magnitude(load_part(hi + i, some)) < set1(0x1p100f));
+        fits &= (size >= set1(least)) & (size < set1(most)) &
+                (magnitude(load_part(hi + i, some)) < set1((float)NORMCY_MOST_MEAN));
     }
     return !any(~fits);
 }
@@ -131,7 +132,7 @@ static ptrdiff_t beyond(ptrdiff_t count, const double *mean, const double *rstd,
     for (ptrdiff_t k = 0; k < count; k++) {
         double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1) / (scale ? scale[k] : 1);
         int small = fabs(gain) < least && gain != 0, large = fabs(gain) >= most;
-        odd += small || large || (mean && !scale && fabs(mean[k]) >= 0x1p100);
+        odd += small || large || (mean && !scale && fabs(mean[k]) >= NORMCY_MOST_MEAN);
     }
     return odd;
 }
