@@ -53,7 +53,7 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO
         NORMCY_ABOUT_MEAN
-    ctypedef struct normcy_spread:
+    ctypedef struct normcy_rstd_options:
         double count, correction, eps
         bint outside_sqrt, zero_guard
     ctypedef enum normcy_form:
@@ -99,7 +99,7 @@ cdef extern from "kernels/kernels.h" nogil:
                           double *mean, double *m2) noexcept nogil
         void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
                    const double *m2_b) noexcept nogil
-        ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,
+        ptrdiff_t (*rstd)(ptrdiff_t count, const double *mean, const double *m2, const normcy_rstd_options *how,
                          double *rstd) noexcept nogil
         int (*weight_range)(const float *v, ptrdiff_t count, float offset) noexcept nogil
         int (*huge)(const float *v, ptrdiff_t count) noexcept nogil

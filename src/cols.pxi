@@ -127,7 +127,7 @@ cdef double mean_of_col_slot(const Job *job, ptrdiff_t panel, ptrdiff_t left) no
     return total_of(job.x + panel * p.sample + left, panel_rows(p), p.group, p.pitch)
 
 
-cdef void spread_of_cols(const Job *job, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+cdef void rstd_of_cols(const Job *job, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
                          Columns *w) noexcept nogil:
     """1 / std of columns whose moments are known, and what x is to be scaled by where they leave float32's range."""
     cdef Slots *s = &w.stats
@@ -135,10 +135,10 @@ cdef void spread_of_cols(const Job *job, ptrdiff_t panel, ptrdiff_t left, ptrdif
     if job.plan.group > 1:
         merge_groups(job, width, s)
     s.scaled = False
-    if job.k.spread(width, s.mean, s.m2, &job.how, s.rstd):
+    if job.k.rstd(width, s.mean, s.m2, &job.how, s.rstd):
         for i in range(width):
             s.scale[i] = 1
-            if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
+            if job.k.rstd(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
                 s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
                 s.scaled = s.scaled or s.scale[i] != 1
     if job.mean != NULL:
@@ -217,7 +217,7 @@ cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff
     cdef Columns w = columns_in(memory, stride, job.target.how >= TO_STYLE)
     cdef ptrdiff_t rows = panel_rows(&job.plan)
     slots_of_cols(job, c, panel, left, width, &w)
-    spread_of_cols(job, panel, left, width, &w)
+    rstd_of_cols(job, panel, left, width, &w)
     if job.y != NULL:
         apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
 
@@ -317,7 +317,7 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept:
             for j in range(1, c.count):
                 job.k.merge(p.cols, <double>(j * c.rows), w.stats.mean, w.stats.m2,
                             <double>min(c.rows, rows - j * c.rows), mean + j * stride, m2 + j * stride)
-            spread_of_cols(job, panel, 0, p.cols, &w)
+            rstd_of_cols(job, panel, 0, p.cols, &w)
             if job.y != NULL:
                 if team == 1:
                     for t in range(job.threads):

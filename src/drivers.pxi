@@ -50,7 +50,7 @@ cdef struct Job:
     Target target
     normcy_about about
     bint exact              # all sums are in float64
-    normcy_spread how
+    normcy_rstd_options how
     Operand weight, bias
     bint extreme            # some weights may have to be applied last: see kernels.h
     double offset

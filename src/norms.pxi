@@ -240,7 +240,8 @@ def layer_norm2d(x_given, weight, bias, eps, layout, weight_offset, pre_add, sum
 
 
 cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
-                               activation, out, return_stats, normcy_spread how, normcy_about about, bint of_layer):
+                               activation, out, return_stats,
+                               normcy_rstd_options how, normcy_about about, bint of_layer):
     """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
     cdef Dims d
     cdef list keep
@@ -280,7 +281,7 @@ cdef object normalize_trailing(x_given, normalized_shape, weight, bias, eps, wei
 
 def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
                return_stats, correction, eps_mode, bint of_layer=False):
-    cdef normcy_spread how
+    cdef normcy_rstd_options how
     how.correction, how.outside_sqrt = number(correction, "correction"), says_outside(eps_mode)
     return normalize_trailing(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add,
                               activation, out, return_stats, how, NORMCY_ABOUT_MEAN, of_layer)
@@ -288,7 +289,7 @@ def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, s
 
 def rms_norm(x, normalized_shape, weight, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
              return_stats, bint of_layer=False):
-    cdef normcy_spread how
+    cdef normcy_rstd_options how
     how.correction, how.outside_sqrt = 0, False
     return normalize_trailing(x, normalized_shape, weight, None, 2.0 ** -23 if eps is None else eps, weight_offset,
                               pre_add, sum_out, post_add, activation, out, return_stats, how, NORMCY_ABOUT_ZERO,

@@ -37,16 +37,16 @@ cdef double mean_of_row_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
     return total
 
 
-cdef void spread_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
+cdef void rstd_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
     """1 / std of a run of slots whose moments are known; a slot out of float32's range is measured again."""
     cdef ptrdiff_t i
     s.scaled = False
-    if job.k.spread(count, s.mean, s.m2, &job.how, s.rstd):
+    if job.k.rstd(count, s.mean, s.m2, &job.how, s.rstd):
         for i in range(count):
             s.scale[i] = 1
-            if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
+            if job.k.rstd(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
                 moments_of_rows(job, c, slot + i, 1, True, s.mean + i, s.m2 + i)
-                if job.k.spread(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
+                if job.k.rstd(1, s.mean + i, s.m2 + i, &job.how, s.rstd + i):
                     s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.how.count)
                     s.scaled = s.scaled or s.scale[i] != 1
     if job.mean != NULL:
@@ -156,7 +156,7 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
         if dropped:
             local.x, local.x_from = aside, row_at(p, slot * p.planes)
         moments_of_rows(&local, c, slot, n, False, s.mean, s.m2)
-        spread_of_rows(&local, c, slot, n, &s)
+        rstd_of_rows(&local, c, slot, n, &s)
         if job.y != NULL:
             for seg in range(p.segs):
                 apply_rows(&local, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
@@ -229,7 +229,7 @@ cdef int phased_rows(Job *job, const Chunks *c) noexcept:
             for j in range(1, c.count):
                 job.k.merge(1, n[0], mean, m2, n[j], mean + j, m2 + j)
                 n[0] += n[j]
-            spread_of_rows(job, c, slot, 1, &s)
+            rstd_of_rows(job, c, slot, 1, &s)
             if job.y != NULL:
                 for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
                     apply_share(job, &s, slot, slot * p.planes, (slot + 1) * p.planes, t)

@@ -106,7 +106,7 @@ cdef class Given:
 
     def __cinit__(self, Running running, ptrdiff_t n, double eps):
         cdef ptrdiff_t c
-        cdef normcy_spread how
+        cdef normcy_rstd_options how
         cdef double *var
         if not running.present:
             raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
@@ -119,7 +119,7 @@ cdef class Given:
             self.mean[c], var[c] = of_channel(running.mean, c)[0], of_channel(running.var, c)[0]
         memset(&how, 0, sizeof(how))
         how.count, how.eps = 1, eps
-        kernels.spread(n, self.mean, var, &how, self.rstd)
+        kernels.rstd(n, self.mean, var, &how, self.rstd)
 
     def __dealloc__(self):
         free(self.mean)

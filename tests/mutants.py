@@ -50,7 +50,7 @@ OWN = {
     "kernels/moments_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
     "kernels/point_tpl.h": "extremes numerics",
     "kernels/row_sums_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
-    "kernels/spread_tpl.h": "extremes numerics",
+    "kernels/rstd_tpl.h": "extremes numerics",
     "kernels/simd/four_lanes.h": "memory kernels",
 }
 QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"

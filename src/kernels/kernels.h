@@ -32,7 +32,7 @@ typedef struct {
     double eps;
     int outside_sqrt; /* std + eps instead of sqrt(var + eps) */
     int zero_guard;   /* var + eps == 0 gives 0, as batch statistics in PyTorch do, instead of inf */
-} normcy_spread;
+} normcy_rstd_options;
 
 /* What the apply pass makes of x before the last multiplication and addition, y = u * a + b. */
 typedef enum {
@@ -103,7 +103,8 @@ typedef struct {
 
     /* 1 / std of `count` slots. Returns how many of them left float32's comfortable range, so that their moments
      * must be taken again exactly, and x needs a scale. */
-    ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
+    ptrdiff_t (*rstd)(ptrdiff_t count, const double *mean, const double *m2, const normcy_rstd_options *options,
+                      double *rstd);
 
     /* Which of NORMCY_HUGE and NORMCY_TINY there are among `count` weights, `offset` added; a zero and a NaN are none.
      */

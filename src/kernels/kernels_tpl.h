@@ -2,7 +2,7 @@
 #include "kernels/apply_tpl.h"
 #include "kernels/moments_cols_tpl.h"
 #include "kernels/moments_rows_tpl.h"
-#include "kernels/spread_tpl.h"
+#include "kernels/rstd_tpl.h"
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -11,6 +11,5 @@
 
 extern const normcy_kernels PASTE(normcy_, ISA);
 const normcy_kernels PASTE(normcy_, ISA) = {
-    QUOTE(ISA),   add,  moments_rows, moments_cols, merge,      spread,
-    weight_range, huge, coefficients, apply_rows,   apply_cols,
+    QUOTE(ISA), add, moments_rows, moments_cols, merge, rstd, weight_range, huge, coefficients, apply_rows, apply_cols,
 };

@@ -72,9 +72,9 @@ static void apply_all(const normcy_kernels *k, int length, int by_col, const nor
 }
 
 static void apply(const normcy_kernels *k, int length, int by_col) {
-    normcy_spread how = {length, by_col, 1e-5, by_col, 0};
+    normcy_rstd_options options = {length, by_col, 1e-5, by_col, 0};
     int count = by_col ? length : SLOTS;
-    k->spread(count, mean, m2, &how, rstd);
+    k->rstd(count, mean, m2, &options, rstd);
     for (int scaled = 0; scaled < 2; scaled++) {
         const double *lift = scaled ? mean_b : NULL;
         k->coefficients(count, mean, rstd, lift, scaled ? scale : NULL, weight, 1.0, weight + 50, NORMCY_LEAST_A,

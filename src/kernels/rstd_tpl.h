@@ -1,7 +1,7 @@
 /* The small vectors between the two passes: merging moments, 1 / std, and the affine coefficients, all in float64.
  * Plain loops: the compiler vectorizes them, and IEEE's correctly rounded operations give the same bits either way. */
-#ifndef NORMCY_SPREAD_TPL_H
-#define NORMCY_SPREAD_TPL_H
+#ifndef NORMCY_RSTD_TPL_H
+#define NORMCY_RSTD_TPL_H
 
 #include <float.h>
 #include <math.h>
@@ -19,17 +19,17 @@ static void merge(ptrdiff_t count, double n, double *restrict mean, double *rest
 }
 
 /* Smallest variance that float32 squares still resolve beside eps: below it underflow could show. */
-static double least_variance(const normcy_spread *how) {
-    if (how->outside_sqrt)
-        return how->eps >= NORMCY_LEAST_OUTSIDE_EPS ? 0 : NORMCY_LEAST_VARIANCE;
-    return NORMCY_LEAST_VARIANCE - how->eps;
+static double least_variance(const normcy_rstd_options *options) {
+    if (options->outside_sqrt)
+        return options->eps >= NORMCY_LEAST_OUTSIDE_EPS ? 0 : NORMCY_LEAST_VARIANCE;
+    return NORMCY_LEAST_VARIANCE - options->eps;
 }
 
-static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const double *restrict m2,
-                        const normcy_spread *how, double *restrict rstd) {
-    double dof = how->count - how->correction, eps = how->eps, least = least_variance(how);
-    double inside = how->outside_sqrt ? 0 : eps, outside = how->outside_sqrt ? eps : 0;
-    double at_zero = how->zero_guard ? 0 : INFINITY, share = 1 / (dof < 0 ? 0 : dof);
+static ptrdiff_t rstd(ptrdiff_t count, const double *restrict mean, const double *restrict m2,
+                      const normcy_rstd_options *options, double *restrict rstd) {
+    double dof = options->count - options->correction, eps = options->eps, least = least_variance(options);
+    double inside = options->outside_sqrt ? 0 : eps, outside = options->outside_sqrt ? eps : 0;
+    double at_zero = options->zero_guard ? 0 : INFINITY, share = 1 / (dof < 0 ? 0 : dof);
     ptrdiff_t abnormal = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
         double var = m2[k] * share, std = sqrt(var + inside) + outside;
