@@ -15,7 +15,7 @@ static double mean[LONGEST], m2[LONGEST];
 static ptrdiff_t size;
 /* As the drivers place them: a page apart, their loads would wait for stores to y. */
 static const normcy_coef coef = {
-    .form = NORMCY_AFFINE, .hi = room, .a = room + LONGEST + 16, .b = room + 2 * (LONGEST + 16)};
+    .form = NORMCY_AFFINE, .mean_f32 = room, .a = room + LONGEST + 16, .b = room + 2 * (LONGEST + 16)};
 static const normcy_walk walk = {0, 0, 0};
 
 static double now(void) {

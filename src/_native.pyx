@@ -62,7 +62,7 @@ cdef extern from "kernels/kernels.h" nogil:
         NORMCY_RATIO
     ctypedef struct normcy_coef:
         normcy_form form
-        const float *hi
+        const float *mean_f32
         const float *a
         const float *b
         const float *scale
@@ -103,9 +103,9 @@ cdef extern from "kernels/kernels.h" nogil:
                          double *rstd) noexcept nogil
         int (*weight_range)(const float *v, ptrdiff_t count, float offset) noexcept nogil
         int (*huge)(const float *v, ptrdiff_t count) noexcept nogil
-        ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+        ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                                const float *scale, const float *weight, double offset, const float *bias,
-                               double least, double most, float *hi, float *a, float *b) noexcept nogil
+                               double least, double most, float *mean_f32, float *a, float *b) noexcept nogil
         void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
                         const normcy_walk *walk) noexcept nogil

@@ -70,7 +70,7 @@ cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean
     double *m2
     double *rstd
-    double *lift            # NULL: 0
+    double *shift_after     # NULL: 0
     float *scale
     bint scaled             # some scale is not 1
 
@@ -209,7 +209,7 @@ cdef inline ptrdiff_t joined_rows(const Job *job, ptrdiff_t r, ptrdiff_t end) no
 
 
 cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values, Slots *s) noexcept nogil:
-    """Turn mean and 1 / std of slots, from `slot` on, into a gain (in rstd) and a lift: y = (x - mean) gain + lift."""
+    """Turn mean and 1 / std of slots, from `slot` on, into y = (x - mean) gain + shift_after: the gain is in rstd."""
     cdef ptrdiff_t i
     cdef double r, d
     for i in range(count):
@@ -219,14 +219,14 @@ cdef void adjust(const Target *t, ptrdiff_t slot, ptrdiff_t count, double values
                 s.scale[i] = 1
         elif t.how == TO_STYLE:
             s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
-            s.lift[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
+            s.shift_after[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
             if s.scaled and s.scale[i] < 0.25:      # Means do not need it; alpha < 1 shows small values.
                 s.scale[i] = 0.25
         elif t.how == TO_RUNNING:
             r, d = 1 / (s.rstd[i] * t.std[slot + i]), (s.mean[i] - t.mean[slot + i]) / t.std[slot + i]
             s.rstd[i] = 1 / t.std[slot + i] if 1 / t.r_max <= r <= t.r_max else s.rstd[i] * clipped(
                 r, 1 / t.r_max, t.r_max)
-            s.lift[i] = clipped(d, -t.d_max, t.d_max)
+            s.shift_after[i] = clipped(d, -t.d_max, t.d_max)
 
 
 cdef inline double clipped(double v, double least, double most) noexcept nogil:
@@ -255,7 +255,7 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     cdef Gains within = gains_of(job)
     cdef const float *scale = NULL      # of the gain: a ratio's is for its terms alone
     cdef ptrdiff_t i, odd
-    coef.form, coef.hi, coef.a, coef.b, coef.scale = job.form, room, room + stride, room + 2 * stride, NULL
+    coef.form, coef.mean_f32, coef.a, coef.b, coef.scale = job.form, room, room + stride, room + 2 * stride, NULL
     coef.gate, coef.batch, coef.own = room + 4 * stride, room + 5 * stride, room + 6 * stride
     if not affine:
         memcpy(room + 4 * stride, gate.p, count * sizeof(float))
@@ -268,7 +268,7 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     else:
         scale = coef.scale
     if not job.extreme:
-        odd = job.k.coefficients(count, s.mean if affine else NULL, NULL if ratio else s.rstd, s.lift,
+        odd = job.k.coefficients(count, s.mean if affine else NULL, NULL if ratio else s.rstd, s.shift_after,
                                  scale, weight.p if job.weight.folds else NULL, job.offset,
                                  bias.p if bias_folds(job) else NULL, within.least, within.most, room, room + stride,
                                  room + 2 * stride)
@@ -297,7 +297,7 @@ cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const flo
     cdef bint ratio = job.form == NORMCY_RATIO, last = False
     cdef Gains within = gains_of(job)
     cdef double rstd = s.rstd[i], value = w[i] + job.offset if w != NULL else 1
-    cdef double lift = s.lift[i] if s.lift != NULL else 0
+    cdef double shift_after = s.shift_after[i] if s.shift_after != NULL else 0
     cdef float own = s.scale[i] if s.scaled else 1
     cdef float *scale = room + 3 * stride
     if w != NULL and job.extreme and not fabs(value) < HUGE_VAL:
@@ -306,18 +306,19 @@ cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const flo
         scale[0] = scale_of_gain(s.mean[i], rstd * value, own, &within)
         if job.extreme and job.weight.folds and within.most <= fabs(rstd * value) / scale[0] < HUGE_VAL:
             last, room[COEFS * stride] = True, <float>NORMCY_HUGE_WEIGHT
-            rstd, lift = rstd * value / NORMCY_HUGE_WEIGHT, lift * value / NORMCY_HUGE_WEIGHT
+            rstd, shift_after = rstd * value / NORMCY_HUGE_WEIGHT, shift_after * value / NORMCY_HUGE_WEIGHT
     if last and not ratio:
         scale[0] = scale_of_gain(s.mean[i], rstd, own, &within)
     if job.extreme and job.target.how == TO_STYLE and fabs(rstd) == HUGE_VAL:   # an infinite std: signs are what counts
-        last, room[COEFS * stride], room[(COEFS + 1) * stride] = True, <float>rstd, <float>lift
-        rstd, lift, scale[0] = 1, 0, own
+        last, room[COEFS * stride], room[(COEFS + 1) * stride] = True, <float>rstd, <float>shift_after
+        rstd, shift_after, scale[0] = 1, 0, own
     elif last and b != NULL:
         room[(COEFS + 1) * stride] = b[i]
     elif last:
         room[(COEFS + 1) * stride] = 0
     job.k.coefficients(1, s.mean + i if job.form == NORMCY_AFFINE else NULL, NULL if ratio else &rstd,
-                       NULL if s.lift == NULL else &lift, NULL if ratio else scale, one_of(w, i, last), job.offset,
+                       NULL if s.shift_after == NULL else &shift_after, NULL if ratio else scale,
+                       one_of(w, i, last), job.offset,
                        one_of(b, i, last), 0, HUGE_VAL, room, room + stride, room + 2 * stride)
     if not ratio and within.most <= fabs(room[stride]) < HUGE_VAL:
         # Beside so large a mean, or so small a variance, x - mean is 0 wherever the result is not infinite.

@@ -63,7 +63,7 @@ cdef Slots slots_in(double *memory, float *scale, ptrdiff_t room, bint lifted) n
     """Room for the statistics of that many slots, in SLOT_DOUBLES * room doubles."""
     cdef Slots s
     s.mean, s.m2, s.rstd, s.scale, s.scaled = memory, memory + room, memory + 2 * room, scale, False
-    s.lift = memory + 3 * room if lifted else NULL
+    s.shift_after = memory + 3 * room if lifted else NULL
     return s
 
 
@@ -74,15 +74,15 @@ cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t
     of_rows.scaled = s.scaled
     if p.planes == 1:       # a slot a row: no need to copy
         of_rows.mean, of_rows.rstd, of_rows.scale = s.mean + k, s.rstd + k, s.scale + k
-        of_rows.lift = s.lift + k if s.lift != NULL else NULL
+        of_rows.shift_after = s.shift_after + k if s.shift_after != NULL else NULL
         return
     for i in range(n):
         k = (r + i) // p.planes - first
         of_rows.mean[i], of_rows.rstd[i] = s.mean[k], s.rstd[k]
         if s.scaled:
             of_rows.scale[i] = s.scale[k]
-        if s.lift != NULL:
-            of_rows.lift[i] = s.lift[k]
+        if s.shift_after != NULL:
+            of_rows.shift_after[i] = s.shift_after[k]
 
 
 cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t seg, ptrdiff_t begin, ptrdiff_t end,
@@ -92,7 +92,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
     cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
     cdef float scale[NORMCY_RUN]
     cdef float room[ROOM * NORMCY_RUN]
-    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.lift != NULL)
+    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.shift_after != NULL)
     cdef normcy_coef coef
     cdef normcy_element element
     cdef normcy_finish finish
@@ -211,7 +211,7 @@ cdef int phased_rows(Job *job, const Chunks *c) noexcept:
     cdef double *mean = room
     cdef double *m2 = room + c.count
     cdef double *n = room + 2 * c.count
-    cdef double rstd, lift
+    cdef double rstd, shift_after
     cdef float scale
     cdef Slots s
     cdef ptrdiff_t slot, j
@@ -222,7 +222,7 @@ cdef int phased_rows(Job *job, const Chunks *c) noexcept:
         divide(job, c.count)
         team = team_of(job)
         s.mean, s.m2, s.rstd, s.scale = mean, m2, &rstd, &scale
-        s.lift = &lift if job.target.how >= TO_STYLE else NULL
+        s.shift_after = &shift_after if job.target.how >= TO_STYLE else NULL
         for slot in range(p.slots):
             for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
                 chunks_share(job, c, slot, t, mean, m2, n)
@@ -243,7 +243,7 @@ cdef int given_rows(Job *job) noexcept:
     cdef Slots s
     cdef int t, team
     cdef ptrdiff_t rows = p.slots * p.planes
-    s.mean, s.rstd, s.lift = <double *>job.given_mean, <double *>job.given_rstd, NULL
+    s.mean, s.rstd, s.shift_after = <double *>job.given_mean, <double *>job.given_rstd, NULL
     s.scale, s.scaled = NULL, False
     with nogil:
         divide(job, split_rows(rows * p.segs, p.length).count)

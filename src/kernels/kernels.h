@@ -36,7 +36,7 @@ typedef struct {
 
 /* What the apply pass makes of x before the last multiplication and addition, y = u * a + b. */
 typedef enum {
-    NORMCY_AFFINE, /* u = x * scale - hi */
+    NORMCY_AFFINE, /* u = x * scale - mean_f32 */
     NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), EvoNorm-S0 */
     NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), EvoNorm-B0 */
 } normcy_form;
@@ -44,7 +44,7 @@ typedef enum {
 /* The coefficients, one set for each row or each column. Those that the form does not use may be NULL. */
 typedef struct {
     normcy_form form;
-    const float *hi, *a, *b;
+    const float *mean_f32, *a, *b;
     const float *scale; /* powers of two; AFFINE: or NULL where all of them are 1 */
     const float *gate, *batch, *own;
 } normcy_coef;
@@ -113,12 +113,13 @@ typedef struct {
     /* Whether any of `count` weights, one a slot, is so large that a gain of it may need the longer form. */
     int (*huge)(const float *v, ptrdiff_t count);
 
-    /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):
-     * mean and lift are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32 cannot hold well without
-     * another scale: |a| outside of `least` to `most`, but for 0, or a mean from which x may be too far. */
-    ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+    /* mean_f32, a, b of y = (x - mean) * rstd * weight + shift_after * weight + bias, for `count` rows or columns.
+     * Absent (NULL): mean and shift_after are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32
+     * cannot hold well without another scale: |a| outside of `least` to `most`, but for 0, or a mean from which x may
+     * be too far. */
+    ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                               const float *scale, const float *weight, double offset, const float *bias, double least,
-                              double most, float *hi, float *a, float *b);
+                              double most, float *mean_f32, float *a, float *b);
 
     /* The apply pass: coefficients by row, or by column. element and finish may be NULL. */
     void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,

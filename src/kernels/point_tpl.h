@@ -2,7 +2,7 @@
  *
  * y = u * a + b, where u is one of three forms of x (kernels.h). Where an element stage is present, (a, b) become
  * (a * w, b * w + bias) with w = weight + offset first, one rounding of the large term less than to multiply y, unless
- * float32 cannot hold a * w. x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
+ * float32 cannot hold a * w. x - mean_f32 is exact near the mean; that subtraction is what a folded x * a + b lacks.
  */
 #ifndef NORMCY_POINT_TPL_H
 #define NORMCY_POINT_TPL_H
@@ -18,7 +18,7 @@ typedef struct {
 } apply_kind;
 
 typedef struct {
-    vf hi, a, b, scale, gate, batch, own;
+    vf mean_f32, a, b, scale, gate, batch, own;
 } vec_coef;
 
 /* A value for each column of a row: at p + (j & columns), so that a value for the whole row costs no branch. */
@@ -47,7 +47,7 @@ INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
 INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kind kind) {
     vec_coef v = {.a = part_of(c->a + j, n), .b = part_of(c->b + j, n)};
     if (kind.form == NORMCY_AFFINE)
-        v.hi = part_of(c->hi + j, n);
+        v.mean_f32 = part_of(c->mean_f32 + j, n);
     else
         v.gate = part_of(c->gate + j, n);
     if (kind.form == NORMCY_RATIO)
@@ -60,7 +60,7 @@ INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kin
 INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) {
     vec_coef v = {.a = set1(c->a[i]), .b = set1(c->b[i])};
     if (kind.form == NORMCY_AFFINE)
-        v.hi = set1(c->hi[i]);
+        v.mean_f32 = set1(c->mean_f32[i]);
     else
         v.gate = set1(c->gate[i]);
     if (kind.form == NORMCY_RATIO)
@@ -74,7 +74,7 @@ INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) 
 INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind) {
     vec_coef v = {.a = first_lanes(some, a.a, b.a), .b = first_lanes(some, a.b, b.b)};
     if (kind.form == NORMCY_AFFINE)
-        v.hi = first_lanes(some, a.hi, b.hi);
+        v.mean_f32 = first_lanes(some, a.mean_f32, b.mean_f32);
     else
         v.gate = first_lanes(some, a.gate, b.gate);
     if (kind.form == NORMCY_RATIO)
@@ -100,7 +100,7 @@ INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
     else if (kind.form == NORMCY_RATIO)
         u = scaled / larger(c.batch, c.gate * scaled + c.own);
     else
-        u = scaled - c.hi;
+        u = scaled - c.mean_f32;
     if (!kind.element)
         return u * c.a + c.b;
     vf last = (u * c.a + c.b) * weight + bias, first = u * (c.a * weight) + (c.b * weight + bias);

@@ -94,33 +94,34 @@ INLINE float gain_to_float(double gain) {
 
 /* The term of b that makes up for the rounding of the mean to float32. An infinite mean or gain would make it NaN or
  * infinite; the mean is exact in float32 then, and the term is 0. */
-INLINE double lack_of(double mean, float hi, double gain) {
-    double lack = (mean - hi) * gain;
+INLINE double lack_of(double mean, float mean_f32, double gain) {
+    double lack = (mean - mean_f32) * gain;
     return fabs(lack) < INFINITY ? lack : 0;
 }
 
 INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
-                             const double *restrict lift, const float *restrict weight, double offset,
-                             const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
+                             const double *restrict shift_after, const float *restrict weight, double offset,
+                             const float *restrict bias, float *restrict mean_f32, float *restrict a,
+                             float *restrict b) {
     for (ptrdiff_t k = 0; k < count; k++) {
         double w = weight ? weight[k] + offset : 1, gain = rstd ? rstd[k] * w : w;
-        double shift = (bias ? bias[k] : 0) + (lift ? lift[k] * w : 0);
+        double shift = (bias ? bias[k] : 0) + (shift_after ? shift_after[k] * w : 0);
         float h = mean ? (float)mean[k] : 0;
-        hi[k] = h;
+        mean_f32[k] = h;
         a[k] = gain_to_float(gain);
         b[k] = (float)(mean ? shift - lack_of(mean[k], h, gain) : shift);
     }
 }
 
-/* Whether all coefficients are such as float32 holds well, which nearly all are: a look at a and hi is cheap. */
-INLINE int all_fit(ptrdiff_t count, const float *hi, const float *a, float least, float most) {
+/* Whether all coefficients are such as float32 holds well, which nearly all are: a look at a and mean_f32 is cheap. */
+INLINE int all_fit(ptrdiff_t count, const float *mean_f32, const float *a, float least, float most) {
     vf fitting = set1(1);
     vi fits = fitting == fitting;
     for (ptrdiff_t i = 0; i < count; i += W) {
         lanes some = first(lanes_left(i, count));
         vf size = magnitude(load_or(fitting, a + i, some));
         fits &= (size >= set1(least)) & (size < set1(most)) &
-                (magnitude(load_part(hi + i, some)) < set1((float)NORMCY_MOST_MEAN));
+                (magnitude(load_part(mean_f32 + i, some)) < set1((float)NORMCY_MOST_MEAN));
     }
     return !any(~fits);
 }
@@ -137,21 +138,21 @@ static ptrdiff_t beyond(ptrdiff_t count, const double *mean, const double *rstd,
     return odd;
 }
 
-/* Never x * a + b with the whole mean in b, which cancels: hi is the float32 mean, what it lacks goes into b. */
-static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+/* Never x * a + b with the whole mean in b, which cancels: mean_f32 is the float32 mean, what it lacks goes into b. */
+static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                               const float *restrict scale, const float *restrict weight, double offset,
-                              const float *restrict bias, double least, double most, float *restrict hi,
+                              const float *restrict bias, double least, double most, float *restrict mean_f32,
                               float *restrict a, float *restrict b) {
-    if (mean && rstd && !lift) /* nearly always: a loop without choices */
-        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, hi, a, b);
+    if (mean && rstd && !shift_after) /* nearly always: a loop without choices */
+        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, mean_f32, a, b);
     else
-        coefficient_loop(count, mean, rstd, lift, weight, offset, bias, hi, a, b);
+        coefficient_loop(count, mean, rstd, shift_after, weight, offset, bias, mean_f32, a, b);
     for (ptrdiff_t k = 0; scale && k < count; k++) {
         double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1);
-        hi[k] *= scale[k];
+        mean_f32[k] *= scale[k];
         a[k] = gain_to_float(gain / scale[k]);
     }
-    if (all_fit(count, hi, a, (float)least, (float)most))
+    if (all_fit(count, mean_f32, a, (float)least, (float)most))
         return 0;
     return beyond(count, mean, rstd, scale, weight, offset, least, most);
 }

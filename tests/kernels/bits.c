@@ -9,7 +9,7 @@
 
 enum { ROOM = 1 << 16, SLOTS = 40, ROWS = 90, LONG_ROW = 15000 };
 
-static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], hi[ROOM], a[ROOM], b[ROOM], own[ROOM];
+static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], mean_f32[ROOM], a[ROOM], b[ROOM], own[ROOM];
 static double mean[ROOM], m2[ROOM], mean_b[ROOM], m2_b[ROOM], rstd[ROOM];
 static uint64_t hash;
 static uint32_t state;
@@ -76,10 +76,10 @@ static void apply(const normcy_kernels *k, int length, int by_col) {
     int count = by_col ? length : SLOTS;
     k->rstd(count, mean, m2, &options, rstd);
     for (int scaled = 0; scaled < 2; scaled++) {
-        const double *lift = scaled ? mean_b : NULL;
-        k->coefficients(count, mean, rstd, lift, scaled ? scale : NULL, weight, 1.0, weight + 50, NORMCY_LEAST_A,
-                        NORMCY_MOST_A, hi, a, b);
-        normcy_coef coef = {NORMCY_AFFINE, hi, a, b, scaled ? scale : NULL, NULL, NULL, NULL};
+        const double *shift_after = scaled ? mean_b : NULL;
+        k->coefficients(count, mean, rstd, shift_after, scaled ? scale : NULL, weight, 1.0, weight + 50, NORMCY_LEAST_A,
+                        NORMCY_MOST_A, mean_f32, a, b);
+        normcy_coef coef = {NORMCY_AFFINE, mean_f32, a, b, scaled ? scale : NULL, NULL, NULL, NULL};
         apply_all(k, length, by_col, &coef, NULL);
         for (int how_ends = NORMCY_IDENTITY; how_ends <= NORMCY_GELU_TANH; how_ends++) {
             normcy_finish finish = {how_ends % 2 ? x + 1 : NULL, (normcy_activation)how_ends};

@@ -178,13 +178,13 @@ static void try_small(shape s) {
     options.zero_guard = (int)take(1);
     k->merge(n, s.rows, mean, m2, 3, mean_b, m2_b);
     ptrdiff_t abnormal = k->rstd(n, mean, m2, &options, rstd);
-    float *hi = memory(n, sizeof *hi, 0), *a = memory(n, sizeof *a, 0), *b = memory(n, sizeof *b, 0);
+    float *mean_f32 = memory(n, sizeof *mean_f32, 0), *a = memory(n, sizeof *a, 0), *b = memory(n, sizeof *b, 0);
     const double *given_mean = take(1) ? mean : NULL, *given_rstd = take(3) ? rstd : NULL;
-    const double *lift = take(1) ? doubles(n, 0) : NULL;
+    const double *shift_after = take(1) ? doubles(n, 0) : NULL;
     const float *scale = take(1) ? powers_of_two(n) : NULL, *weight = take(1) ? floats(n) : NULL;
     const float *bias = take(1) ? floats(n) : NULL;
-    double odd = (double)k->coefficients(n, given_mean, given_rstd, lift, scale, weight, take(1), bias, NORMCY_LEAST_A,
-                                         NORMCY_MOST_A, hi, a, b);
+    double odd = (double)k->coefficients(n, given_mean, given_rstd, shift_after, scale, weight, take(1), bias,
+                                         NORMCY_LEAST_A, NORMCY_MOST_A, mean_f32, a, b);
     compare(mean, n, sizeof *mean);
     compare(m2, n, sizeof *m2);
     compare(rstd, n, sizeof *rstd);
@@ -194,7 +194,7 @@ static void try_small(shape s) {
     compare(&range, 1, sizeof range);
     double huge = weight ? k->huge(weight, n) : 0;
     compare(&huge, 1, sizeof huge);
-    compare(hi, n, sizeof *hi);
+    compare(mean_f32, n, sizeof *mean_f32);
     compare(a, n, sizeof *a);
     compare(b, n, sizeof *b);
 }
@@ -225,8 +225,8 @@ static const normcy_element *some_element(shape s, const normcy_coef *coef, norm
 }
 
 static normcy_coef some_coef(ptrdiff_t n) {
-    const float *hi = floats(n), *a = floats(n), *b = floats(n);
-    normcy_coef c = {(normcy_form)take(NORMCY_RATIO), hi, a, b, NULL, NULL, NULL, NULL};
+    const float *mean_f32 = floats(n), *a = floats(n), *b = floats(n);
+    normcy_coef c = {(normcy_form)take(NORMCY_RATIO), mean_f32, a, b, NULL, NULL, NULL, NULL};
     if (c.form != NORMCY_AFFINE || take(1))
         c.scale = powers_of_two(n);
     if (c.form != NORMCY_AFFINE)
