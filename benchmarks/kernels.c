@@ -15,7 +15,7 @@ static double mean[LONGEST], m2[LONGEST];
 static ptrdiff_t size;
 /* As the drivers place them: a page apart, their loads would wait for stores to y. */
 static const normcy_coef coef = {
-    .form = NORMCY_AFFINE, .mean_f32 = room, .a = room + LONGEST + 16, .b = room + 2 * (LONGEST + 16)};
+    .op = NORMCY_AFFINE, .mean_f32 = room, .a = room + LONGEST + 16, .b = room + 2 * (LONGEST + 16)};
 static const normcy_walk walk = {0, 0, 0};
 
 static double now(void) {
@@ -54,9 +54,9 @@ static void apply_by_row(ptrdiff_t length, ptrdiff_t run) {
 }
 
 static void weighted_by_row(ptrdiff_t length, ptrdiff_t run) {
-    const normcy_element element = {.weight = {weights, 0, 1}, .bias = {weights + LONGEST + 16, 0, 1}};
+    const normcy_elementwise elementwise = {.weight = {weights, 0, 1}, .bias = {weights + LONGEST + 16, 0, 1}};
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_rows(x + at, y + at, run, length, length, &coef, &element, NULL, &walk);
+        k->apply_rows(x + at, y + at, run, length, length, &coef, &elementwise, NULL, &walk);
 }
 
 static void both_by_row(ptrdiff_t length, ptrdiff_t run) {
@@ -79,11 +79,11 @@ static void apply_by_column(ptrdiff_t length, ptrdiff_t run) {
 static void activations(void) {
     static const char *names[] = {"none", "relu", "silu", "gelu", "gelu_tanh"};
     for (int i = NORMCY_IDENTITY; i <= NORMCY_GELU_TANH; i++) {
-        normcy_finish finish = {NULL, (normcy_activation)i};
+        normcy_epilogue epilogue = {NULL, (normcy_activation)i};
         double best = 1e9;
         for (int round = 0; round < 100 * ROUNDS; round++) {
             double start = now();
-            k->apply_rows(x, y, 1, RUN_FLOATS, RUN_FLOATS, &coef, NULL, &finish, &walk);
+            k->apply_rows(x, y, 1, RUN_FLOATS, RUN_FLOATS, &coef, NULL, &epilogue, &walk);
             double spent = now() - start;
             best = spent < best ? spent : best;
         }

@@ -56,12 +56,12 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct normcy_rstd_options:
         double count, correction, eps
         bint outside_sqrt, zero_guard
-    ctypedef enum normcy_form:
+    ctypedef enum normcy_apply_op:
         NORMCY_AFFINE
         NORMCY_SWISH
         NORMCY_RATIO
     ctypedef struct normcy_coef:
-        normcy_form form
+        normcy_apply_op op
         const float *mean_f32
         const float *a
         const float *b
@@ -73,7 +73,7 @@ cdef extern from "kernels/kernels.h" nogil:
         const float *p
         ptrdiff_t row
         int step
-    ctypedef struct normcy_element:
+    ctypedef struct normcy_elementwise:
         normcy_operand weight, bias
         float offset
         int extreme
@@ -83,7 +83,7 @@ cdef extern from "kernels/kernels.h" nogil:
         NORMCY_SILU
         NORMCY_GELU
         NORMCY_GELU_TANH
-    ctypedef struct normcy_finish:
+    ctypedef struct normcy_epilogue:
         const float *add
         normcy_activation activation
     ctypedef struct normcy_walk:
@@ -107,10 +107,10 @@ cdef extern from "kernels/kernels.h" nogil:
                                const float *scale, const float *weight, double offset, const float *bias,
                                double least, double most, float *mean_f32, float *a, float *b) noexcept nogil
         void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                        const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
                         const normcy_walk *walk) noexcept nogil
         void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                        const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
                         const normcy_walk *walk) noexcept nogil
 
 cdef extern from "kernels/isa/dispatch.h" nogil:

@@ -162,16 +162,16 @@ cdef void rotate(float *v, ptrdiff_t cols, ptrdiff_t head) noexcept nogil:
 cdef void apply_run(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
                     Columns *w) noexcept nogil:
     """Rows that follow each other. They may begin anywhere if the coefficients begin there: where y is aligned."""
-    cdef normcy_finish finish
+    cdef normcy_epilogue epilogue
     cdef ptrdiff_t i, head = -(<ptrdiff_t>(<size_t>(job.y + at) // sizeof(float))) & (NORMCY_LANES - 1)
     if head and cols % NORMCY_LANES == 0 and rows >= TURNED:
-        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, finish_at(job, at, &finish), &job.walk)
+        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.walk)
         for i in range(coefs_used(coef)):
             rotate(w.room + i * w.stride, cols, head)
         at, rows = at + head, rows - 1
         job.k.apply_cols(job.x + at + rows * cols, job.y + at + rows * cols, 1, cols - head, cols, coef, NULL,
-                         finish_at(job, at + rows * cols, &finish), &job.walk)
-    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, finish_at(job, at, &finish), &job.walk)
+                         epilogue_at(job, at + rows * cols, &epilogue), &job.walk)
+    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.walk)
 
 
 cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
@@ -180,11 +180,11 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
     cdef const Plan *p = &job.plan
     cdef Slots *s = &w.stats
     cdef normcy_coef coef
-    cdef normcy_element element
-    cdef normcy_finish finish
+    cdef normcy_elementwise elementwise
+    cdef normcy_epilogue epilogue
     cdef normcy_operand weight, bias, gate
     cdef ptrdiff_t i, n, at, phase, r = begin
-    cdef bint staged = element_stage(job), shared = job.weight.outer == 0 and job.bias.outer == 0
+    cdef bint staged = elementwise_stage(job), shared = job.weight.outer == 0 and job.bias.outer == 0
     cdef bint pieces = width != p.pitch or staged
     cdef ptrdiff_t k = 1 if staged else fold_of(p.cols)
     while r < end:
@@ -197,12 +197,12 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
         phase = <ptrdiff_t>(<size_t>(job.y + at) // sizeof(float)) & (NORMCY_LANES - 1) if pieces else 0
         fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room + phase, w.stride)
         if staged:
-            element = element_at(job, 0, r, left, w.room + phase, w.stride)
+            elementwise = elementwise_at(job, 0, r, left, w.room + phase, w.stride)
         if job.given_mean != NULL:
             add_first(job, at, n, width, p.pitch)
         if pieces:
-            job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if staged else NULL,
-                             finish_at(job, at, &finish), &job.walk)
+            job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &elementwise if staged else NULL,
+                             epilogue_at(job, at, &epilogue), &job.walk)
         else:
             apply_run(job, at + n // k * k * width, n % k, width, &coef, w)
             for i in range(coefs_used(&coef) if k > 1 else 0):

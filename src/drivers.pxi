@@ -43,8 +43,8 @@ cdef struct Job:
     float *y                # NULL: statistics only
     const float *source
     const float *addend     # NULL: none
-    normcy_finish finish    # for the first element of x
-    normcy_form form
+    normcy_epilogue epilogue    # for the first element of x
+    normcy_apply_op op
     Operand gate
     const double *batch_std     # RATIO: one a channel
     Target target
@@ -162,7 +162,7 @@ cdef normcy_operand operand_at(const Operand *o, const Plan *p, ptrdiff_t seg, p
     return at
 
 
-cdef inline bint element_stage(const Job *job) noexcept nogil:
+cdef inline bint elementwise_stage(const Job *job) noexcept nogil:
     return job.extreme or (job.weight.p != NULL and not job.weight.folds) or (job.bias.p != NULL and not job.bias.folds)
 
 
@@ -177,12 +177,12 @@ cdef normcy_operand of_slots(const Job *job, const float *p) noexcept nogil:
     return o
 
 
-cdef normcy_element element_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
+cdef normcy_elementwise elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
                                ptrdiff_t stride) noexcept nogil:
     """What the coefficients in `room` do not hold: a weight that does not fold, with the bias that comes after it, and
     folding ones that have to be applied last."""
-    cdef normcy_element e
-    memset(&e, 0, sizeof(normcy_element))
+    cdef normcy_elementwise e
+    memset(&e, 0, sizeof(normcy_elementwise))
     e.extreme = job.extreme
     if not job.weight.folds:
         e.weight = operand_at(&job.weight, &job.plan, seg, r, col)
@@ -251,11 +251,11 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
     """coef for `count` rows or columns (of channels from `channel` on, where a form goes by channel), in
     room[0:ROOM * stride]; what does not fold is left to the element stage."""
-    cdef bint affine = job.form == NORMCY_AFFINE, ratio = job.form == NORMCY_RATIO
+    cdef bint affine = job.op == NORMCY_AFFINE, ratio = job.op == NORMCY_RATIO
     cdef Gains within = gains_of(job)
     cdef const float *scale = NULL      # of the gain: a ratio's is for its terms alone
     cdef ptrdiff_t i, odd
-    coef.form, coef.mean_f32, coef.a, coef.b, coef.scale = job.form, room, room + stride, room + 2 * stride, NULL
+    coef.op, coef.mean_f32, coef.a, coef.b, coef.scale = job.op, room, room + stride, room + 2 * stride, NULL
     coef.gate, coef.batch, coef.own = room + 4 * stride, room + 5 * stride, room + 6 * stride
     if not affine:
         memcpy(room + 4 * stride, gate.p, count * sizeof(float))
@@ -294,7 +294,7 @@ cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, cons
 cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const float *w, const float *b, float *room,
                           ptrdiff_t stride) noexcept nogil:
     """The coefficients of slot i, in room[0], room[stride], ... A factor that no scale can hold is multiplied last."""
-    cdef bint ratio = job.form == NORMCY_RATIO, last = False
+    cdef bint ratio = job.op == NORMCY_RATIO, last = False
     cdef Gains within = gains_of(job)
     cdef double rstd = s.rstd[i], value = w[i] + job.offset if w != NULL else 1
     cdef double shift_after = s.shift_after[i] if s.shift_after != NULL else 0
@@ -316,7 +316,7 @@ cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const flo
         room[(COEFS + 1) * stride] = b[i]
     elif last:
         room[(COEFS + 1) * stride] = 0
-    job.k.coefficients(1, s.mean + i if job.form == NORMCY_AFFINE else NULL, NULL if ratio else &rstd,
+    job.k.coefficients(1, s.mean + i if job.op == NORMCY_AFFINE else NULL, NULL if ratio else &rstd,
                        NULL if s.shift_after == NULL else &shift_after, NULL if ratio else scale,
                        one_of(w, i, last), job.offset,
                        one_of(b, i, last), 0, HUGE_VAL, room, room + stride, room + 2 * stride)
@@ -350,15 +350,15 @@ cdef float ratio_scale(double own, double batch, double gated) noexcept nogil:
 
 
 cdef inline int coefs_used(const normcy_coef *coef) noexcept nogil:
-    return 7 if coef.form == NORMCY_RATIO else 5 if coef.form == NORMCY_SWISH else 4 if coef.scale != NULL else 3
+    return 7 if coef.op == NORMCY_RATIO else 5 if coef.op == NORMCY_SWISH else 4 if coef.scale != NULL else 3
 
 
-cdef inline const normcy_finish *finish_at(const Job *job, ptrdiff_t at, normcy_finish *room) noexcept nogil:
+cdef inline const normcy_epilogue *epilogue_at(const Job *job, ptrdiff_t at, normcy_epilogue *room) noexcept nogil:
     """What follows the norm for the panel `at` floats into x; NULL if nothing does."""
-    if job.finish.add == NULL and job.finish.activation == NORMCY_IDENTITY:
+    if job.epilogue.add == NULL and job.epilogue.activation == NORMCY_IDENTITY:
         return NULL
-    room.add = job.finish.add + at if job.finish.add != NULL else NULL
-    room.activation = job.finish.activation
+    room.add = job.epilogue.add + at if job.epilogue.add != NULL else NULL
+    room.activation = job.epilogue.activation
     return room
 
 

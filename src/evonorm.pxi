@@ -36,7 +36,7 @@ def evonorm_s0(x_given, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t
         if v is None:
             return only_affine(x_given, x, &at, weight, bias, out, others)
         job = make_job(GROUP, at.d, small, 0)
-        job.form, job.gate = NORMCY_SWISH, make_operand(gate_of(v, x_given, &at, keep), &job.plan)
+        job.op, job.gate = NORMCY_SWISH, make_operand(gate_of(v, x_given, &at, keep), &job.plan)
         return normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                          parameter(bias, "bias", x_given, &at, keep), None, None, None, None, out, others)
     finally:
@@ -81,7 +81,7 @@ def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, l
             return only_affine(x_given, x, &at, weight, bias, out, others)
         check_batch(BATCH, x_given, at.d, own, small)
         job = make_job(INSTANCE, at.d, small, 0)
-        job.form, job.gate = NORMCY_RATIO, make_operand(gate_of(v, x_given, &at, keep), &job.plan)
+        job.op, job.gate = NORMCY_RATIO, make_operand(gate_of(v, x_given, &at, keep), &job.plan)
         job.batch_std = &std[0]
         if not own:
             for k in range(at.d.c):

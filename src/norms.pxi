@@ -21,7 +21,7 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     job.crew = normcy_own_crew() if job.threads > 1 else NULL
     # What is read where y will be is in the caches, and best written there.
     job.beyond = size >= BEYOND * job.threads and not (
-        job.source == job.y or job.addend == job.y or job.finish.add == job.y)
+        job.source == job.y or job.addend == job.y or job.epilogue.add == job.y)
     job.local_near, job.walk.near = size <= LOCAL_NEAR, size <= NEAR
     job.walk.stream = job.beyond and job.x != job.y
     job.walk.columns = COLUMNS if job.local_near else 0
@@ -66,14 +66,14 @@ cdef object normalize(Job *job, x_given, cnp.ndarray x, Strides weight, Strides 
     cdef cnp.ndarray before = None if pre_add is None else companion(pre_add, "pre_add", x_given, x)
     cdef cnp.ndarray after = None if post_add is None else companion(post_add, "post_add", x_given, x)
     cdef cnp.ndarray shifted = take_weights(job, weight, bias)      # kept for as long as its memory is read
-    job.finish.activation = activation_of(activation)
+    job.epilogue.activation = activation_of(activation)
     y = target(out, "out", x_given, called, x, pre_add, post_add, others, x is not x_given)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
     result = y if out is None else out
     if more is not None:
         result = (result, *more)
     if after is not None:
-        job.finish.add = <const float *>cnp.PyArray_DATA(after)
+        job.epilogue.add = <const float *>cnp.PyArray_DATA(after)
     if before is None:
         if sum_out is not None:
             raise ValueError("sum_out: expected None, as pre_add is not given; there is no sum to store")

@@ -94,11 +94,11 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
     cdef float room[ROOM * NORMCY_RUN]
     cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.shift_after != NULL)
     cdef normcy_coef coef
-    cdef normcy_element element
-    cdef normcy_finish finish
+    cdef normcy_elementwise elementwise
+    cdef normcy_epilogue epilogue
     cdef normcy_operand weight, bias, gate
     cdef ptrdiff_t n, at, r = begin
-    cdef bint staged = element_stage(job)
+    cdef bint staged = elementwise_stage(job)
     while r < end:
         n = min(<ptrdiff_t>NORMCY_RUN, joined_rows(job, r, end))
         slots_of_run(s, p, first, r, n, &of_rows)
@@ -107,12 +107,12 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         gate = operand_at(&job.gate, p, seg, r, 0)
         fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_RUN)
         if staged:
-            element = element_at(job, seg, r, left, room, NORMCY_RUN)
+            elementwise = elementwise_at(job, seg, r, left, room, NORMCY_RUN)
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.given_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
-        job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &element if staged else NULL,
-                         finish_at(job, at, &finish), &job.walk)
+        job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &elementwise if staged else NULL,
+                         epilogue_at(job, at, &epilogue), &job.walk)
         r += n
 
 
@@ -125,7 +125,7 @@ cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
-    cdef bint staged = element_stage(job), long_weights = staged and p.length > LONG_WEIGHT and not job.walk.stream
+    cdef bint staged = elementwise_stage(job), long_weights = staged and p.length > LONG_WEIGHT and not job.walk.stream
     cdef bint in_l2 = long_weights or job.local_near and (staged or size < SHORT_SLOT)
     cdef bint in_l1 = job.y != NULL and p.segs == 1 and not in_l2
     cdef ptrdiff_t run = ((2 * RUN if job.walk.stream or job.local_near else RUN) if in_l1 else TASK) // size

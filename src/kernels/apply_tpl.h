@@ -15,11 +15,11 @@ INLINE row_operand seam_of(row_operand o, ptrdiff_t cols, int head, float seam[W
 /* Rows that follow each other, as one stream of whole vectors from the first aligned one on, `head` floats into y:
  * those that two rows share take the coefficients of both. Where there are weights, cols is a multiple of W. */
 INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
-                         const normcy_element *element, apply_kind kind) {
+                         const normcy_elementwise *elementwise, apply_kind kind) {
     band with, between;
     float same[2][W], seam[2][W];
-    open_in_band(&with, 0, 0, same, coef, element, kind);
-    if (kind.element && head) {
+    open_in_band(&with, 0, 0, same, coef, elementwise, kind);
+    if (kind.operands && head) {
         between.weight[0] = seam_of(with.weight[0], cols, head, seam[0]);
         between.bias[0] = seam_of(with.bias[0], cols, head, seam[1]);
     }
@@ -52,27 +52,28 @@ INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, cons
 }
 
 INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *shared, const normcy_element *element, const normcy_finish *finish,
-                        const normcy_walk *walk, apply_kind kind) {
+                        const normcy_coef *shared, const normcy_elementwise *elementwise,
+                        const normcy_epilogue *epilogue, const normcy_walk *walk, apply_kind kind) {
     const normcy_coef own = *shared, *coef = &own; /* pointers that no store to y can change: they stay in registers */
-    int gains = stride % PAGE && cols < (kind.by_col || kind.element == SHARED_ELEMENT ? LONG_ROW : SHORT_ROW);
+    int gains = stride % PAGE && cols < (kind.by_col || kind.operands == SHARED_OPERANDS ? LONG_ROW : SHORT_ROW);
     ptrdiff_t i = 0, banded = (walk->near || (!kind.by_col && cols <= TINY_ROW)) && gains && !kind.scaled ? rows : 0;
     place p = {.x = x, .y = y, .stride = stride};
-    if (kind.element && element->weight.p)
-        p.offset = set1(element->offset);
-    if (kind.finish && finish)
-        p.add = finish->add, p.relu = finish->activation == NORMCY_RELU;
-    int costly = finish && finish->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
+    if (kind.operands && elementwise->weight.p)
+        p.offset = set1(elementwise->offset);
+    if (kind.epilogue && epilogue)
+        p.add = epilogue->add, p.relu = epilogue->activation == NORMCY_RELU;
+    int costly = epilogue && epilogue->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
     int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
-    if (walk->stream && kind.form == NORMCY_AFFINE && !costly)
+    if (walk->stream && kind.op == NORMCY_AFFINE && !costly)
         p.stream = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW;
     /* What all rows share stays in L1 while a piece of each goes by: long weights, or the coefficients of columns. */
-    ptrdiff_t piece = kind.by_col ? walk->columns : kind.element == SHARED_ELEMENT ? SHARED_PIECE : 0;
+    ptrdiff_t piece = kind.by_col ? walk->columns : kind.operands == SHARED_OPERANDS ? SHARED_PIECE : 0;
     piece = piece && rows > 1 && cols > piece ? piece : cols;
-    int joins = stride == cols && (kind.element == NO_ELEMENT ? cols >= W : kind.element == SHARED_ELEMENT && whole);
+    int joins =
+        stride == cols && (kind.operands == NO_OPERANDS ? cols >= W : kind.operands == SHARED_OPERANDS && whole);
     if (!kind.by_col && !kind.scaled && joins && !costly && piece == cols &&
-        (p.stream || (kind.element == NO_ELEMENT && cols > TINY_ROW))) {
-        apply_joined(p, rows, cols, head, coef, element, kind);
+        (p.stream || (kind.operands == NO_OPERANDS && cols > TINY_ROW))) {
+        apply_joined(p, rows, cols, head, coef, elementwise, kind);
         rows = banded = 0;
     }
     const place top = p;
@@ -80,11 +81,11 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         end = j + piece + (j ? 0 : head); /* where y is aligned, in rows a multiple of W apart */
         end = end < cols ? end : cols;
         for (p = top, i = 0; i + BAND <= banded; i += BAND) {
-            apply_band(p, BAND, i, j, end, coef, element, finish, kind);
+            apply_band(p, BAND, i, j, end, coef, elementwise, epilogue, kind);
             p = next_place(p, BAND * stride);
         }
         for (; i < rows; i++) {
-            apply_band(p, 1, i, j, end, coef, element, finish, kind);
+            apply_band(p, 1, i, j, end, coef, elementwise, epilogue, kind);
             p = next_place(p, stride);
         }
     }
@@ -94,67 +95,67 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
 
 #define PANEL                                                                                                          \
     const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, const normcy_coef *coef,               \
-        const normcy_element *element, const normcy_finish *finish, const normcy_walk *walk
+        const normcy_elementwise *elementwise, const normcy_epilogue *epilogue, const normcy_walk *walk
 
 /* Each variant is a function: in one for all of them, loops found their pointers on the stack. */
 #define VARIANT(name, ...)                                                                                             \
     static __attribute__((noinline)) void name(PANEL) {                                                                \
-        apply_panel(x, y, rows, cols, stride, coef, element, finish, walk, (apply_kind){__VA_ARGS__});                 \
+        apply_panel(x, y, rows, cols, stride, coef, elementwise, epilogue, walk, (apply_kind){__VA_ARGS__});           \
     }
 
-/* by_col, form, scaled, element, finish. Rare ones leave to the run whether something follows the norm. */
-VARIANT(rows_plain, 0, NORMCY_AFFINE, 0, NO_ELEMENT, 0)
-VARIANT(rows_finished, 0, NORMCY_AFFINE, 0, NO_ELEMENT, 1)
-VARIANT(rows_shared, 0, NORMCY_AFFINE, 0, SHARED_ELEMENT, 0)
-VARIANT(rows_shared_finished, 0, NORMCY_AFFINE, 0, SHARED_ELEMENT, 1)
-VARIANT(rows_any, 0, NORMCY_AFFINE, 0, ANY_ELEMENT, 1)
-VARIANT(rows_scaled, 0, NORMCY_AFFINE, 1, ANY_ELEMENT, 1)
-VARIANT(rows_extreme, 0, NORMCY_AFFINE, 1, EXTREME_ELEMENT, 1)
-VARIANT(rows_swish, 0, NORMCY_SWISH, 1, EXTREME_ELEMENT, 0)
-VARIANT(rows_ratio, 0, NORMCY_RATIO, 1, EXTREME_ELEMENT, 0)
-VARIANT(cols_plain, 1, NORMCY_AFFINE, 0, NO_ELEMENT, 0)
-VARIANT(cols_finished, 1, NORMCY_AFFINE, 0, NO_ELEMENT, 1)
-VARIANT(cols_each_row, 1, NORMCY_AFFINE, 0, ROW_ELEMENT, 1)
-VARIANT(cols_any, 1, NORMCY_AFFINE, 0, ANY_ELEMENT, 1)
-VARIANT(cols_scaled, 1, NORMCY_AFFINE, 1, ANY_ELEMENT, 1)
-VARIANT(cols_extreme, 1, NORMCY_AFFINE, 1, EXTREME_ELEMENT, 1)
-VARIANT(cols_swish, 1, NORMCY_SWISH, 1, EXTREME_ELEMENT, 0)
-VARIANT(cols_ratio, 1, NORMCY_RATIO, 1, EXTREME_ELEMENT, 0)
+/* by_col, op, scaled, operands, epilogue. Rare ones leave to the run whether something follows the norm. */
+VARIANT(rows_plain, 0, NORMCY_AFFINE, 0, NO_OPERANDS, 0)
+VARIANT(rows_epilogue, 0, NORMCY_AFFINE, 0, NO_OPERANDS, 1)
+VARIANT(rows_shared, 0, NORMCY_AFFINE, 0, SHARED_OPERANDS, 0)
+VARIANT(rows_shared_epilogue, 0, NORMCY_AFFINE, 0, SHARED_OPERANDS, 1)
+VARIANT(rows_any, 0, NORMCY_AFFINE, 0, ANY_OPERANDS, 1)
+VARIANT(rows_scaled, 0, NORMCY_AFFINE, 1, ANY_OPERANDS, 1)
+VARIANT(rows_extreme, 0, NORMCY_AFFINE, 1, EXTREME_OPERANDS, 1)
+VARIANT(rows_swish, 0, NORMCY_SWISH, 1, EXTREME_OPERANDS, 0)
+VARIANT(rows_ratio, 0, NORMCY_RATIO, 1, EXTREME_OPERANDS, 0)
+VARIANT(cols_plain, 1, NORMCY_AFFINE, 0, NO_OPERANDS, 0)
+VARIANT(cols_epilogue, 1, NORMCY_AFFINE, 0, NO_OPERANDS, 1)
+VARIANT(cols_each_row, 1, NORMCY_AFFINE, 0, ROW_OPERANDS, 1)
+VARIANT(cols_any, 1, NORMCY_AFFINE, 0, ANY_OPERANDS, 1)
+VARIANT(cols_scaled, 1, NORMCY_AFFINE, 1, ANY_OPERANDS, 1)
+VARIANT(cols_extreme, 1, NORMCY_AFFINE, 1, EXTREME_OPERANDS, 1)
+VARIANT(cols_swish, 1, NORMCY_SWISH, 1, EXTREME_OPERANDS, 0)
+VARIANT(cols_ratio, 1, NORMCY_RATIO, 1, EXTREME_OPERANDS, 0)
 
 typedef void apply_variant(PANEL);
 
 /* What changes nothing, not even the sign of a zero: adding 0 would turn -0 into 0. */
 static const float one = 1, minus_zero = -0.0f;
-static const normcy_element no_element = {.weight = {&one, 0, 0}, .bias = {&minus_zero, 0, 0}};
+static const normcy_elementwise no_elementwise = {.weight = {&one, 0, 0}, .bias = {&minus_zero, 0, 0}};
 
-#define RUN_VARIANT(how, element) (how)(x, y, rows, cols, stride, coef, element, finish, walk)
+#define RUN_VARIANT(how, elementwise) (how)(x, y, rows, cols, stride, coef, elementwise, epilogue, walk)
 
 static void apply_rows(PANEL) {
-    if (coef->form != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->form == NORMCY_SWISH    ? rows_swish
-                             : coef->form == NORMCY_RATIO  ? rows_ratio
-                             : element && element->extreme ? rows_extreme
-                                                           : rows_scaled;
-        RUN_VARIANT(how, element ? element : &no_element);
-    } else if (!element) {
-        RUN_VARIANT(finish ? rows_finished : rows_plain, NULL);
+    if (coef->op != NORMCY_AFFINE || coef->scale) {
+        apply_variant *how = coef->op == NORMCY_SWISH              ? rows_swish
+                             : coef->op == NORMCY_RATIO            ? rows_ratio
+                             : elementwise && elementwise->extreme ? rows_extreme
+                                                                   : rows_scaled;
+        RUN_VARIANT(how, elementwise ? elementwise : &no_elementwise);
+    } else if (!elementwise) {
+        RUN_VARIANT(epilogue ? rows_epilogue : rows_plain, NULL);
     } else {
-        int shared = !element->weight.row && !element->bias.row && element->offset == 0;
-        RUN_VARIANT(!shared ? rows_any : finish ? rows_shared_finished : rows_shared, element);
+        int shared = !elementwise->weight.row && !elementwise->bias.row && elementwise->offset == 0;
+        RUN_VARIANT(!shared ? rows_any : epilogue ? rows_shared_epilogue : rows_shared, elementwise);
     }
 }
 
 static void apply_cols(PANEL) {
-    if (coef->form != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->form == NORMCY_SWISH    ? cols_swish
-                             : coef->form == NORMCY_RATIO  ? cols_ratio
-                             : element && element->extreme ? cols_extreme
-                                                           : cols_scaled;
-        RUN_VARIANT(how, element ? element : &no_element);
-    } else if (!element) {
-        RUN_VARIANT(finish ? cols_finished : cols_plain, NULL);
+    if (coef->op != NORMCY_AFFINE || coef->scale) {
+        apply_variant *how = coef->op == NORMCY_SWISH              ? cols_swish
+                             : coef->op == NORMCY_RATIO            ? cols_ratio
+                             : elementwise && elementwise->extreme ? cols_extreme
+                                                                   : cols_scaled;
+        RUN_VARIANT(how, elementwise ? elementwise : &no_elementwise);
+    } else if (!elementwise) {
+        RUN_VARIANT(epilogue ? cols_epilogue : cols_plain, NULL);
     } else {
-        RUN_VARIANT(element->weight.step || element->bias.step ? cols_any : cols_each_row, element);
+        RUN_VARIANT(elementwise->weight.step || elementwise->bias.step ? cols_any : cols_each_row, elementwise);
     }
 }
 

@@ -37,7 +37,7 @@ INLINE place next_place(place p, ptrdiff_t floats) {
 typedef struct {
     vec_coef c[BAND];
     row_operand weight[BAND], bias[BAND];
-    vf row_weight[BAND], row_bias[BAND]; /* ROW_ELEMENT */
+    vf row_weight[BAND], row_bias[BAND]; /* ROW_OPERANDS */
 } band;
 
 /* Columns j to j + n, n <= W, of a band; `past` the caches where y is aligned. */
@@ -48,18 +48,18 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
         ptrdiff_t at = r * p.stride + j;
-        if (kind.element == ROW_ELEMENT) {
+        if (kind.operands == ROW_OPERANDS) {
             weight = with->row_weight[r], bias = with->row_bias[r];
-        } else if (kind.element >= ANY_ELEMENT || (kind.element && r == 0)) {
+        } else if (kind.operands >= ANY_OPERANDS || (kind.operands && r == 0)) {
             weight = operand_at(&with->weight[r], j, n);
             bias = operand_at(&with->bias[r], j, n);
         }
-        if (kind.element >= ANY_ELEMENT)
+        if (kind.operands >= ANY_OPERANDS)
             weight += p.offset;
         vf v = point(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
-        if (kind.finish && p.add)
+        if (kind.epilogue && p.add)
             v += part_of(p.add + at, n);
-        if (kind.finish && p.relu)
+        if (kind.epilogue && p.relu)
             v = relu(v);
         if (n == W && past)
             store_past(p.y + at, v);
@@ -91,28 +91,28 @@ INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrd
 
 /* What goes with the i-th row, which is the r-th of a band; `same` has room for values of the whole row. */
 INLINE void open_in_band(band *with, int r, ptrdiff_t i, float same[2][W], const normcy_coef *coef,
-                         const normcy_element *element, apply_kind kind) {
+                         const normcy_elementwise *elementwise, apply_kind kind) {
     if (!kind.by_col)
         with->c[r] = coef_of_row(coef, i, kind);
-    if (kind.element) {
-        with->weight[r] = open_row(&element->weight, i, 1, same[0]);
-        with->bias[r] = open_row(&element->bias, i, 0, same[1]);
+    if (kind.operands) {
+        with->weight[r] = open_row(&elementwise->weight, i, 1, same[0]);
+        with->bias[r] = open_row(&elementwise->bias, i, 0, same[1]);
     }
-    if (kind.element == ROW_ELEMENT) {
-        with->row_weight[r] = set1(*with->weight[r].p + (element->weight.p ? element->offset : 0));
+    if (kind.operands == ROW_OPERANDS) {
+        with->row_weight[r] = set1(*with->weight[r].p + (elementwise->weight.p ? elementwise->offset : 0));
         with->row_bias[r] = set1(*with->bias[r].p);
     }
 }
 
 /* Columns j to end of a few rows, the i-th and those after it. */
 INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
-                       const normcy_element *element, const normcy_finish *finish, apply_kind kind) {
+                       const normcy_elementwise *elementwise, const normcy_epilogue *epilogue, apply_kind kind) {
     band with;
     float same[BAND][2][W];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
-        open_in_band(&with, r, i + r, same[r], coef, element, kind);
-    if (!kind.finish || !finish || finish->activation <= NORMCY_RELU) {
+        open_in_band(&with, r, i + r, same[r], coef, elementwise, kind);
+    if (!kind.epilogue || !epilogue || epilogue->activation <= NORMCY_RELU) {
         apply_columns(p, &with, rows, j, end, coef, kind);
         return;
     }
@@ -120,7 +120,7 @@ INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t en
         ptrdiff_t stop = end - j < PIECE ? end : j + PIECE;
         apply_columns(p, &with, rows, j, stop, coef, kind);
         for (int r = 0; r < rows; r++)
-            activate(p.y + r * p.stride + j, stop - j, finish->activation);
+            activate(p.y + r * p.stride + j, stop - j, epilogue->activation);
     }
 }
 

@@ -39,11 +39,11 @@ typedef enum {
     NORMCY_AFFINE, /* u = x * scale - mean_f32 */
     NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), EvoNorm-S0 */
     NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), EvoNorm-B0 */
-} normcy_form;
+} normcy_apply_op;
 
 /* The coefficients, one set for each row or each column. Those that the form does not use may be NULL. */
 typedef struct {
-    normcy_form form;
+    normcy_apply_op op;
     const float *mean_f32, *a, *b;
     const float *scale; /* powers of two; AFFINE: or NULL where all of them are 1 */
     const float *gate, *batch, *own;
@@ -63,7 +63,7 @@ typedef struct {
     normcy_operand weight, bias;
     float offset;
     int extreme; /* some weights may need the second form; coef.scale must not be NULL then */
-} normcy_element;
+} normcy_elementwise;
 
 typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GELU_TANH } normcy_activation;
 
@@ -71,7 +71,7 @@ typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GE
 typedef struct {
     const float *add; /* a panel of the stride of x and y, or NULL */
     normcy_activation activation;
-} normcy_finish;
+} normcy_epilogue;
 
 /* How the apply pass goes through memory. */
 typedef struct {
@@ -121,12 +121,12 @@ typedef struct {
                               const float *scale, const float *weight, double offset, const float *bias, double least,
                               double most, float *mean_f32, float *a, float *b);
 
-    /* The apply pass: coefficients by row, or by column. element and finish may be NULL. */
+    /* The apply pass: coefficients by row, or by column. elementwise and epilogue may be NULL. */
     void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                       const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
                        const normcy_walk *walk);
     void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
+                       const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
                        const normcy_walk *walk);
 } normcy_kernels;
 

@@ -58,15 +58,16 @@ static void moments_of_one_far(const normcy_kernels *k, int length) {
 }
 
 static void apply_all(const normcy_kernels *k, int length, int by_col, const normcy_coef *coef,
-                      const normcy_finish *finish) {
-    normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0, 0},
-                   own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f, 0}, extreme = own_rows;
+                      const normcy_epilogue *epilogue) {
+    normcy_elementwise shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0, 0},
+                       own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f, 0}, extreme = own_rows;
     extreme.extreme = 1;
-    const normcy_element *elements[] = {NULL, &shared, &own_rows, &extreme};
+    const normcy_elementwise *elementwise[] = {NULL, &shared, &own_rows, &extreme};
     for (int e = 0; e < (coef->scale ? 4 : 3); e++)
         for (int near = 0; near < 3; near++) {
             normcy_walk walk = {near == 1, near == 2, near == 1 ? 16 : 0};
-            (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elements[e], finish, &walk);
+            (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elementwise[e], epilogue,
+                                                     &walk);
             feed(y, sizeof *y * SLOTS * length);
         }
 }
@@ -82,9 +83,9 @@ static void apply(const normcy_kernels *k, int length, int by_col) {
         normcy_coef coef = {NORMCY_AFFINE, mean_f32, a, b, scaled ? scale : NULL, NULL, NULL, NULL};
         apply_all(k, length, by_col, &coef, NULL);
         for (int how_ends = NORMCY_IDENTITY; how_ends <= NORMCY_GELU_TANH; how_ends++) {
-            normcy_finish finish = {how_ends % 2 ? x + 1 : NULL, (normcy_activation)how_ends};
+            normcy_epilogue epilogue = {how_ends % 2 ? x + 1 : NULL, (normcy_activation)how_ends};
             if (length % 4 == how_ends % 4)
-                apply_all(k, length, by_col, &coef, &finish);
+                apply_all(k, length, by_col, &coef, &epilogue);
         }
     }
     normcy_coef swish = {NORMCY_SWISH, NULL, a, b, scale, weight, NULL, NULL};

@@ -211,7 +211,7 @@ static normcy_operand operand(shape s) {
     }
 }
 
-static const normcy_element *some_element(shape s, const normcy_coef *coef, normcy_element *room) {
+static const normcy_elementwise *some_elementwise(shape s, const normcy_coef *coef, normcy_elementwise *room) {
     int which = (int)take(3);
     if (which == 0)
         return NULL;
@@ -226,31 +226,31 @@ static const normcy_element *some_element(shape s, const normcy_coef *coef, norm
 
 static normcy_coef some_coef(ptrdiff_t n) {
     const float *mean_f32 = floats(n), *a = floats(n), *b = floats(n);
-    normcy_coef c = {(normcy_form)take(NORMCY_RATIO), mean_f32, a, b, NULL, NULL, NULL, NULL};
-    if (c.form != NORMCY_AFFINE || take(1))
+    normcy_coef c = {(normcy_apply_op)take(NORMCY_RATIO), mean_f32, a, b, NULL, NULL, NULL, NULL};
+    if (c.op != NORMCY_AFFINE || take(1))
         c.scale = powers_of_two(n);
-    if (c.form != NORMCY_AFFINE)
+    if (c.op != NORMCY_AFFINE)
         c.gate = floats(n);
-    if (c.form == NORMCY_RATIO)
+    if (c.op == NORMCY_RATIO)
         c.batch = floats(n), c.own = floats(n);
     return c;
 }
 
 static void try_apply(shape s, int by_col) {
     normcy_coef coef = some_coef(by_col ? s.cols : s.rows);
-    normcy_element room;
-    const normcy_element *element = some_element(s, &coef, &room);
+    normcy_elementwise room;
+    const normcy_elementwise *elementwise = some_elementwise(s, &coef, &room);
     normcy_walk walk;
     walk.near = (int)take(1);
     walk.stream = (int)take(1);
     walk.columns = (int)take(2) * 16;
-    normcy_finish finish = {take(1) ? floats(floats_of(s)) : NULL, NORMCY_IDENTITY};
-    finish.activation = (normcy_activation)take(NORMCY_GELU_TANH);
+    normcy_epilogue epilogue = {take(1) ? floats(floats_of(s)) : NULL, NORMCY_IDENTITY};
+    epilogue.activation = (normcy_activation)take(NORMCY_GELU_TANH);
     int finishes = take(1), in_place = take(2) == 0;
     float *x = floats(floats_of(s)), *y = in_place ? x : target(s), *before = memory(floats_of(s), sizeof *x, 0);
     memcpy(before, x, (size_t)floats_of(s) * sizeof *x);
-    (by_col ? k->apply_cols : k->apply_rows)(x, y, s.rows, s.cols, s.stride, &coef, element, finishes ? &finish : NULL,
-                                             &walk);
+    (by_col ? k->apply_cols : k->apply_rows)(x, y, s.rows, s.cols, s.stride, &coef, elementwise,
+                                             finishes ? &epilogue : NULL, &walk);
     compare_panel(y, in_place ? before : NULL, s);
 }
 
