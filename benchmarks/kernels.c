@@ -16,7 +16,7 @@ static ptrdiff_t size;
 /* As the drivers place them: a page apart, their loads would wait for stores to y. */
 static const normcy_coef coef = {
     .op = NORMCY_AFFINE, .mean_f32 = room, .a = room + LONGEST + 16, .b = room + 2 * (LONGEST + 16)};
-static const normcy_walk walk = {0, 0, 0};
+static const normcy_access access = {0, 0, 0};
 
 static double now(void) {
     struct timespec t;
@@ -50,19 +50,19 @@ static void moments_by_row(ptrdiff_t length, ptrdiff_t run) {
 
 static void apply_by_row(ptrdiff_t length, ptrdiff_t run) {
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
+        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &access);
 }
 
 static void weighted_by_row(ptrdiff_t length, ptrdiff_t run) {
     const normcy_elementwise elementwise = {.weight = {weights, 0, 1}, .bias = {weights + LONGEST + 16, 0, 1}};
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_rows(x + at, y + at, run, length, length, &coef, &elementwise, NULL, &walk);
+        k->apply_rows(x + at, y + at, run, length, length, &coef, &elementwise, NULL, &access);
 }
 
 static void both_by_row(ptrdiff_t length, ptrdiff_t run) {
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length) {
         k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
-        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
+        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &access);
     }
 }
 
@@ -73,7 +73,7 @@ static void moments_by_column(ptrdiff_t length, ptrdiff_t run) {
 
 static void apply_by_column(ptrdiff_t length, ptrdiff_t run) {
     for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_cols(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
+        k->apply_cols(x + at, y + at, run, length, length, &coef, NULL, NULL, &access);
 }
 
 static void activations(void) {
@@ -83,7 +83,7 @@ static void activations(void) {
         double best = 1e9;
         for (int round = 0; round < 100 * ROUNDS; round++) {
             double start = now();
-            k->apply_rows(x, y, 1, RUN_FLOATS, RUN_FLOATS, &coef, NULL, &epilogue, &walk);
+            k->apply_rows(x, y, 1, RUN_FLOATS, RUN_FLOATS, &coef, NULL, &epilogue, &access);
             double spent = now() - start;
             best = spent < best ? spent : best;
         }

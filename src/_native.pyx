@@ -86,8 +86,8 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct normcy_epilogue:
         const float *add
         normcy_activation activation
-    ctypedef struct normcy_walk:
-        bint near, stream
+    ctypedef struct normcy_access:
+        bint in_cache, nontemporal
         int columns
     ctypedef struct normcy_kernels:
         const char *isa
@@ -108,10 +108,10 @@ cdef extern from "kernels/kernels.h" nogil:
                                double least, double most, float *mean_f32, float *a, float *b) noexcept nogil
         void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
-                        const normcy_walk *walk) noexcept nogil
+                        const normcy_access *access) noexcept nogil
         void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
-                        const normcy_walk *walk) noexcept nogil
+                        const normcy_access *access) noexcept nogil
 
 cdef extern from "kernels/isa/dispatch.h" nogil:
     const normcy_kernels *normcy_isa(int i)

@@ -165,13 +165,14 @@ cdef void apply_run(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols
     cdef normcy_epilogue epilogue
     cdef ptrdiff_t i, head = -(<ptrdiff_t>(<size_t>(job.y + at) // sizeof(float))) & (NORMCY_LANES - 1)
     if head and cols % NORMCY_LANES == 0 and rows >= TURNED:
-        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.walk)
+        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL,
+                         epilogue_at(job, at, &epilogue), &job.access)
         for i in range(coefs_used(coef)):
             rotate(w.room + i * w.stride, cols, head)
         at, rows = at + head, rows - 1
         job.k.apply_cols(job.x + at + rows * cols, job.y + at + rows * cols, 1, cols - head, cols, coef, NULL,
-                         epilogue_at(job, at + rows * cols, &epilogue), &job.walk)
-    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.walk)
+                         epilogue_at(job, at + rows * cols, &epilogue), &job.access)
+    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.access)
 
 
 cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
@@ -202,7 +203,7 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
             add_first(job, at, n, width, p.pitch)
         if pieces:
             job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &elementwise if staged else NULL,
-                             epilogue_at(job, at, &epilogue), &job.walk)
+                             epilogue_at(job, at, &epilogue), &job.access)
         else:
             apply_run(job, at + n // k * k * width, n % k, width, &coef, w)
             for i in range(coefs_used(&coef) if k > 1 else 0):
@@ -375,6 +376,6 @@ cdef int drive_cols(Job *job) noexcept:
     if p.group == 1 and rows * 128 <= 2 * TASK:     # a strip of columns, whole cache lines, stays in L2
         strip = min(p.cols, max(<ptrdiff_t>128, TASK // rows // 64 * 64))
     if rows * strip <= 2 * TASK and (job.threads == 1 or panels * ceil_div(p.cols, strip) >= 2 * job.threads):
-        local.walk.near = job.local_near
+        local.access.in_cache = job.local_near
         return local_cols(&local, &c, strip)
     return phased_cols(job, &c)

@@ -64,7 +64,7 @@ cdef struct Job:
     normcy_crew *crew       # the workers of the calling thread
     bint local_near         # near where the apply pass finds x in L2
     bint beyond             # y is better written past the caches, unless a sum is kept there first
-    normcy_walk walk
+    normcy_access access
 
 cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean

@@ -22,9 +22,9 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     # What is read where y will be is in the caches, and best written there.
     job.beyond = size >= BEYOND * job.threads and not (
         job.source == job.y or job.addend == job.y or job.epilogue.add == job.y)
-    job.local_near, job.walk.near = size <= LOCAL_NEAR, size <= NEAR
-    job.walk.stream = job.beyond and job.x != job.y
-    job.walk.columns = COLUMNS if job.local_near else 0
+    job.local_near, job.access.in_cache = size <= LOCAL_NEAR, size <= NEAR
+    job.access.nontemporal = job.beyond and job.x != job.y
+    job.access.columns = COLUMNS if job.local_near else 0
     if drive_cols(job) if job.plan.by_col else drive_rows(job):
         raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
     return 0

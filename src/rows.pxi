@@ -112,7 +112,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         if job.given_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
         job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &elementwise if staged else NULL,
-                         epilogue_at(job, at, &epilogue), &job.walk)
+                         epilogue_at(job, at, &epilogue), &job.access)
         r += n
 
 
@@ -125,10 +125,11 @@ cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
     """
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
-    cdef bint staged = elementwise_stage(job), long_weights = staged and p.length > LONG_WEIGHT and not job.walk.stream
+    cdef bint staged = elementwise_stage(job)
+    cdef bint long_weights = staged and p.length > LONG_WEIGHT and not job.access.nontemporal
     cdef bint in_l2 = long_weights or job.local_near and (staged or size < SHORT_SLOT)
     cdef bint in_l1 = job.y != NULL and p.segs == 1 and not in_l2
-    cdef ptrdiff_t run = ((2 * RUN if job.walk.stream or job.local_near else RUN) if in_l1 else TASK) // size
+    cdef ptrdiff_t run = ((2 * RUN if job.access.nontemporal or job.local_near else RUN) if in_l1 else TASK) // size
     if long_weights:
         run = max(run, SHARING)
     if p.segs > 1:
@@ -146,11 +147,11 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
     cdef Job local = job[0]
     cdef ptrdiff_t n, seg, run, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
     cdef bint dropped = job.addend != NULL and job.x == job.y and p.segs == 1
-    local.walk.near = job.local_near
-    local.walk.stream = job.walk.stream or dropped and job.beyond
+    local.access.in_cache = job.local_near
+    local.access.nontemporal = job.access.nontemporal or dropped and job.beyond
     run = run_of(&local)
     if dropped and run * pitch > 2 * RUN:
-        dropped, local.walk.stream = False, job.walk.stream
+        dropped, local.access.nontemporal = False, job.access.nontemporal
     while slot < end:
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
         if dropped:

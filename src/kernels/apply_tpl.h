@@ -26,7 +26,7 @@ INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, cons
     if (head)
         apply_step(p, &with, 1, 0, head, 0, coef, kind);
     for (ptrdiff_t i = 1, j = head;; i++) {
-        if (p.stream)
+        if (p.nontemporal)
             for (; j + W <= cols; j += W)
                 apply_step(p, &with, 1, j, W, 1, coef, kind);
         for (; j + W <= cols; j += W)
@@ -41,7 +41,7 @@ INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, cons
         with.c[0] = coef_of_row(coef, i, kind);
         if (left) {
             between.c[0] = coef_of_both(first(left), between.c[0], with.c[0], kind);
-            if (p.stream)
+            if (p.nontemporal)
                 apply_step(p, &between, 1, j, W, 1, coef, kind);
             else
                 apply_step(p, &between, 1, j, W, 0, coef, kind);
@@ -53,10 +53,11 @@ INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, cons
 
 INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *shared, const normcy_elementwise *elementwise,
-                        const normcy_epilogue *epilogue, const normcy_walk *walk, apply_kind kind) {
+                        const normcy_epilogue *epilogue, const normcy_access *access, apply_kind kind) {
     const normcy_coef own = *shared, *coef = &own; /* pointers that no store to y can change: they stay in registers */
     int gains = stride % PAGE && cols < (kind.by_col || kind.operands == SHARED_OPERANDS ? LONG_ROW : SHORT_ROW);
-    ptrdiff_t i = 0, banded = (walk->near || (!kind.by_col && cols <= TINY_ROW)) && gains && !kind.scaled ? rows : 0;
+    ptrdiff_t i = 0,
+              banded = (access->in_cache || (!kind.by_col && cols <= TINY_ROW)) && gains && !kind.scaled ? rows : 0;
     place p = {.x = x, .y = y, .stride = stride};
     if (kind.operands && elementwise->weight.p)
         p.offset = set1(elementwise->offset);
@@ -64,15 +65,15 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
         p.add = epilogue->add, p.relu = epilogue->activation == NORMCY_RELU;
     int costly = epilogue && epilogue->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
     int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
-    if (walk->stream && kind.op == NORMCY_AFFINE && !costly)
-        p.stream = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW;
+    if (access->nontemporal && kind.op == NORMCY_AFFINE && !costly)
+        p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW;
     /* What all rows share stays in L1 while a piece of each goes by: long weights, or the coefficients of columns. */
-    ptrdiff_t piece = kind.by_col ? walk->columns : kind.operands == SHARED_OPERANDS ? SHARED_PIECE : 0;
+    ptrdiff_t piece = kind.by_col ? access->columns : kind.operands == SHARED_OPERANDS ? SHARED_PIECE : 0;
     piece = piece && rows > 1 && cols > piece ? piece : cols;
     int joins =
         stride == cols && (kind.operands == NO_OPERANDS ? cols >= W : kind.operands == SHARED_OPERANDS && whole);
     if (!kind.by_col && !kind.scaled && joins && !costly && piece == cols &&
-        (p.stream || (kind.operands == NO_OPERANDS && cols > TINY_ROW))) {
+        (p.nontemporal || (kind.operands == NO_OPERANDS && cols > TINY_ROW))) {
         apply_joined(p, rows, cols, head, coef, elementwise, kind);
         rows = banded = 0;
     }
@@ -89,18 +90,18 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
             p = next_place(p, stride);
         }
     }
-    if (p.stream)
-        all_stored();
+    if (p.nontemporal)
+        store_fence();
 }
 
 #define PANEL                                                                                                          \
     const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, const normcy_coef *coef,               \
-        const normcy_elementwise *elementwise, const normcy_epilogue *epilogue, const normcy_walk *walk
+        const normcy_elementwise *elementwise, const normcy_epilogue *epilogue, const normcy_access *access
 
 /* Each variant is a function: in one for all of them, loops found their pointers on the stack. */
 #define VARIANT(name, ...)                                                                                             \
     static __attribute__((noinline)) void name(PANEL) {                                                                \
-        apply_panel(x, y, rows, cols, stride, coef, elementwise, epilogue, walk, (apply_kind){__VA_ARGS__});           \
+        apply_panel(x, y, rows, cols, stride, coef, elementwise, epilogue, access, (apply_kind){__VA_ARGS__});         \
     }
 
 /* by_col, op, scaled, operands, epilogue. Rare ones leave to the run whether something follows the norm. */
@@ -128,7 +129,7 @@ typedef void apply_variant(PANEL);
 static const float one = 1, minus_zero = -0.0f;
 static const normcy_elementwise no_elementwise = {.weight = {&one, 0, 0}, .bias = {&minus_zero, 0, 0}};
 
-#define RUN_VARIANT(how, elementwise) (how)(x, y, rows, cols, stride, coef, elementwise, epilogue, walk)
+#define RUN_VARIANT(how, elementwise) (how)(x, y, rows, cols, stride, coef, elementwise, epilogue, access)
 
 static void apply_rows(PANEL) {
     if (coef->op != NORMCY_AFFINE || coef->scale) {

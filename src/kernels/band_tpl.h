@@ -22,7 +22,7 @@ typedef struct {
     const float *x, *add;
     float *y;
     ptrdiff_t stride;
-    int relu, stream;
+    int relu, nontemporal;
     vf offset; /* of the weight */
 } place;
 
@@ -40,9 +40,9 @@ typedef struct {
     vf row_weight[BAND], row_bias[BAND]; /* ROW_OPERANDS */
 } band;
 
-/* Columns j to j + n, n <= W, of a band; `past` the caches where y is aligned. */
-INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, int past, const normcy_coef *coef,
-                       apply_kind kind) {
+/* Columns j to j + n, n <= W, of a band; `nontemporal` where y is aligned and may be stored past the caches. */
+INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, int nontemporal,
+                       const normcy_coef *coef, apply_kind kind) {
     vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : with->c[0];
     vf weight = {0}, bias = {0};
 #pragma GCC unroll 4
@@ -61,8 +61,8 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
             v += part_of(p.add + at, n);
         if (kind.epilogue && p.relu)
             v = relu(v);
-        if (n == W && past)
-            store_past(p.y + at, v);
+        if (n == W && nontemporal)
+            stream_store(p.y + at, v);
         else if (n == W)
             store(p.y + at, v);
         else
@@ -78,9 +78,9 @@ INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrd
         apply_step(p, with, rows, j, head, 0, coef, kind);
         j += head;
     }
-    if (p.stream && !kind.by_col)
+    if (p.nontemporal && !kind.by_col)
         __builtin_prefetch(p.y + end, 1); /* the line that two rows share cannot be written past the caches */
-    if (rows == 1 && p.stream && (uintptr_t)(p.y + j) % sizeof(vf) == 0)
+    if (rows == 1 && p.nontemporal && (uintptr_t)(p.y + j) % sizeof(vf) == 0)
         for (; j + W <= end; j += W)
             apply_step(p, with, rows, j, W, 1, coef, kind);
     for (; j + W <= end; j += W)

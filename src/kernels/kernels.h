@@ -73,12 +73,12 @@ typedef struct {
     normcy_activation activation;
 } normcy_epilogue;
 
-/* How the apply pass goes through memory. */
+/* Hints on memory for the apply pass. They change its speed, never its results. */
 typedef struct {
-    int near;    /* x and y are in some cache, so that loads count more than the order in which memory is walked */
-    int stream;  /* y is larger than any cache: written past them */
-    int columns; /* by column: as many go by at a time, so that their coefficients stay in L1; 0: all */
-} normcy_walk;
+    int in_cache;    /* x and y are in some cache, so that the number of loads matters more than their order */
+    int nontemporal; /* y is larger than any cache and is stored past them */
+    int columns;     /* by column: how many are done at a time so that their coefficients stay in L1; 0: all of them */
+} normcy_access;
 
 typedef struct {
     const char *isa;
@@ -124,10 +124,10 @@ typedef struct {
     /* The apply pass: coefficients by row, or by column. elementwise and epilogue may be NULL. */
     void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                        const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
-                       const normcy_walk *walk);
+                       const normcy_access *access);
     void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                        const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
-                       const normcy_walk *walk);
+                       const normcy_access *access);
 } normcy_kernels;
 
 #endif

@@ -5,9 +5,9 @@
 #include "kernels/moments_tpl.h"
 
 enum {
-    WIDEST = 1024,      /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
-    FETCH_FROM = 64,    /* columns */
-    FETCH_AHEAD = 2048, /* floats: 8 KiB */
+    WIDEST = 1024,         /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
+    PREFETCH_FROM = 64,    /* columns */
+    PREFETCH_AHEAD = 2048, /* floats: 8 KiB */
 };
 
 INLINE vf some_of(const float *p, int n) {
@@ -35,15 +35,15 @@ INLINE void rows_at(const float *x, int rows, ptrdiff_t stride, int part, const 
 /* The same for all columns, about zero. */
 INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, double *s1,
                   double *s2) {
-    /* The hardware does not fetch ahead well where rows side by side are short streams that cross each other: lines are
-     * asked for in memory order; nor where the next rows are far away: they are asked for. */
-    int flat = stride == cols, fetch = flat ? cols >= FETCH_FROM : rows >= 4;
-    const float *next = flat ? x + FETCH_AHEAD : x + rows * stride;
+    /* The hardware prefetches poorly where eight rows side by side are short streams, each of which ends where the next
+     * begins: software prefetches in memory order there. Where rows are far apart, it prefetches the next ones. */
+    int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM : rows >= 4;
+    const float *next = flat ? x + PREFETCH_AHEAD : x + rows * stride;
     ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols);
         vd a[2] = {load_d(s1 + c), load_d(s1 + c + W / 2)}, b[2] = {load_d(s2 + c), load_d(s2 + c + W / 2)};
-        for (int i = 0; fetch && i < rows; i++)
+        for (int i = 0; prefetch && i < rows; i++)
             __builtin_prefetch(next + i * step);
         next += along;
         if (part == W && rows == 8)

@@ -111,7 +111,7 @@ INLINE double slot_about(const float *x, int quads, int whole, const row_shape *
 INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int quads, int whole, const row_shape *shape,
                         normcy_about about, double *mean, double *m2) {
     for (int f = 0; f < NORMCY_BLOCK / NORMCY_QUAD; f++) /* while the first shift is waited for */
-        fetch_quad(x + f * NORMCY_QUAD, 0);
+        prefetch_quad(x + f * NORMCY_QUAD, 0);
     float next = about == NORMCY_ABOUT_ZERO ? 0 : shift_of(x, shape);
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
         float k = next;

@@ -5,7 +5,7 @@
 #include "kernels/moments_tpl.h"
 
 enum {
-    FETCH_MOST = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
+    PREFETCH_MOST = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
 };
 
 /* What is the same for all slots of a call. */
@@ -19,7 +19,7 @@ typedef struct {
 INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
     ptrdiff_t rest = (length - 1) % NORMCY_QUAD + 1, run = slots * stride;
     s->length = length;
-    s->ahead = run > 0 && run < FETCH_MOST ? run : FETCH_MOST;
+    s->ahead = run > 0 && run < PREFETCH_MOST ? run : PREFETCH_MOST;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
     for (int k = 0; k < 4; k++)
@@ -48,7 +48,7 @@ INLINE const float *one_pointer(const float *p) {
 }
 
 /* Asks for what is as far ahead of four vectors as the shape says. */
-INLINE void fetch_quad(const float *ahead, int h) {
+INLINE void prefetch_quad(const float *ahead, int h) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4 && h == 0; i++)
         __builtin_prefetch(ahead + i * NORMCY_LANES);
@@ -79,7 +79,7 @@ INLINE void exact_block(const float *x, int quads, int last, const row_shape *sh
 #pragma GCC unroll 4
         for (int f = 0; f < quads; f++) {
             vd v[4][2];
-            fetch_quad(ahead + f * NORMCY_QUAD, h);
+            prefetch_quad(ahead + f * NORMCY_QUAD, h);
             load_quad(v, x + f * NORMCY_QUAD, h, last && f + 1 == quads, shape, k, kind.shifted);
 #pragma GCC unroll 2
             for (int half = 0; half < 2; half++) {
@@ -131,9 +131,9 @@ INLINE void block_about(const float *x, int quads, int last, const row_shape *sh
         sums s[4];
 #pragma GCC unroll 4
         for (int f = 0; f < quads; f++) {
-            fetch_quad(ahead + f * NORMCY_QUAD, h);
+            prefetch_quad(ahead + f * NORMCY_QUAD, h);
             s[f] = row_quad(x + f * NORMCY_QUAD, h, last && f + 1 == quads, shape, c, about);
-            DONE(s[f].r, s[f].q);
+            COMPILER_BARRIER(s[f].r, s[f].q);
         }
         sums two = quads > 1 ? plus(s[0], s[1]) : s[0];
         sums block = quads > 3 ? plus(two, plus(s[2], s[3])) : quads > 2 ? plus(two, s[2]) : two;

@@ -64,10 +64,10 @@ static void apply_all(const normcy_kernels *k, int length, int by_col, const nor
     extreme.extreme = 1;
     const normcy_elementwise *elementwise[] = {NULL, &shared, &own_rows, &extreme};
     for (int e = 0; e < (coef->scale ? 4 : 3); e++)
-        for (int near = 0; near < 3; near++) {
-            normcy_walk walk = {near == 1, near == 2, near == 1 ? 16 : 0};
+        for (int hint = 0; hint < 3; hint++) {
+            normcy_access access = {.in_cache = hint == 1, .nontemporal = hint == 2, .columns = hint == 1 ? 16 : 0};
             (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elementwise[e], epilogue,
-                                                     &walk);
+                                                     &access);
             feed(y, sizeof *y * SLOTS * length);
         }
 }

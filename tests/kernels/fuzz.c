@@ -240,17 +240,17 @@ static void try_apply(shape s, int by_col) {
     normcy_coef coef = some_coef(by_col ? s.cols : s.rows);
     normcy_elementwise room;
     const normcy_elementwise *elementwise = some_elementwise(s, &coef, &room);
-    normcy_walk walk;
-    walk.near = (int)take(1);
-    walk.stream = (int)take(1);
-    walk.columns = (int)take(2) * 16;
+    normcy_access access;
+    access.in_cache = (int)take(1);
+    access.nontemporal = (int)take(1);
+    access.columns = (int)take(2) * 16;
     normcy_epilogue epilogue = {take(1) ? floats(floats_of(s)) : NULL, NORMCY_IDENTITY};
     epilogue.activation = (normcy_activation)take(NORMCY_GELU_TANH);
     int finishes = take(1), in_place = take(2) == 0;
     float *x = floats(floats_of(s)), *y = in_place ? x : target(s), *before = memory(floats_of(s), sizeof *x, 0);
     memcpy(before, x, (size_t)floats_of(s) * sizeof *x);
     (by_col ? k->apply_cols : k->apply_rows)(x, y, s.rows, s.cols, s.stride, &coef, elementwise,
-                                             finishes ? &epilogue : NULL, &walk);
+                                             finishes ? &epilogue : NULL, &access);
     compare_panel(y, in_place ? before : NULL, s);
 }
 

@@ -7,10 +7,10 @@
 #define W 8
 #include "kernels/simd/types.h"
 
-INLINE void store_past(float *p, vf v) {
+INLINE void stream_store(float *p, vf v) {
     _mm256_stream_ps(p, (__m256)v);
 }
-INLINE void all_stored(void) {
+INLINE void store_fence(void) {
     _mm_sfence();
 }
 INLINE vf larger(vf a, vf b) {
@@ -70,6 +70,6 @@ INLINE double sum_lanes(vd v) {
     return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
 }
 
-#define DONE(v, w) __asm__ volatile("" : "+x"(v), "+x"(w)::"memory")
+#define COMPILER_BARRIER(v, w) __asm__ volatile("" : "+x"(v), "+x"(w)::"memory")
 
 #endif

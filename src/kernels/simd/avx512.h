@@ -7,10 +7,10 @@
 #define W 16
 #include "kernels/simd/types.h"
 
-INLINE void store_past(float *p, vf v) {
+INLINE void stream_store(float *p, vf v) {
     _mm512_stream_ps(p, (__m512)v);
 }
-INLINE void all_stored(void) {
+INLINE void store_fence(void) {
     _mm_sfence();
 }
 INLINE vf larger(vf a, vf b) {
@@ -74,6 +74,6 @@ INLINE double sum_lanes(vd v) {
 }
 
 /* Thirty-two registers hold the sums of a whole block, so that the compiler needs no help. */
-#define DONE(v, w) ((void)0)
+#define COMPILER_BARRIER(v, w) ((void)0)
 
 #endif

@@ -5,10 +5,10 @@
 #include "kernels/simd/four_lanes.h"
 
 /* No portable store goes past the caches. */
-INLINE void store_past(float *p, vf v) {
+INLINE void stream_store(float *p, vf v) {
     store(p, v);
 }
-INLINE void all_stored(void) {
+INLINE void store_fence(void) {
 }
 INLINE vf larger(vf a, vf b) {
     return choose(a > b, a, b);
@@ -23,8 +23,8 @@ INLINE vd load_wide(const float *p) {
     return (vd){p[0], p[1]};
 }
 
-#ifndef DONE
-#define DONE(v, w) __asm__ volatile("" ::: "memory")
+#ifndef COMPILER_BARRIER
+#define COMPILER_BARRIER(v, w) __asm__ volatile("" ::: "memory")
 #endif
 
 #endif

@@ -4,7 +4,7 @@
 #ifndef NORMCY_NEON_H
 #define NORMCY_NEON_H
 
-#define DONE(v, w) __asm__ volatile("" : "+w"(v), "+w"(w)::"memory")
+#define COMPILER_BARRIER(v, w) __asm__ volatile("" : "+w"(v), "+w"(w)::"memory")
 
 #include "kernels/simd/gnu.h"
 

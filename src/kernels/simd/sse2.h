@@ -6,10 +6,10 @@
 
 #include "kernels/simd/four_lanes.h"
 
-INLINE void store_past(float *p, vf v) {
+INLINE void stream_store(float *p, vf v) {
     _mm_stream_ps(p, (__m128)v);
 }
-INLINE void all_stored(void) {
+INLINE void store_fence(void) {
     _mm_sfence();
 }
 INLINE vf larger(vf a, vf b) {
@@ -25,6 +25,6 @@ INLINE vd load_wide(const float *p) {
     return (vd)_mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd((const double *)p)));
 }
 
-#define DONE(v, w) __asm__ volatile("" : "+x"(v), "+x"(w)::"memory")
+#define COMPILER_BARRIER(v, w) __asm__ volatile("" : "+x"(v), "+x"(w)::"memory")
 
 #endif

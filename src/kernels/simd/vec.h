@@ -8,21 +8,23 @@
  * (C) That header is chosen by the instruction set, never by a width, so that another set of the same width (SVE with
  *     256 bits) is one more header and one more line here.
  *
- * store_past          stores a vector past the caches, to an aligned place
- * all_stored          is called before others read what store_past wrote
- * larger, smaller     a > b ? a : b and a < b ? a : b, lane by lane: where b is NaN, or both are zero, the result is b
+ * stream_store        stores a vector past the caches, to an aligned place
+ * store_fence         is called before others read what stream_store wrote
+ * larger, smaller     are a > b ? a : b and a < b ? a : b, lane by lane: where b is NaN, or both are zero, they are b
  * any                 is true if a comparison holds in some lane
- * sum_by_fma          a + b to the bit, of floats and (sum_doubles_by_fma) of doubles, in the units that multiply where
- *                     the instruction set has a fused a * 1 + b
- * plus_exact_square   s + v * v for doubles v that are floats: such squares are exact, so that it may be fused
- * lanes               is a set of lanes in the form that partial loads want: worth making once for many loads
+ * sum_by_fma          is a + b to the bit, of floats and (sum_doubles_by_fma) of doubles, in the units that multiply
+ *                     where the instruction set has a fused a * 1 + b
+ * plus_exact_square   is s + v * v for doubles v that are floats: such squares are exact, so that it may be fused
+ * lanes               is a set of lanes in the form that partial loads take; it is worth making once for many loads
  * first               makes the set of the first n lanes
- * load_part           loads these lanes and touches no other memory; the others are 0, or, by load_or, those of
- * `absent` store_part          stores these lanes and touches no other memory first_lanes         takes these lanes of
- * a, and the others of b widen_lo, widen_hi  convert one half of the lanes to doubles load_wide           loads W / 2
- * floats as doubles sum_lanes           adds up the lanes in halves, of doubles or (sum_float_lanes) of floats DONE has
- * two vectors computed before anything that follows is loaded. Where there are sixteen registers, the compiler would
- * otherwise load a whole block, and spill it.
+ * load_part, load_or  load these lanes and touch no other memory; the other lanes are 0, or those of `absent`
+ * store_part          stores these lanes and touches no other memory
+ * first_lanes         takes these lanes of a, and the others of b
+ * widen_lo, widen_hi  convert one half of the lanes to doubles
+ * load_wide           loads W / 2 floats as doubles
+ * sum_lanes           adds up the lanes in halves, of doubles or (sum_float_lanes) of floats
+ * COMPILER_BARRIER    has two vectors computed before anything that follows is loaded. Where there are sixteen
+ *                     registers, the compiler would otherwise load a whole block, and spill it.
  */
 #ifndef NORMCY_VEC_H
 #define NORMCY_VEC_H
