@@ -1,17 +1,21 @@
-/* Single-pass moments: what those of rows and of columns share.
+/* Single-pass moments: what the kernels of rows and of columns share.
  *
- * (A) Exact sums: sum(x) and sum(x^2) in float64, about zero. A float32 times itself has 48 bits and float64 holds 53,
- * so that only the additions round, fused with the product or not, and nothing overflows or underflows. This is how
- *     columns are summed, and rows of up to a block, or, about zero, of up to four vectors. Reason: converted as they
- * are loaded, they are as fast there as float32 sums about a shift, which has to be found first. (B) m2 = sum(x^2) -
- * sum(x)^2 / n loses as many bits as the mean is larger than the deviation. Where that is more than 16 times, the slot
- * is summed again about its mean, rounded to float32. (C) Longer rows: x - k in float32, k the mean of four vectors
- * spread over the row. The differences and their squares add up pairwise within a block of 256, and blocks in float64.
- * Where k is so far off that the squares about it are more than a sixth above those about the mean, the row is summed
- * again, by (A). Reason: in cache, exact sums take up to twice as long there. (D) About zero instead of the mean
- * (RMSNorm) there is nothing to subtract.
+ * (A) Exact sums. Values and their squares are converted to float64 as they are loaded, and added up about zero. This
+ *     is how columns are summed, and rows of up to NORMCY_EXACT_ROW values.
+ *     Reason: a float32 times itself has 48 bits and float64 holds 53, so that only the additions round, fused with the
+ *     product or not, and nothing overflows or underflows. Short rows are as fast in this way as in float32 about a
+ *     shift, which would have to be found first.
+ * (B) Slots far from zero. m2 = sum(x^2) - sum(x)^2 / n loses as many bits as the square of mean / std has. Where the
+ *     mean is more than NORMCY_FAR_STDS standard deviations away, the slot is summed again about its mean, rounded to
+ *     float32.
+ * (C) Longer rows. x - k is summed in float32, where the shift k is the mean of four vectors from different places of
+ *     the row. The differences and their squares add up pairwise within a block, and blocks add up in float64. Where k
+ *     is so far off that the squares about it exceed those about the mean by more than a sixth, the row is summed again
+ *     by (A).
+ *     Reason: in cache, exact sums of long rows take up to twice as long.
+ * (D) About zero, as for RMSNorm, there is no mean to subtract.
  *
- * How far off each of these can be is derived in docs/decisions/0002-numerics.md.
+ * docs/decisions/0002-numerics.md derives how far off each of these can be.
  */
 #ifndef NORMCY_MOMENTS_TPL_H
 #define NORMCY_MOMENTS_TPL_H
