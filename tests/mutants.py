@@ -48,7 +48,7 @@ OWN = {
     "kernels/moments_cols_tpl.h": "reproducibility::test_isas_and_threads bounds",
     "kernels/moments_rows_tpl.h": "reproducibility::test_isas_and_threads bounds",
     "kernels/moments_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
-    "kernels/point_tpl.h": "extremes numerics",
+    "kernels/normalize_vector_tpl.h": "extremes numerics",
     "kernels/row_sums_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
     "kernels/rstd_tpl.h": "extremes numerics",
     "kernels/simd/four_lanes.h": "memory kernels",

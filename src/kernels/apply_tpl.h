@@ -6,22 +6,22 @@
 #include "kernels/band_tpl.h"
 
 /* The last W - head values of a weight or bias, then its first `head`. */
-INLINE row_operand seam_of(row_operand o, ptrdiff_t cols, int head, float seam[W]) {
+INLINE row_operand row_boundary(row_operand o, ptrdiff_t cols, int head, float boundary[W]) {
     for (int k = 0; k < W; k++)
-        seam[k] = o.p[(k < W - head ? cols - (W - head) + k : k - (W - head)) & o.columns];
-    return (row_operand){seam, 0};
+        boundary[k] = o.p[(k < W - head ? cols - (W - head) + k : k - (W - head)) & o.columns];
+    return (row_operand){boundary, 0};
 }
 
 /* Rows that follow each other, as one stream of whole vectors from the first aligned one on, `head` floats into y:
  * those that two rows share take the coefficients of both. Where there are weights, cols is a multiple of W. */
-INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
-                         const normcy_elementwise *elementwise, apply_kind kind) {
+INLINE void apply_contiguous(row_cursor p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
+                             const normcy_elementwise *elementwise, apply_kind kind) {
     band with, between;
-    float same[2][W], seam[2][W];
+    float same[2][W], boundary[2][W];
     open_in_band(&with, 0, 0, same, coef, elementwise, kind);
     if (kind.operands && head) {
-        between.weight[0] = seam_of(with.weight[0], cols, head, seam[0]);
-        between.bias[0] = seam_of(with.bias[0], cols, head, seam[1]);
+        between.weight[0] = row_boundary(with.weight[0], cols, head, boundary[0]);
+        between.bias[0] = row_boundary(with.bias[0], cols, head, boundary[1]);
     }
     if (head)
         apply_step(p, &with, 1, 0, head, 0, coef, kind);
@@ -47,7 +47,7 @@ INLINE void apply_joined(place p, ptrdiff_t rows, ptrdiff_t cols, int head, cons
                 apply_step(p, &between, 1, j, W, 0, coef, kind);
         }
         j = left ? W - left : 0;
-        p = next_place(p, cols);
+        p = advance(p, cols);
     }
 }
 
@@ -58,7 +58,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     int gains = stride % PAGE && cols < (kind.by_col || kind.operands == SHARED_OPERANDS ? LONG_ROW : SHORT_ROW);
     ptrdiff_t i = 0,
               banded = (access->in_cache || (!kind.by_col && cols <= TINY_ROW)) && gains && !kind.scaled ? rows : 0;
-    place p = {.x = x, .y = y, .stride = stride};
+    row_cursor p = {.x = x, .y = y, .stride = stride};
     if (kind.operands && elementwise->weight.p)
         p.offset = set1(elementwise->offset);
     if (kind.epilogue && epilogue)
@@ -70,24 +70,24 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     /* What all rows share stays in L1 while a piece of each goes by: long weights, or the coefficients of columns. */
     ptrdiff_t piece = kind.by_col ? access->columns : kind.operands == SHARED_OPERANDS ? SHARED_PIECE : 0;
     piece = piece && rows > 1 && cols > piece ? piece : cols;
-    int joins =
+    int contiguous =
         stride == cols && (kind.operands == NO_OPERANDS ? cols >= W : kind.operands == SHARED_OPERANDS && whole);
-    if (!kind.by_col && !kind.scaled && joins && !costly && piece == cols &&
+    if (!kind.by_col && !kind.scaled && contiguous && !costly && piece == cols &&
         (p.nontemporal || (kind.operands == NO_OPERANDS && cols > TINY_ROW))) {
-        apply_joined(p, rows, cols, head, coef, elementwise, kind);
+        apply_contiguous(p, rows, cols, head, coef, elementwise, kind);
         rows = banded = 0;
     }
-    const place top = p;
+    const row_cursor top = p;
     for (ptrdiff_t j = 0, end; j < cols; j = end) {
         end = j + piece + (j ? 0 : head); /* where y is aligned, in rows a multiple of W apart */
         end = end < cols ? end : cols;
         for (p = top, i = 0; i + BAND <= banded; i += BAND) {
             apply_band(p, BAND, i, j, end, coef, elementwise, epilogue, kind);
-            p = next_place(p, BAND * stride);
+            p = advance(p, BAND * stride);
         }
         for (; i < rows; i++) {
             apply_band(p, 1, i, j, end, coef, elementwise, epilogue, kind);
-            p = next_place(p, stride);
+            p = advance(p, stride);
         }
     }
     if (p.nontemporal)

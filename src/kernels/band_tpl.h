@@ -1,11 +1,11 @@
-/* A few rows of a panel in the apply pass, by row and by column: one body over the points of point_tpl.h, whose
- * variants are compile-time flags. Last come the addend and the activation: relu at once, costly ones piece by piece
- * while y is in L1.
+/* A few rows of a panel in the apply pass, by row and by column: one body over the points of normalize_vector_tpl.h,
+ * whose variants are compile-time flags. Last come the addend and the activation: relu at once, costly ones piece by
+ * piece while y is in L1.
  */
 #ifndef NORMCY_BAND_TPL_H
 #define NORMCY_BAND_TPL_H
 
-#include "kernels/point_tpl.h"
+#include "kernels/normalize_vector_tpl.h"
 
 enum {
     BAND = 4,        /* near memory: rows done together, so that what they share is loaded once */
@@ -24,9 +24,9 @@ typedef struct {
     ptrdiff_t stride;
     int relu, nontemporal;
     vf offset; /* of the weight */
-} place;
+} row_cursor;
 
-INLINE place next_place(place p, ptrdiff_t floats) {
+INLINE row_cursor advance(row_cursor p, ptrdiff_t floats) {
     p.x += floats, p.y += floats;
     if (p.add)
         p.add += floats;
@@ -41,7 +41,7 @@ typedef struct {
 } band;
 
 /* Columns j to j + n, n <= W, of a band; `nontemporal` where y is aligned and may be stored past the caches. */
-INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, int nontemporal,
+INLINE void apply_step(row_cursor p, const band *with, int rows, ptrdiff_t j, int n, int nontemporal,
                        const normcy_coef *coef, apply_kind kind) {
     vec_coef here = kind.by_col ? coef_of_cols(coef, j, n, kind) : with->c[0];
     vf weight = {0}, bias = {0};
@@ -56,7 +56,7 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
         }
         if (kind.operands >= ANY_OPERANDS)
             weight += p.offset;
-        vf v = point(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
+        vf v = normalize_vector(part_of(p.x + at, n), kind.by_col ? here : with->c[r], weight, bias, kind);
         if (kind.epilogue && p.add)
             v += part_of(p.add + at, n);
         if (kind.epilogue && p.relu)
@@ -70,7 +70,7 @@ INLINE void apply_step(place p, const band *with, int rows, ptrdiff_t j, int n, 
     }
 }
 
-INLINE void apply_columns(place p, const band *with, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
+INLINE void apply_columns(row_cursor p, const band *with, int rows, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                           apply_kind kind) {
     /* Stores that straddle cache lines are slow: a few columns first, to where y is aligned, in all rows of a band. */
     int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W);
@@ -95,8 +95,8 @@ INLINE void open_in_band(band *with, int r, ptrdiff_t i, float same[2][W], const
     if (!kind.by_col)
         with->c[r] = coef_of_row(coef, i, kind);
     if (kind.operands) {
-        with->weight[r] = open_row(&elementwise->weight, i, 1, same[0]);
-        with->bias[r] = open_row(&elementwise->bias, i, 0, same[1]);
+        with->weight[r] = operand_of_row(&elementwise->weight, i, 1, same[0]);
+        with->bias[r] = operand_of_row(&elementwise->bias, i, 0, same[1]);
     }
     if (kind.operands == ROW_OPERANDS) {
         with->row_weight[r] = set1(*with->weight[r].p + (elementwise->weight.p ? elementwise->offset : 0));
@@ -105,7 +105,7 @@ INLINE void open_in_band(band *with, int r, ptrdiff_t i, float same[2][W], const
 }
 
 /* Columns j to end of a few rows, the i-th and those after it. */
-INLINE void apply_band(place p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
+INLINE void apply_band(row_cursor p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff_t end, const normcy_coef *coef,
                        const normcy_elementwise *elementwise, const normcy_epilogue *epilogue, apply_kind kind) {
     band with;
     float same[BAND][2][W];

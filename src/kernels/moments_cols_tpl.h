@@ -33,8 +33,8 @@ INLINE void rows_at(const float *x, int rows, ptrdiff_t stride, int part, const 
 }
 
 /* The same for all columns, about zero. */
-INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, double *s1,
-                  double *s2) {
+INLINE void accumulate_rows(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, double *s1,
+                            double *s2) {
     /* The hardware prefetches poorly where eight rows side by side are short streams, each of which ends where the next
      * begins: software prefetches in memory order there. Where rows are far apart, it prefetches the next ones. */
     int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM : rows >= 4;
@@ -59,8 +59,8 @@ INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, mo
 }
 
 /* (B) for W columns, of which `part` exist and some are far from zero. */
-static __attribute__((noinline)) void columns_again(const float *x, ptrdiff_t rows, ptrdiff_t stride, int part,
-                                                    const int *far, double *mean, double *m2) {
+static __attribute__((noinline)) void recompute_columns(const float *x, ptrdiff_t rows, ptrdiff_t stride, int part,
+                                                        const int *far, double *mean, double *m2) {
     double k[W];
     for (int j = 0; j < W; j++)
         k[j] = j < part ? (float)mean[j] : 0;
@@ -69,20 +69,21 @@ static __attribute__((noinline)) void columns_again(const float *x, ptrdiff_t ro
         rows_at(x + i * stride, 1, stride, part, shift, (moments_kind){NORMCY_ABOUT_MEAN, 1}, s1, s2);
     for (int j = 0; j < part; j++)
         if (far[j]) /* the others keep their bits, on instruction sets of every width */
-            settle((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
+            finalize((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
 }
 
 /* Mean and m2 of columns from their sums, which they are put in place of. */
-INLINE void settle_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean, double *m2) {
+INLINE void finalize_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean,
+                             double *m2) {
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols), some = 0, far[W];
         for (int j = 0; j < part; j++) {
             double s2 = m2[c + j];
-            settle((double)rows, 0, mean[c + j], s2, mean + c + j, m2 + c + j);
+            finalize((double)rows, 0, mean[c + j], s2, mean + c + j, m2 + c + j);
             some |= far[j] = far_from_zero(s2, m2[c + j]);
         }
         if (some)
-            columns_again(x + c, rows, stride, part, far, mean + c, m2 + c);
+            recompute_columns(x + c, rows, stride, part, far, mean + c, m2 + c);
     }
 }
 
@@ -91,11 +92,11 @@ INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdif
     const moments_kind kind = {about, 0};
     ptrdiff_t i = 0;
     for (; i + 8 <= rows; i += 8)
-        sweep(x + i * stride, 8, cols, stride, kind, mean, m2);
+        accumulate_rows(x + i * stride, 8, cols, stride, kind, mean, m2);
     if (i < rows)
-        sweep(x + i * stride, (int)(rows - i), cols, stride, kind, mean, m2);
+        accumulate_rows(x + i * stride, (int)(rows - i), cols, stride, kind, mean, m2);
     if (about != NORMCY_ABOUT_ZERO)
-        settle_columns(x, rows, cols, stride, mean, m2);
+        finalize_columns(x, rows, cols, stride, mean, m2);
 }
 
 static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,

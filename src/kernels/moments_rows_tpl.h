@@ -35,7 +35,7 @@ INLINE double slot_moments(exact_sums *all, const row_shape *shape, float k, nor
     if (about == NORMCY_ABOUT_ZERO)
         *mean = 0, *m2 = s2;
     else
-        settle((double)shape->length, k, sum_tree(all->s1), s2, mean, m2);
+        finalize((double)shape->length, k, sum_tree(all->s1), s2, mean, m2);
     return s2;
 }
 
@@ -50,15 +50,15 @@ INLINE double exact_slot(const float *x, int quads, int whole, const row_shape *
 }
 
 /* A slot again, about its mean, which is known well enough. */
-static __attribute__((noinline)) void slot_again(const float *x, const row_shape *shape, double *mean, double *m2) {
+static __attribute__((noinline)) void recompute_slot(const float *x, const row_shape *shape, double *mean, double *m2) {
     exact_slot(x, 0, 0, shape, (float)*mean, (moments_kind){NORMCY_ABOUT_MEAN, 1}, mean, m2);
 }
 
 /* (B) for a slot whose sum of squares about zero is s2. */
-INLINE void again_if_far(const float *x, const row_shape *shape, normcy_about about, double s2, double *mean,
-                         double *m2) {
+INLINE void recompute_if_far(const float *x, const row_shape *shape, normcy_about about, double s2, double *mean,
+                             double *m2) {
     if (about != NORMCY_ABOUT_ZERO && far_from_zero(s2, *m2))
-        slot_again(x, shape, mean, m2);
+        recompute_slot(x, shape, mean, m2);
 }
 
 /* Slots of one vector: what exact_slots would do, without the vectors that are not there. */
@@ -74,7 +74,7 @@ INLINE void tiny_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, const 
             sum_exactly(all.s1 + 2 * h + 1, all.even + 2 * h + 1, widen_hi(v), kind);
         }
         double s2 = slot_moments(&all, shape, 0, about, mean + s, m2 + s);
-        again_if_far(x, shape, about, s2, mean + s, m2 + s);
+        recompute_if_far(x, shape, about, s2, mean + s, m2 + s);
     }
 }
 
@@ -82,7 +82,7 @@ INLINE void exact_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int q
                         normcy_about about, double *mean, double *m2) {
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
         double s2 = exact_slot(x, quads, whole, shape, 0, (moments_kind){about, 0}, mean + s, m2 + s);
-        again_if_far(x, shape, about, s2, mean + s, m2 + s);
+        recompute_if_far(x, shape, about, s2, mean + s, m2 + s);
     }
 }
 
@@ -119,7 +119,7 @@ INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int q
             next = shift_of(x + stride, shape);
         double s2 = slot_about(x, quads, whole, shape, k, about, mean + s, m2 + s);
         if (about != NORMCY_ABOUT_ZERO && far_from_shift(s2, m2[s]))
-            slot_again(x, shape, mean + s, m2 + s);
+            recompute_slot(x, shape, mean + s, m2 + s);
     }
 }
 

@@ -46,7 +46,7 @@ INLINE int far_from_shift(double s2, double m2) {
 }
 
 /* From sums about k to mean and m2. */
-INLINE void settle(double n, double k, double s1, double s2, double *mean, double *m2) {
+INLINE void finalize(double n, double k, double s1, double s2, double *mean, double *m2) {
     double off = s1 / n, m = s2 - s1 * off;
     *mean = k + off;
     *m2 = m < 0 ? 0 : m;

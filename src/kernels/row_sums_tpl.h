@@ -101,7 +101,7 @@ typedef struct {
     vf r, q;
 } sums;
 
-INLINE sums plus(sums a, sums b) {
+INLINE sums combine(sums a, sums b) {
     return (sums){sum_by_fma(a.r, b.r), a.q + b.q};
 }
 
@@ -135,8 +135,8 @@ INLINE void block_about(const float *x, int quads, int last, const row_shape *sh
             s[f] = row_quad(x + f * NORMCY_QUAD, h, last && f + 1 == quads, shape, c, about);
             COMPILER_BARRIER(s[f].r, s[f].q);
         }
-        sums two = quads > 1 ? plus(s[0], s[1]) : s[0];
-        sums block = quads > 3 ? plus(two, plus(s[2], s[3])) : quads > 2 ? plus(two, s[2]) : two;
+        sums two = quads > 1 ? combine(s[0], s[1]) : s[0];
+        sums block = quads > 3 ? combine(two, combine(s[2], s[3])) : quads > 2 ? combine(two, s[2]) : two;
         vd q[2] = {widen_lo(block.q), widen_hi(block.q)}, r[2] = {widen_lo(block.r), widen_hi(block.r)};
 #pragma GCC unroll 2
         for (int half = 0; half < 2; half++) {

@@ -94,9 +94,9 @@ INLINE float gain_to_float(double gain) {
 
 /* The term of b that makes up for the rounding of the mean to float32. An infinite mean or gain would make it NaN or
  * infinite; the mean is exact in float32 then, and the term is 0. */
-INLINE double lack_of(double mean, float mean_f32, double gain) {
-    double lack = (mean - mean_f32) * gain;
-    return fabs(lack) < INFINITY ? lack : 0;
+INLINE double mean_rest(double mean, float mean_f32, double gain) {
+    double rest = (mean - mean_f32) * gain;
+    return fabs(rest) < INFINITY ? rest : 0;
 }
 
 INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
@@ -109,7 +109,7 @@ INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const
         float h = mean ? (float)mean[k] : 0;
         mean_f32[k] = h;
         a[k] = gain_to_float(gain);
-        b[k] = (float)(mean ? shift - lack_of(mean[k], h, gain) : shift);
+        b[k] = (float)(mean ? shift - mean_rest(mean[k], h, gain) : shift);
     }
 }
 
@@ -127,8 +127,8 @@ INLINE int all_fit(ptrdiff_t count, const float *mean_f32, const float *a, float
 }
 
 /* Counts the coefficients that do not fit. A gain that is exactly 0, or NaN, needs no other scale. */
-static ptrdiff_t beyond(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
-                        const float *weight, double offset, double least, double most) {
+static ptrdiff_t count_unfit(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
+                             const float *weight, double offset, double least, double most) {
     ptrdiff_t odd = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
         double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1) / (scale ? scale[k] : 1);
@@ -154,7 +154,7 @@ static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double 
     }
     if (all_fit(count, mean_f32, a, (float)least, (float)most))
         return 0;
-    return beyond(count, mean, rstd, scale, weight, offset, least, most);
+    return count_unfit(count, mean, rstd, scale, weight, offset, least, most);
 }
 
 #endif

@@ -4,8 +4,8 @@
  * (a * w, b * w + bias) with w = weight + offset first, one rounding of the large term less than to multiply y, unless
  * float32 cannot hold a * w. x - mean_f32 is exact near the mean; that subtraction is what a folded x * a + b lacks.
  */
-#ifndef NORMCY_POINT_TPL_H
-#define NORMCY_POINT_TPL_H
+#ifndef NORMCY_NORMALIZE_VECTOR_TPL_H
+#define NORMCY_NORMALIZE_VECTOR_TPL_H
 
 #include "kernels/activation_tpl.h"
 
@@ -28,7 +28,7 @@ typedef struct {
 } row_operand;
 
 /* Of the i-th row; `same` has room for the value of the whole row. */
-INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absent, float same[W]) {
+INLINE row_operand operand_of_row(const normcy_operand *from, ptrdiff_t i, float absent, float same[W]) {
     const float *p = from->p ? from->p + i * from->row : &absent;
     if (from->p && from->step)
         return (row_operand){p, -1};
@@ -93,7 +93,7 @@ INLINE vi weight_last(vf a, vf weight) {
 }
 
 /* The whole norm of one vector. */
-INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
+INLINE vf normalize_vector(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
     vf scaled = kind.scaled ? x * c.scale : x, u;
     if (kind.op == NORMCY_SWISH)
         u = logistic(scaled, silu_logit(c.gate * x));
