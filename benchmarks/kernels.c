@@ -7,7 +7,7 @@
 
 #include "kernels/isa/dispatch.h"
 
-enum { ROUNDS = 15, RUN_FLOATS = 2048, LONGEST = 1 << 14, CHUNK_FLOATS = 32768 };
+enum { ROUNDS = 15, TILE_FLOATS = 2048, LONGEST = 1 << 14, CHUNK_FLOATS = 32768 };
 
 static const normcy_kernels *k;
 static float *x, *y, room[3 * (LONGEST + 64)], weights[2 * (LONGEST + 64)];
@@ -24,56 +24,56 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-typedef void task(ptrdiff_t length, ptrdiff_t run);
+typedef void task(ptrdiff_t length, ptrdiff_t slots);
 
 /* Best of some rounds: others who use the machine only ever add time. */
-static double bandwidth(task *each, ptrdiff_t length, ptrdiff_t run) {
+static double bandwidth(task *each, ptrdiff_t length, ptrdiff_t slots) {
     double best = 1e9;
     for (int round = 0; round < ROUNDS; round++) {
         double start = now();
-        each(length, run);
+        each(length, slots);
         double spent = now() - start;
         best = spent < best ? spent : best;
     }
     return (double)size * sizeof(float) / best * 1e-9;
 }
 
-static void copy(ptrdiff_t length, ptrdiff_t run) {
-    (void)length, (void)run;
+static void copy(ptrdiff_t length, ptrdiff_t slots) {
+    (void)length, (void)slots;
     memcpy(y, x, (size_t)size * sizeof(float));
 }
 
-static void moments_by_row(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
+static void moments_by_row(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->moments_rows(x + at, slots, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
 }
 
-static void apply_by_row(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &access);
+static void apply_by_row(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->apply_rows(x + at, y + at, slots, length, length, &coef, NULL, NULL, &access);
 }
 
-static void weighted_by_row(ptrdiff_t length, ptrdiff_t run) {
+static void weighted_by_row(ptrdiff_t length, ptrdiff_t slots) {
     const normcy_elementwise elementwise = {.weight = {weights, 0, 1}, .bias = {weights + LONGEST + 16, 0, 1}};
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_rows(x + at, y + at, run, length, length, &coef, &elementwise, NULL, &access);
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->apply_rows(x + at, y + at, slots, length, length, &coef, &elementwise, NULL, &access);
 }
 
-static void both_by_row(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length) {
-        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
-        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &access);
+static void both_by_row(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length) {
+        k->moments_rows(x + at, slots, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
+        k->apply_rows(x + at, y + at, slots, length, length, &coef, NULL, NULL, &access);
     }
 }
 
-static void moments_by_column(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->moments_cols(x + at, run, length, length, NORMCY_ABOUT_MEAN, mean, m2);
+static void moments_by_column(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->moments_cols(x + at, slots, length, length, NORMCY_ABOUT_MEAN, mean, m2);
 }
 
-static void apply_by_column(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_cols(x + at, y + at, run, length, length, &coef, NULL, NULL, &access);
+static void apply_by_column(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->apply_cols(x + at, y + at, slots, length, length, &coef, NULL, NULL, &access);
 }
 
 static void activations(void) {
@@ -83,11 +83,11 @@ static void activations(void) {
         double best = 1e9;
         for (int round = 0; round < 100 * ROUNDS; round++) {
             double start = now();
-            k->apply_rows(x, y, 1, RUN_FLOATS, RUN_FLOATS, &coef, NULL, &epilogue, &access);
+            k->apply_rows(x, y, 1, TILE_FLOATS, TILE_FLOATS, &coef, NULL, &epilogue, &access);
             double spent = now() - start;
             best = spent < best ? spent : best;
         }
-        printf("apply in L1, %-9s  %5.2f ns for 16 floats\n", names[i], best * 1e9 / (RUN_FLOATS / 16));
+        printf("apply in L1, %-9s  %5.2f ns for 16 floats\n", names[i], best * 1e9 / (TILE_FLOATS / 16));
     }
 }
 
@@ -111,10 +111,10 @@ int main(int argc, char **argv) {
         weights[i] = 1;
     printf("%s, %td MiB: copy %.1f GB/s\n", k->isa, size >> 18, bandwidth(copy, 0, 0));
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        ptrdiff_t length = lengths[i], run = length < RUN_FLOATS ? RUN_FLOATS / length : 1;
+        ptrdiff_t length = lengths[i], slots = length < TILE_FLOATS ? TILE_FLOATS / length : 1;
         printf("rows of %-6td     moments %5.1f  apply %5.1f  weighted %5.1f  both, %2td at a time %5.1f GB/s\n",
-               length, bandwidth(moments_by_row, length, run), bandwidth(apply_by_row, length, run),
-               bandwidth(weighted_by_row, length, run), run, bandwidth(both_by_row, length, run));
+               length, bandwidth(moments_by_row, length, slots), bandwidth(apply_by_row, length, slots),
+               bandwidth(weighted_by_row, length, slots), slots, bandwidth(both_by_row, length, slots));
     }
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         ptrdiff_t width = widths[i], rows = CHUNK_FLOATS / width / 16 * 16;

@@ -48,7 +48,7 @@ cdef extern from "kernels/kernels.h" nogil:
     enum:
         NORMCY_LANES
         NORMCY_BLOCK
-        NORMCY_RUN
+        NORMCY_MAX_SLOTS
     const double NORMCY_HUGE_WEIGHT, NORMCY_LEAST_GAIN, NORMCY_LEAST_A, NORMCY_MOST_A
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO

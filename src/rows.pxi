@@ -14,10 +14,10 @@ cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
 
 cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, bint again,
                           double *mean, double *m2) noexcept nogil:
-    """Moments of at most NORMCY_RUN slots: the same chunk of all, which is one piece of memory, then the next; `again`:
-    exactly, of slots that are out of float32's range."""
-    cdef double mean_b[NORMCY_RUN]
-    cdef double m2_b[NORMCY_RUN]
+    """Moments of at most NORMCY_MAX_SLOTS slots: the same chunk of all, which is one piece of memory, then the next;
+    `again`: exactly, of slots that are out of float32's range."""
+    cdef double mean_b[NORMCY_MAX_SLOTS]
+    cdef double m2_b[NORMCY_MAX_SLOTS]
     cdef double more, values = chunk_of_rows(job, c, slot, n, 0, again, mean, m2)
     cdef ptrdiff_t j
     for j in range(1, c.count):
@@ -89,10 +89,10 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
                      ptrdiff_t left, ptrdiff_t right) noexcept nogil:
     """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
     cdef const Plan *p = &job.plan
-    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
-    cdef float scale[NORMCY_RUN]
-    cdef float room[ROOM * NORMCY_RUN]
-    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.shift_after != NULL)
+    cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
+    cdef float scale[NORMCY_MAX_SLOTS]
+    cdef float room[ROOM * NORMCY_MAX_SLOTS]
+    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_MAX_SLOTS, s.shift_after != NULL)
     cdef normcy_coef coef
     cdef normcy_elementwise elementwise
     cdef normcy_epilogue epilogue
@@ -100,14 +100,14 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
     cdef ptrdiff_t n, at, r = begin
     cdef bint staged = elementwise_stage(job)
     while r < end:
-        n = min(<ptrdiff_t>NORMCY_RUN, joined_rows(job, r, end))
+        n = min(<ptrdiff_t>NORMCY_MAX_SLOTS, joined_rows(job, r, end))
         slots_of_run(s, p, first, r, n, &of_rows)
         weight = operand_at(&job.weight, p, seg, r, left)
         bias = operand_at(&job.bias, p, seg, r, left)
         gate = operand_at(&job.gate, p, seg, r, 0)
-        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_RUN)
+        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_MAX_SLOTS)
         if staged:
-            elementwise = elementwise_at(job, seg, r, left, room, NORMCY_RUN)
+            elementwise = elementwise_at(job, seg, r, left, room, NORMCY_MAX_SLOTS)
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.given_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
@@ -134,16 +134,16 @@ cdef ptrdiff_t run_of(const Job *job) noexcept nogil:
         run = max(run, SHARING)
     if p.segs > 1:
         run = max(run, PIECE // max(<ptrdiff_t>1, p.length))
-    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, run))
+    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_MAX_SLOTS, run))
 
 
 cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
     """Both passes over slots begin:end, in runs that stay in cache; a sum that nobody asked for never leaves it."""
     cdef const Plan *p = &job.plan
-    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
-    cdef float scale[NORMCY_RUN]
+    cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
+    cdef float scale[NORMCY_MAX_SLOTS]
     cdef float aside[2 * RUN]
-    cdef Slots s = slots_in(doubles, scale, NORMCY_RUN, job.target.how >= TO_STYLE)
+    cdef Slots s = slots_in(doubles, scale, NORMCY_MAX_SLOTS, job.target.how >= TO_STYLE)
     cdef Job local = job[0]
     cdef ptrdiff_t n, seg, run, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
     cdef bint dropped = job.addend != NULL and job.x == job.y and p.segs == 1

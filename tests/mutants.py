@@ -43,7 +43,7 @@ OWN = {
     "engine/threads.c": "thread_limits threads processes",
     "kernels/activation_tpl.h": "activations reproducibility::test_isas_and_threads",
     "kernels/apply_tpl.h": "paths fused extremes memory",
-    "kernels/band_tpl.h": "paths fused extremes kernels::test_isas_agree",
+    "kernels/apply_tile_tpl.h": "paths fused extremes kernels::test_isas_agree",
     "kernels/numerics.h": "extremes numerics reproducibility::test_isas_and_threads bounds",
     "kernels/moments_cols_tpl.h": "reproducibility::test_isas_and_threads bounds",
     "kernels/moments_rows_tpl.h": "reproducibility::test_isas_and_threads bounds",

@@ -1,9 +1,10 @@
-/* The apply pass over a panel: how its rows go by, in bands (band_tpl.h) or as one stream, and the variants there are.
+/* The apply pass over a panel: how its rows go by, in bands (apply_tile_tpl.h) or as one stream, and the variants there
+ * are.
  */
 #ifndef NORMCY_APPLY_TPL_H
 #define NORMCY_APPLY_TPL_H
 
-#include "kernels/band_tpl.h"
+#include "kernels/apply_tile_tpl.h"
 
 /* The last W - head values of a weight or bias, then its first `head`. */
 INLINE row_operand row_boundary(row_operand o, ptrdiff_t cols, int head, float boundary[W]) {
@@ -16,25 +17,25 @@ INLINE row_operand row_boundary(row_operand o, ptrdiff_t cols, int head, float b
  * those that two rows share take the coefficients of both. Where there are weights, cols is a multiple of W. */
 INLINE void apply_contiguous(row_cursor p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
                              const normcy_elementwise *elementwise, apply_kind kind) {
-    band with, between;
+    tile with, between;
     float same[2][W], boundary[2][W];
-    open_in_band(&with, 0, 0, same, coef, elementwise, kind);
+    set_row_of_tile(&with, 0, 0, same, coef, elementwise, kind);
     if (kind.operands && head) {
         between.weight[0] = row_boundary(with.weight[0], cols, head, boundary[0]);
         between.bias[0] = row_boundary(with.bias[0], cols, head, boundary[1]);
     }
     if (head)
-        apply_step(p, &with, 1, 0, head, 0, coef, kind);
+        apply_vector(p, &with, 1, 0, head, 0, coef, kind);
     for (ptrdiff_t i = 1, j = head;; i++) {
         if (p.nontemporal)
             for (; j + W <= cols; j += W)
-                apply_step(p, &with, 1, j, W, 1, coef, kind);
+                apply_vector(p, &with, 1, j, W, 1, coef, kind);
         for (; j + W <= cols; j += W)
-            apply_step(p, &with, 1, j, W, 0, coef, kind);
+            apply_vector(p, &with, 1, j, W, 0, coef, kind);
         int left = (int)(cols - j);
         if (i == rows) {
             if (left)
-                apply_step(p, &with, 1, j, left, 0, coef, kind);
+                apply_vector(p, &with, 1, j, left, 0, coef, kind);
             return;
         }
         between.c[0] = with.c[0];
@@ -42,9 +43,9 @@ INLINE void apply_contiguous(row_cursor p, ptrdiff_t rows, ptrdiff_t cols, int h
         if (left) {
             between.c[0] = coef_of_both(first(left), between.c[0], with.c[0], kind);
             if (p.nontemporal)
-                apply_step(p, &between, 1, j, W, 1, coef, kind);
+                apply_vector(p, &between, 1, j, W, 1, coef, kind);
             else
-                apply_step(p, &between, 1, j, W, 0, coef, kind);
+                apply_vector(p, &between, 1, j, W, 0, coef, kind);
         }
         j = left ? W - left : 0;
         p = advance(p, cols);
@@ -55,9 +56,11 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
                         const normcy_coef *shared, const normcy_elementwise *elementwise,
                         const normcy_epilogue *epilogue, const normcy_access *access, apply_kind kind) {
     const normcy_coef own = *shared, *coef = &own; /* pointers that no store to y can change: they stay in registers */
-    int gains = stride % PAGE && cols < (kind.by_col || kind.operands == SHARED_OPERANDS ? LONG_ROW : SHORT_ROW);
-    ptrdiff_t i = 0,
-              banded = (access->in_cache || (!kind.by_col && cols <= TINY_ROW)) && gains && !kind.scaled ? rows : 0;
+    int gains = stride % PAGE_FLOATS &&
+                cols < (kind.by_col || kind.operands == SHARED_OPERANDS ? LONG_ROW_FLOATS : SHORT_ROW_FLOATS);
+    ptrdiff_t i = 0, tiled = (access->in_cache || (!kind.by_col && cols <= TINY_ROW_FLOATS)) && gains && !kind.scaled
+                                 ? rows
+                                 : 0;
     row_cursor p = {.x = x, .y = y, .stride = stride};
     if (kind.operands && elementwise->weight.p)
         p.offset = set1(elementwise->offset);
@@ -66,27 +69,27 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     int costly = epilogue && epilogue->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
     int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
     if (access->nontemporal && kind.op == NORMCY_AFFINE && !costly)
-        p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW;
+        p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW_FLOATS;
     /* What all rows share stays in L1 while a piece of each goes by: long weights, or the coefficients of columns. */
-    ptrdiff_t piece = kind.by_col ? access->columns : kind.operands == SHARED_OPERANDS ? SHARED_PIECE : 0;
-    piece = piece && rows > 1 && cols > piece ? piece : cols;
+    ptrdiff_t width = kind.by_col ? access->columns : kind.operands == SHARED_OPERANDS ? SHARED_TILE_FLOATS : 0;
+    width = width && rows > 1 && cols > width ? width : cols;
     int contiguous =
         stride == cols && (kind.operands == NO_OPERANDS ? cols >= W : kind.operands == SHARED_OPERANDS && whole);
-    if (!kind.by_col && !kind.scaled && contiguous && !costly && piece == cols &&
-        (p.nontemporal || (kind.operands == NO_OPERANDS && cols > TINY_ROW))) {
+    if (!kind.by_col && !kind.scaled && contiguous && !costly && width == cols &&
+        (p.nontemporal || (kind.operands == NO_OPERANDS && cols > TINY_ROW_FLOATS))) {
         apply_contiguous(p, rows, cols, head, coef, elementwise, kind);
-        rows = banded = 0;
+        rows = tiled = 0;
     }
     const row_cursor top = p;
     for (ptrdiff_t j = 0, end; j < cols; j = end) {
-        end = j + piece + (j ? 0 : head); /* where y is aligned, in rows a multiple of W apart */
+        end = j + width + (j ? 0 : head); /* where y is aligned, in rows a multiple of W apart */
         end = end < cols ? end : cols;
-        for (p = top, i = 0; i + BAND <= banded; i += BAND) {
-            apply_band(p, BAND, i, j, end, coef, elementwise, epilogue, kind);
-            p = advance(p, BAND * stride);
+        for (p = top, i = 0; i + TILE_ROWS <= tiled; i += TILE_ROWS) {
+            apply_tile(p, TILE_ROWS, i, j, end, coef, elementwise, epilogue, kind);
+            p = advance(p, TILE_ROWS * stride);
         }
         for (; i < rows; i++) {
-            apply_band(p, 1, i, j, end, coef, elementwise, epilogue, kind);
+            apply_tile(p, 1, i, j, end, coef, elementwise, epilogue, kind);
             p = advance(p, stride);
         }
     }

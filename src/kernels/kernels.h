@@ -14,7 +14,7 @@
 
 #include "kernels/numerics.h"
 
-enum { NORMCY_RUN = 64 }; /* most slots that one call of the row kernels takes */
+enum { NORMCY_MAX_SLOTS = 64 }; /* most slots that one call of the row kernels takes */
 
 /* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
 enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };

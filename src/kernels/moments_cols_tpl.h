@@ -5,9 +5,9 @@
 #include "kernels/moments_tpl.h"
 
 enum {
-    WIDEST = 1024,         /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
-    PREFETCH_FROM = 64,    /* columns */
-    PREFETCH_AHEAD = 2048, /* floats: 8 KiB */
+    TILE_COLUMNS = 1024, /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
+    PREFETCH_FROM_COLUMNS = 64,   /* columns */
+    PREFETCH_AHEAD_FLOATS = 2048, /* floats: 8 KiB */
 };
 
 INLINE vf some_of(const float *p, int n) {
@@ -37,8 +37,8 @@ INLINE void accumulate_rows(const float *x, int rows, ptrdiff_t cols, ptrdiff_t 
                             double *s2) {
     /* The hardware prefetches poorly where eight rows side by side are short streams, each of which ends where the next
      * begins: software prefetches in memory order there. Where rows are far apart, it prefetches the next ones. */
-    int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM : rows >= 4;
-    const float *next = flat ? x + PREFETCH_AHEAD : x + rows * stride;
+    int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM_COLUMNS : rows >= 4;
+    const float *next = flat ? x + PREFETCH_AHEAD_FLOATS : x + rows * stride;
     ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols);
@@ -87,8 +87,8 @@ INLINE void finalize_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptr
     }
 }
 
-INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                          double *mean, double *m2) {
+INLINE void moments_of_tile(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
+                            double *mean, double *m2) {
     const moments_kind kind = {about, 0};
     ptrdiff_t i = 0;
     for (; i + 8 <= rows; i += 8)
@@ -105,11 +105,11 @@ static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
     memset(mean, 0, room);
     memset(m2, 0, room);
     for (ptrdiff_t c = 0, n; c < cols; c += n) {
-        n = cols - c < WIDEST ? cols - c : WIDEST;
+        n = cols - c < TILE_COLUMNS ? cols - c : TILE_COLUMNS;
         if (about == NORMCY_ABOUT_ZERO)
-            strip_of_cols(x + c, rows, n, stride, NORMCY_ABOUT_ZERO, mean + c, m2 + c);
+            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_ZERO, mean + c, m2 + c);
         else
-            strip_of_cols(x + c, rows, n, stride, NORMCY_ABOUT_MEAN, mean + c, m2 + c);
+            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_MEAN, mean + c, m2 + c);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "kernels/moments_tpl.h"
 
 enum {
-    PREFETCH_MOST = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
+    PREFETCH_MOST_FLOATS = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
 };
 
 /* What is the same for all slots of a call. */
@@ -19,7 +19,7 @@ typedef struct {
 INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
     ptrdiff_t rest = (length - 1) % NORMCY_QUAD + 1, run = slots * stride;
     s->length = length;
-    s->ahead = run > 0 && run < PREFETCH_MOST ? run : PREFETCH_MOST;
+    s->ahead = run > 0 && run < PREFETCH_MOST_FLOATS ? run : PREFETCH_MOST_FLOATS;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
     for (int k = 0; k < 4; k++)

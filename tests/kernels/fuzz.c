@@ -118,7 +118,7 @@ typedef struct {
 
 static shape some_shape(void) {
     shape s;
-    s.rows = 1 + take(NORMCY_RUN - 1); /* one statement for each: within one the order is the compiler's */
+    s.rows = 1 + take(NORMCY_MAX_SLOTS - 1); /* one statement for each: within one the order is the compiler's */
     s.cols = 1 + take(take(7) ? 300 : 5000);
     s.stride = s.cols + (take(1) ? take(40) : 0);
     if (s.rows * s.stride > MOST)
