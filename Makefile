@@ -6,7 +6,7 @@ INSTALLED = .venv/.installed
 BUILT = .venv/.built
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES = $(shell find src -type f)
-C_FILES = $(wildcard src/*.[ch] tests/*/*.c benchmarks/*.c)
+C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
 .PHONY: build test torture mutants bits compare accuracy bench bench-report bench-kernels examples lint format docs wheel clean
@@ -27,7 +27,7 @@ test: build
 torture: build
 	$(BIN)/python -m pytest -m torture $(ARGS)
 
-mutants: build  # whether the tests notice what is wrong; hours, but for ARGS="--only team.c", --quick
+mutants: build  # whether the tests notice what is wrong; hours, but for ARGS="--only threads.c", --quick
 	$(BIN)/python tests/mutants.py $(ARGS)
 
 bits: build  # the hashes of all results anew; the CHANGELOG says so
@@ -51,10 +51,10 @@ bench-report: build
 
 bench-kernels:  # x86-64 only
 	mkdir -p build/kernels
-	$(CC) $(KERNEL_FLAGS) -c src/level_baseline.c -o build/kernels/baseline.o
-	$(CC) $(KERNEL_FLAGS) -mavx2 -mfma -c src/level_avx2.c -o build/kernels/avx2.o
-	$(CC) $(KERNEL_FLAGS) -mavx512f -c src/level_avx512.c -o build/kernels/avx512.o
-	$(CC) $(KERNEL_FLAGS) benchmarks/kernels.c src/dispatch.c build/kernels/*.o -lm -o build/kernels/bench
+	$(CC) $(KERNEL_FLAGS) -c src/kernels/isa/baseline.c -o build/kernels/baseline.o
+	$(CC) $(KERNEL_FLAGS) -mavx2 -mfma -c src/kernels/isa/avx2.c -o build/kernels/avx2.o
+	$(CC) $(KERNEL_FLAGS) -mavx512f -c src/kernels/isa/avx512.c -o build/kernels/avx512.o
+	$(CC) $(KERNEL_FLAGS) benchmarks/kernels.c src/kernels/isa/dispatch.c build/kernels/*.o -lm -o build/kernels/bench
 	build/kernels/bench $(ARGS)
 
 examples: build

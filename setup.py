@@ -18,16 +18,15 @@ from setuptools.modified import newer_group
 
 # C code that has state is linked into one module, or there would be two of it.
 C_SOURCES = {
-    "_engine/isa": ["src/dispatch.c"],  # and the kernels
-    "_engine/parallel": ["src/team.c"],
-    "_engine/run": ["src/tasks.c"],
-    "_native/outputs": ["src/outputs.c"],
-    "_native/settings": ["src/process.c"],
+    "_engine/isa": ["src/kernels/isa/dispatch.c"],  # and the kernels
+    "_engine/parallel": ["src/runtime/threads.c"],
+    "_engine/run": ["src/runtime/queue.c"],
+    "_native/outputs": ["src/runtime/outputs.c"],
+    "_native/settings": ["src/runtime/process.c"],
 }
 KERNELS = "normcy._engine.isa"
-HEADERS = sorted(map(str, Path("src").glob("*.h")))  # of the kernels
-KERNEL_FILES = [*HEADERS, *sorted(map(str, Path("src").glob("level_*.c")))]
-MODULE_HEADERS = [name for name in HEADERS if not name.endswith(("_tpl.h", "vec.h"))]
+KERNEL_FILES = sorted(map(str, Path("src/kernels").rglob("*.[ch]")))
+HEADERS = [*sorted(map(str, Path("src/runtime").glob("*.h"))), "src/kernels/kernels.h", "src/kernels/numerics.h"]
 
 DIRECTIVES = {
     "language_level": 3,
@@ -46,8 +45,8 @@ FLAGS += ["-fvisibility=hidden"]
 # Loops over vectors are a few instructions long: across two lines of code, or not unrolled, some took twice as long.
 KERNEL_FLAGS = ["-falign-loops=64", "-funroll-loops"]
 
-# Instruction-set levels by architecture: stub and the flags that it alone gets, no more than its kernels need.
-LEVELS = {
+# Instruction sets by architecture: stub and the flags that it alone gets, no more than its kernels need.
+ISAS = {
     "x86_64": {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f"]},
     "aarch64": {"neon": []},
 }
@@ -91,16 +90,16 @@ class BuildNative(build_ext):
         if ext.name == KERNELS:
             ext.depends = [*ext.depends, *KERNEL_FILES]
             if self.force or newer_group([*ext.sources, *ext.depends], self.get_ext_fullpath(ext.name), "newer"):
-                levels = LEVELS.get(arch, {"baseline": []}).items()
-                ext.extra_objects = [self.kernels_of(level, base + KERNEL_FLAGS + own) for level, own in levels]
+                isas = ISAS.get(arch, {"baseline": []}).items()
+                ext.extra_objects = [self.kernels_of(isa, base + KERNEL_FLAGS + own) for isa, own in isas]
         super().build_extension(ext)
 
-    def kernels_of(self, level: str, flags: list[str]) -> str:
+    def kernels_of(self, isa: str, flags: list[str]) -> str:
         """The object file of an instruction set's kernels, compiled where it is older than what it is made of."""
-        source = f"src/level_{level}.c"
+        source = f"src/kernels/isa/{isa}.c"
         (built,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
-        if self.force or newer_group([source, *HEADERS], built):
-            self.compiler.compile([source], output_dir=self.build_temp, extra_postargs=flags)
+        if self.force or newer_group(KERNEL_FILES, built):
+            self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src"], extra_postargs=flags)
         return built
 
     def check_compiler(self) -> None:
@@ -143,7 +142,7 @@ def modules() -> list[Extension]:
                 define_macros=[
                     (macro, "NPY_2_0_API_VERSION") for macro in ("NPY_NO_DEPRECATED_API", "NPY_TARGET_VERSION")
                 ],
-                depends=MODULE_HEADERS,
+                depends=HEADERS,
             )
         )
     return found

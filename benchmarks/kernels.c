@@ -1,13 +1,13 @@
 /* The kernels by themselves, from C, one thread: GB/s of x in both passes, apart and together, out of the memory that
- * an array of the given size is in. `make bench-kernels`, or after it build/kernels/bench LEVEL MIB. */
+ * an array of the given size is in. `make bench-kernels`, or after it build/kernels/bench ISA MIB. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "dispatch.h"
+#include "kernels/isa/dispatch.h"
 
-enum { ROUNDS = 15, RUN_FLOATS = 2048, LONGEST = 1 << 14, CHUNK_FLOATS = 32768 };
+enum { ROUNDS = 15, TILE_FLOATS = 2048, LONGEST = 1 << 14, CHUNK_FLOATS = 32768 };
 
 static const normcy_kernels *k;
 static float *x, *y, room[3 * (LONGEST + 64)], weights[2 * (LONGEST + 64)];
@@ -15,8 +15,8 @@ static double mean[LONGEST], m2[LONGEST];
 static ptrdiff_t size;
 /* As the drivers place them: a page apart, their loads would wait for stores to y. */
 static const normcy_coef coef = {
-    .form = NORMCY_AFFINE, .hi = room, .a = room + LONGEST + 16, .b = room + 2 * (LONGEST + 16)};
-static const normcy_walk walk = {0, 0, 0};
+    .op = NORMCY_AFFINE, .mean_f32 = room, .a = room + LONGEST + 16, .b = room + 2 * (LONGEST + 16)};
+static const normcy_access access = {0, 0, 0};
 
 static double now(void) {
     struct timespec t;
@@ -24,83 +24,84 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-typedef void task(ptrdiff_t length, ptrdiff_t run);
+typedef void task(ptrdiff_t length, ptrdiff_t slots);
 
 /* Best of some rounds: others who use the machine only ever add time. */
-static double bandwidth(task *each, ptrdiff_t length, ptrdiff_t run) {
+static double bandwidth(task *each, ptrdiff_t length, ptrdiff_t slots) {
     double best = 1e9;
     for (int round = 0; round < ROUNDS; round++) {
         double start = now();
-        each(length, run);
+        each(length, slots);
         double spent = now() - start;
         best = spent < best ? spent : best;
     }
     return (double)size * sizeof(float) / best * 1e-9;
 }
 
-static void copy(ptrdiff_t length, ptrdiff_t run) {
-    (void)length, (void)run;
+static void copy(ptrdiff_t length, ptrdiff_t slots) {
+    (void)length, (void)slots;
     memcpy(y, x, (size_t)size * sizeof(float));
 }
 
-static void moments_by_row(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
+static void moments_by_row(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->moments_rows(x + at, slots, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
 }
 
-static void apply_by_row(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
+static void apply_by_row(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->apply_rows(x + at, y + at, slots, length, length, &coef, NULL, NULL, &access);
 }
 
-static void weighted_by_row(ptrdiff_t length, ptrdiff_t run) {
-    const normcy_element element = {.weight = {weights, 0, 1}, .bias = {weights + LONGEST + 16, 0, 1}};
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_rows(x + at, y + at, run, length, length, &coef, &element, NULL, &walk);
+static void weighted_by_row(ptrdiff_t length, ptrdiff_t slots) {
+    const normcy_elementwise elementwise = {.weight = {weights, 0, 1}, .bias = {weights + LONGEST + 16, 0, 1}};
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->apply_rows(x + at, y + at, slots, length, length, &coef, &elementwise, NULL, &access);
 }
 
-static void both_by_row(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length) {
-        k->moments_rows(x + at, run, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
-        k->apply_rows(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
+static void both_by_row(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length) {
+        k->moments_rows(x + at, slots, length, length, NORMCY_ABOUT_MEAN, 0, mean, m2);
+        k->apply_rows(x + at, y + at, slots, length, length, &coef, NULL, NULL, &access);
     }
 }
 
-static void moments_by_column(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->moments_cols(x + at, run, length, length, NORMCY_ABOUT_MEAN, mean, m2);
+static void moments_by_column(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->moments_cols(x + at, slots, length, length, NORMCY_ABOUT_MEAN, mean, m2);
 }
 
-static void apply_by_column(ptrdiff_t length, ptrdiff_t run) {
-    for (ptrdiff_t at = 0; at + run * length <= size; at += run * length)
-        k->apply_cols(x + at, y + at, run, length, length, &coef, NULL, NULL, &walk);
+static void apply_by_column(ptrdiff_t length, ptrdiff_t slots) {
+    for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
+        k->apply_cols(x + at, y + at, slots, length, length, &coef, NULL, NULL, &access);
 }
 
 static void activations(void) {
     static const char *names[] = {"none", "relu", "silu", "gelu", "gelu_tanh"};
     for (int i = NORMCY_IDENTITY; i <= NORMCY_GELU_TANH; i++) {
-        normcy_finish finish = {NULL, (normcy_activation)i};
+        normcy_epilogue epilogue = {NULL, (normcy_activation)i};
         double best = 1e9;
         for (int round = 0; round < 100 * ROUNDS; round++) {
             double start = now();
-            k->apply_rows(x, y, 1, RUN_FLOATS, RUN_FLOATS, &coef, NULL, &finish, &walk);
+            k->apply_rows(x, y, 1, TILE_FLOATS, TILE_FLOATS, &coef, NULL, &epilogue, &access);
             double spent = now() - start;
             best = spent < best ? spent : best;
         }
-        printf("apply in L1, %-9s  %5.2f ns for 16 floats\n", names[i], best * 1e9 / (RUN_FLOATS / 16));
+        printf("apply in L1, %-9s  %5.2f ns for 16 floats\n", names[i], best * 1e9 / (TILE_FLOATS / 16));
     }
 }
 
 int main(int argc, char **argv) {
     static const ptrdiff_t lengths[] = {49, 96, 256, 768, 1024, 4096, LONGEST}, widths[] = {64, 128, 320, 1024};
     size = (argc > 2 ? atol(argv[2]) : 8) << 18;
-    for (int i = 0; normcy_level(i); i++)
-        if (normcy_level_runs(i) && (argc < 2 || !strcmp(normcy_level(i)->isa, argv[1])))
-            k = normcy_level(i);
+    for (int i = 0; normcy_isa(i); i++)
+        if (normcy_isa_runs(i) && (argc < 2 || !strcmp(normcy_isa(i)->isa, argv[1])))
+            k = normcy_isa(i);
     x = k && size > CHUNK_FLOATS ? malloc((size_t)size * sizeof *x) : NULL;
     y = x ? malloc((size_t)size * sizeof *y) : NULL;
     if (!y)
-        return fprintf(stderr, "usage: bench [LEVEL [MIB]], a level that this CPU runs, and memory for two arrays\n"),
+        return fprintf(stderr,
+                       "usage: bench [ISA [MIB]], an instruction set that this CPU runs, and memory for two arrays\n"),
                2;
     for (ptrdiff_t i = 0; i < size; i++)
         x[i] = (float)rand() / (float)RAND_MAX, y[i] = 0;
@@ -110,10 +111,10 @@ int main(int argc, char **argv) {
         weights[i] = 1;
     printf("%s, %td MiB: copy %.1f GB/s\n", k->isa, size >> 18, bandwidth(copy, 0, 0));
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        ptrdiff_t length = lengths[i], run = length < RUN_FLOATS ? RUN_FLOATS / length : 1;
+        ptrdiff_t length = lengths[i], slots = length < TILE_FLOATS ? TILE_FLOATS / length : 1;
         printf("rows of %-6td     moments %5.1f  apply %5.1f  weighted %5.1f  both, %2td at a time %5.1f GB/s\n",
-               length, bandwidth(moments_by_row, length, run), bandwidth(apply_by_row, length, run),
-               bandwidth(weighted_by_row, length, run), run, bandwidth(both_by_row, length, run));
+               length, bandwidth(moments_by_row, length, slots), bandwidth(apply_by_row, length, slots),
+               bandwidth(weighted_by_row, length, slots), slots, bandwidth(both_by_row, length, slots));
     }
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         ptrdiff_t width = widths[i], rows = CHUNK_FLOATS / width / 16 * 16;

@@ -1,4 +1,4 @@
-"""Checks of what layers and tools are built from: those of the compiled entries (options.pyx, arrays.pyx), and narrower ones."""
+"""Checks of what layers and tools are built from: those of the compiled entries, and narrower ones."""
 
 from __future__ import annotations
 

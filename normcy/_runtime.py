@@ -122,8 +122,8 @@ def get_config() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``version``, ``isa`` (the level in use), ``isa_levels`` (level: whether this CPU runs it), ``openmp``,
-        ``num_threads``, ``numpy``, ``python``, ``machine``.
+        ``version``, ``isa`` (the instruction set in use), ``isa_levels`` (for each one in this build,
+        whether this CPU runs it), ``openmp``, ``num_threads``, ``numpy``, ``python``, ``machine``.
 
     Examples
     --------
@@ -134,8 +134,8 @@ def get_config() -> dict[str, Any]:
     """
     return {
         "version": __version__,
-        "isa": _native.current_level(),
-        "isa_levels": _native.levels(),
+        "isa": _native.current_isa(),
+        "isa_levels": _native.isas(),
         "openmp": _native.has_openmp(),
         "num_threads": get_num_threads(),
         "numpy": np.__version__,

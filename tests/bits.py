@@ -171,7 +171,7 @@ def digest_of_file():
 
 
 def kernel_hash():
-    """Of the C kernels alone, by any compiler at hand: every one and every level gives the same."""
+    """Of the C kernels alone, by any compiler at hand: every one and every instruction set gives the same."""
     with tempfile.TemporaryDirectory() as folder:
         lines = output(build(Path(folder), "bits", ["-O3"]))
     (found,) = {row.split()[1] for row in lines}

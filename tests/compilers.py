@@ -1,4 +1,4 @@
-"""Programs of tests/kernels/, linked with the C kernels of every level, by any compiler and with any flags."""
+"""Programs of tests/kernels/, linked with the C kernels of each instruction set, by any compiler with any flags."""
 
 import platform
 import shutil
@@ -13,13 +13,13 @@ FLAGS = ["-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-ma
 FLAGS += ["-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'src'}"]
 
 
-def levels_by_architecture():
+def isas_by_architecture():
     """The table of setup.py, without running its setup()."""
     source = (ROOT / "setup.py").read_text()
-    table = source[source.index("LEVELS = {") : source.index("BASE_FLAGS")]
+    table = source[source.index("ISAS = {") : source.index("BASE_FLAGS")]
     scope = {}
     exec(table, scope)
-    return scope["LEVELS"]
+    return scope["ISAS"]
 
 
 def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
@@ -27,18 +27,18 @@ def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
     compiler = compiler or COMPILERS[0]
     built = folder / "-".join([program, compiler, *flags])
 
-    def compiled(level, own):
+    def compiled(isa, own):
         of_kernels = [flag for flag in flags if not flag.startswith("-D")]  # those are the program's
-        object_ = folder / "-".join([compiler, *of_kernels, f"{level}.o"])
+        object_ = folder / "-".join([compiler, *of_kernels, f"{isa}.o"])
         if not object_.exists():
-            command = [compiler, *FLAGS, *of_kernels, *own, "-c", ROOT / f"src/level_{level}.c", "-o", object_]
+            command = [compiler, *FLAGS, *of_kernels, *own, "-c", ROOT / f"src/kernels/isa/{isa}.c", "-o", object_]
             subprocess.run(command, check=True)
         return object_
 
-    levels = levels_by_architecture().get(architecture, {"baseline": []})
+    isas = isas_by_architecture().get(architecture, {"baseline": []})
     with ThreadPoolExecutor(2) as pool:
-        objects = [*pool.map(compiled, levels, levels.values())]
-    sources = [ROOT / f"tests/kernels/{program}.c", ROOT / "src/dispatch.c"]
+        objects = [*pool.map(compiled, isas, isas.values())]
+    sources = [ROOT / f"tests/kernels/{program}.c", ROOT / "src/kernels/isa/dispatch.c"]
     subprocess.run([compiler, *FLAGS, *flags, *link, *sources, *objects, "-lm", "-o", built], check=True)
     return built
 

@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture
-def use_level():
+def use_isa():
     """Switch the instruction set; the best one is back after the test."""
-    yield _native.use_level
-    _native.use_level("")
+    yield _native.use_isa
+    _native.use_isa("")

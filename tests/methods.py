@@ -9,7 +9,7 @@ import pytest
 import normcy
 
 LAYOUTS = ("NCHW", "NHWC")
-LEVELS = [name for name, runs in normcy.get_config()["isa_levels"].items() if runs]
+ISAS = [name for name, runs in normcy.get_config()["isa_levels"].items() if runs]
 
 
 @dataclass(frozen=True)

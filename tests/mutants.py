@@ -23,21 +23,25 @@ ROOT = Path(__file__).parents[1]
 
 # Tests of what a source file does, and those that see most of the rest, by how soon they do.
 OWN = {
-    "activation_tpl.h": "activations reproducibility::test_levels_and_threads",
-    "apply_tpl.h": "paths fused extremes memory",
-    "band_tpl.h": "paths fused extremes kernels::test_levels_agree",
-    "kernels.h": "extremes numerics",
-    "moments_cols_tpl.h": "reproducibility::test_levels_and_threads bounds",
-    "moments_rows_tpl.h": "reproducibility::test_levels_and_threads bounds",
-    "moments_tpl.h": "reproducibility::test_levels_and_threads bounds numerics kernels::test_same_bits",
-    "normcy/_engine/chunks.pxd": "paths reproducibility::test_levels_and_threads",
+    "kernels/activation_tpl.h": "activations reproducibility::test_isas_and_threads",
+    "kernels/apply_tile_tpl.h": "paths fused extremes kernels::test_isas_agree",
+    "kernels/apply_tpl.h": "paths fused extremes memory",
+    "kernels/moments_cols_tpl.h": "reproducibility::test_isas_and_threads bounds",
+    "kernels/moments_rows_tpl.h": "reproducibility::test_isas_and_threads bounds",
+    "kernels/moments_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
+    "kernels/normalize_vector_tpl.h": "extremes numerics",
+    "kernels/numerics.h": "extremes numerics reproducibility::test_isas_and_threads bounds",
+    "kernels/row_sums_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
+    "kernels/rstd_tpl.h": "extremes numerics",
+    "kernels/simd/four_lanes.h": "memory kernels",
+    "normcy/_engine/chunks.pxd": "paths reproducibility::test_isas_and_threads",
     "normcy/_engine/coefficients.pyx": "extremes numerics running paths",
     "normcy/_engine/cols.pyx": "extremes numerics running paths",
     "normcy/_engine/rows.pyx": "extremes numerics running paths",
     "normcy/_engine/statistics.pyx": "extremes numerics running styles",
     "normcy/_engine/view.pyx": "arrays operands bad_input",
     "normcy/_native/arrays.pyx": "arrays operands odd_input bad_input",
-    "normcy/_native/batch.pyx": "running fused layers arrays bad_input reproducibility::test_levels_and_threads",
+    "normcy/_native/batch.pyx": "running fused layers arrays bad_input reproducibility::test_isas_and_threads",
     "normcy/_native/call.pyx": "fused layers arrays bad_input",
     "normcy/_native/evonorm.pyx": "formulas operands",
     "normcy/_native/moments.pyx": "moments identities",
@@ -50,16 +54,13 @@ OWN = {
     "normcy/_native/statistics.pyx": "running fused",
     "normcy/_native/styles.pyx": "styles operands arrays bad_input",
     "normcy/_native/weight.pyx": "formulas arrays",
-    "outputs.c": "outputs memory",
-    "point_tpl.h": "extremes numerics",
-    "process.c": "floating_point runtime processes",
-    "row_sums_tpl.h": "reproducibility::test_levels_and_threads bounds numerics kernels::test_same_bits",
-    "spread_tpl.h": "extremes numerics",
-    "tasks.c": "threads",
-    "team.c": "thread_limits threads processes",
-    "vec.h": "memory kernels",
+    "runtime/floating_point.h": "floating_point",
+    "runtime/outputs.c": "outputs memory",
+    "runtime/process.c": "floating_point runtime processes",
+    "runtime/queue.c": "threads",
+    "runtime/threads.c": "thread_limits threads processes",
 }
-QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_levels_and_threads"
+QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"
 LAST = "package large sanitizers"  # they build anew, or take gigabytes
 
 

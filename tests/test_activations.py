@@ -1,8 +1,8 @@
-"""relu, silu and both gelus: their error over all of float32, and the same bits on every level."""
+"""relu, silu and both gelus: their error over all of float32, and the same bits on every instruction set."""
 
 import numpy as np
 import pytest
-from methods import LEVELS, assert_close, same_bits
+from methods import ISAS, assert_close, same_bits
 
 import normcy
 from normcy.reference import activate
@@ -22,7 +22,7 @@ def floats(bits):
 
 
 @every_activation
-def test_error(activation, use_level):
+def test_error(activation, use_isa):
     """At most 3 * 2**-24 * |x|, 0 for relu: every exponent, and densely where the functions bend."""
     positive = np.concatenate([
         floats(np.arange(0, 0x7F800000, 40961)),
@@ -33,8 +33,8 @@ def test_error(activation, use_level):
     x = np.concatenate([positive, -positive])
     expected = activate(x.astype(np.float64), activation)
     results = []
-    for level in LEVELS:
-        use_level(level)
+    for isa in ISAS:
+        use_isa(isa)
         results.append(apply(x, activation))
         limit = 0 if activation == "relu" else 3 * 2.0**-24 * np.abs(x.astype(np.float64))
         assert_close(results[-1], expected, np.maximum(limit, 2.0**-149 if activation != "relu" else 0))

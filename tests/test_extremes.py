@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from methods import (
-    LEVELS,
+    ISAS,
     METHODS,
     against,
     assert_right,
@@ -208,15 +208,15 @@ def test_the_extreme_weight_of_another_sample(name, layout, kind, extreme, offse
 
 @every_layout
 @pytest.mark.parametrize("weight", [None, -4e-39, 1.0])
-def test_signs_of_zeros(layout, weight, use_level):
+def test_signs_of_zeros(layout, weight, use_isa):
     """Slots that are measured again, scaled, are beside others or not, as threads and batches will have it."""
     x = (sample((64, 32, 3)) * 1e-30).astype(np.float32)
     x[::10, ::9] = 1e30
     x = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
     kw = {} if weight is None else {"weight": np.full(32, weight, np.float32)}
     results = []
-    for level, threads in itertools.product(LEVELS, (1, 2, 3, 5)):
-        use_level(level)
+    for isa, threads in itertools.product(ISAS, (1, 2, 3, 5)):
+        use_isa(isa)
         with normcy.num_threads(threads):
             results.append(normcy.instance_norm(np.tile(x, (8, 1, 1)), layout=layout, **kw)[:64])
     results.append(np.concatenate([normcy.instance_norm(x[i : i + 1], layout=layout, **kw) for i in range(64)]))

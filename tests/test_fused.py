@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from methods import LEVELS, assert_close, every_layout, same_bits, sample
+from methods import ISAS, assert_close, every_layout, same_bits, sample
 from pairs import every, in_part
 
 import normcy
@@ -38,7 +38,7 @@ def operands(shape):
 @every_layout
 @pytest.mark.parametrize("activation", [None, "relu", "silu"])
 def test_values(call, layout, activation):
-    """The reference's values from the float32 sum; the sum itself to the bit; every level and thread count alike."""
+    """The reference's values from the float32 sum; the sum itself to the bit; every instruction set and thread count alike."""
     for shape in SHAPES[layout]:
         x, before, after = operands(shape)
         total = np.empty_like(x)
@@ -55,12 +55,12 @@ def test_values(call, layout, activation):
 
 @every_call
 @every_layout
-def test_levels_and_threads(call, layout, use_level):
+def test_isas_and_threads(call, layout, use_isa):
     for shape in SHAPES[layout]:
         x, before, after = operands(shape)
         results = []
-        for level, threads in itertools.product(LEVELS, (1, 2, 3)):
-            use_level(level)
+        for isa, threads in itertools.product(ISAS, (1, 2, 3)):
+            use_isa(isa)
             with normcy.num_threads(threads):
                 total = np.empty_like(x)
                 results.append(

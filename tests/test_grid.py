@@ -1,10 +1,10 @@
-"""Every method, layout, shape, level and thread count against the float64 reference, and equal to the bit."""
+"""Every method, layout, shape, instruction set and thread count against the float64 reference, and equal to the bit."""
 
 import itertools
 
 import numpy as np
 import pytest
-from methods import LAYOUTS, LEVELS, METHODS, check, every_layout, parameters, same_bits, sample
+from methods import ISAS, LAYOUTS, METHODS, check, every_layout, parameters, same_bits, sample
 from pairs import pairs_of, product, spread
 
 import normcy
@@ -41,45 +41,45 @@ def legal(method, shape):
 
 ROWS = [(method.name, shape) for method in METHODS for shape in SHAPES if legal(method, shape)]
 LARGE_ROWS = [(method.name, shape) for method in METHODS for shape in LARGE if legal(method, shape)]
-PAIRS = spread(ROWS, LAYOUTS, LEVELS, (1, 2, 3))
-LARGE_PAIRS = spread(LARGE_ROWS, LAYOUTS, LEVELS, (2, 3, 7))
+PAIRS = spread(ROWS, LAYOUTS, ISAS, (1, 2, 3))
+LARGE_PAIRS = spread(LARGE_ROWS, LAYOUTS, ISAS, (2, 3, 7))
 
 
 def test_pairs():
     """In the part of the grid that runs without `make torture`, every two values meet that do in the whole of it."""
-    whole = product(ROWS, LAYOUTS, LEVELS, (1, 2, 3))
+    whole = product(ROWS, LAYOUTS, ISAS, (1, 2, 3))
     assert set().union(*map(pairs_of, PAIRS)) == set().union(*map(pairs_of, whole))
     assert len(PAIRS) < len(whole) / 15
 
 
-def run(name, shape, layout, others, use_level, mean):
-    """By the best level and one thread within the bound; by others the same bits."""
+def run(name, shape, layout, others, use_isa, mean):
+    """By the best instruction set and one thread within the bound; by others the same bits."""
     method, x = NAMES[name], sample(shape_in(layout, shape), mean=mean)
     with normcy.num_threads(1):
         expected = check(method, x, layout)
     kw = parameters(method, x, layout)
-    for level, threads in others:
-        use_level(level)
+    for isa, threads in others:
+        use_isa(isa)
         with normcy.num_threads(threads):
-            assert same_bits(method.call(normcy, x, layout, **kw), expected), (level, threads)
+            assert same_bits(method.call(normcy, x, layout, **kw), expected), (isa, threads)
 
 
-@pytest.mark.parametrize(("name", "shape", "layout", "level", "threads"), PAIRS, ids=str)
-def test_reference(name, shape, layout, level, threads, use_level):
-    run(name, shape, layout, [(level, threads)], use_level, 0.5)
+@pytest.mark.parametrize(("name", "shape", "layout", "isa", "threads"), PAIRS, ids=str)
+def test_reference(name, shape, layout, isa, threads, use_isa):
+    run(name, shape, layout, [(isa, threads)], use_isa, 0.5)
 
 
-@pytest.mark.parametrize(("name", "shape", "layout", "level", "threads"), LARGE_PAIRS, ids=str)
-def test_large_enough_for_threads(name, shape, layout, level, threads, use_level):
-    run(name, shape, layout, [(level, threads)], use_level, -2)
+@pytest.mark.parametrize(("name", "shape", "layout", "isa", "threads"), LARGE_PAIRS, ids=str)
+def test_large_enough_for_threads(name, shape, layout, isa, threads, use_isa):
+    run(name, shape, layout, [(isa, threads)], use_isa, -2)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize(("name", "shape"), ROWS + LARGE_ROWS, ids=str)
 @every_layout
-def test_whole_grid(name, shape, layout, use_level):
-    others = itertools.product(LEVELS, (1, 2, 3, 7))
-    run(name, shape, layout, others, use_level, -2 if shape in LARGE else 0.5)
+def test_whole_grid(name, shape, layout, use_isa):
+    others = itertools.product(ISAS, (1, 2, 3, 7))
+    run(name, shape, layout, others, use_isa, -2 if shape in LARGE else 0.5)
 
 
 @every_layout
@@ -97,7 +97,7 @@ def test_whole_grid(name, shape, layout, use_level):
         "instance_silu",
     ],
 )
-def test_lengths(name, layout, use_level):
+def test_lengths(name, layout, use_isa):
     """Row and column lengths 0 to 600 and every remainder, of the vectors and of the blocks."""
     method = next(m for m in METHODS if m.name == name)
     for length in [*range(130), *range(130, 600, 7), 255, 256, 257, 511, 512, 513, 599, 600]:
@@ -106,6 +106,6 @@ def test_lengths(name, layout, use_level):
                 continue
             x = sample(shape, mean=1, seed=length)
             expected, kw = check(method, x, layout), parameters(method, x, layout)
-            for level in LEVELS:
-                use_level(level)
-                assert same_bits(method.call(normcy, x, layout, **kw), expected), (shape, level)
+            for isa in ISAS:
+                use_isa(isa)
+                assert same_bits(method.call(normcy, x, layout, **kw), expected), (shape, isa)

@@ -30,7 +30,7 @@ FUZZER = ["-O1", "-g", "-fsanitize=fuzzer,address", "-mllvm", "-asan-instrumenta
 
 
 def check_hashes(lines):
-    """Of programs that print "level hash": the stored one."""
+    """Of programs that print "instruction-set hash": the stored one."""
     assert lines
     assert {line.split()[1] for line in lines} == set(bits.stored()["kernels"]), lines
 
@@ -68,7 +68,7 @@ def test_same_bits_on_arm(tmp_path):
 @needs_arm
 @pytest.mark.torture
 def test_same_bits_on_arm_of_any_values(tmp_path):
-    """Any shape, option and bit pattern, NaN among them; on x86-64 the levels are compared too."""
+    """Any shape, option and bit pattern, NaN among them; on x86-64 the instruction sets are compared too."""
     here = output(build(tmp_path, "fuzz", ["-O3", "-DALONE"]), 20000)
     arm = output("qemu-aarch64", build(tmp_path, "fuzz", ["-O3", "-DALONE"], **ARM), 20000)
     assert len({line.split()[1] for line in here + arm}) == 1
@@ -80,7 +80,7 @@ def alone(folder):
     return build(folder, "fuzz", [QUICK[COMPILERS[0]], "-g", "-DALONE"])
 
 
-def test_levels_agree(alone):
+def test_isas_agree(alone):
     """On shapes, options and values of any kind; and nothing is written beside rows."""
     assert len({line.split()[1] for line in output(alone, 5000)}) == 1
 
@@ -113,7 +113,7 @@ def test_fuzz(tmp_path):
 
 def test_fast_math_is_refused(tmp_path):
     """A user's CFLAGS may ask for it; the kernels say no."""
-    command = [COMPILERS[0], "-ffast-math", *FLAGS, "-c", ROOT / "src/level_baseline.c", "-o", tmp_path / "x.o"]
+    command = [COMPILERS[0], "-ffast-math", *FLAGS, "-c", ROOT / "src/kernels/isa/baseline.c", "-o", tmp_path / "x.o"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode
     assert "build it without -ffast-math" in done.stderr

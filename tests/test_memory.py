@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compilers import COMPILERS
-from methods import LEVELS, METHODS, every_layout, every_method, parameters, same_bits, sample
+from methods import ISAS, METHODS, every_layout, every_method, parameters, same_bits, sample
 from pairs import every
 
 import normcy
@@ -87,7 +87,7 @@ def fits(method, shape, layout):
     return len(shape) >= method.min_rank and (enough or (0 in shape and channels > 1))
 
 
-def guarded_lengths(method, layout, size, guarded, use_level, lengths, levels):
+def guarded_lengths(method, layout, size, guarded, use_isa, lengths, isas):
     for length in lengths:
         for shape in [(1, 3, length), (1, length, 3), (3, length)]:
             if not fits(method, shape, layout):
@@ -95,8 +95,8 @@ def guarded_lengths(method, layout, size, guarded, use_level, lengths, levels):
             x = sample(shape, seed=length) * np.float32(size)
             kw = parameters(method, x, layout)
             expected = method.call(normcy, x, layout, **kw)
-            for level in levels or [LEVELS[length % len(LEVELS)]]:
-                use_level(level)
+            for isa in isas or [ISAS[length % len(ISAS)]]:
+                use_isa(isa)
                 assert same_bits(method.call(guarded, x, layout, **kw), expected)
                 assert same_bits(method.call(guarded, x, layout, out=np.empty_like(x), **kw), expected)
 
@@ -104,19 +104,19 @@ def guarded_lengths(method, layout, size, guarded, use_level, lengths, levels):
 @every_method
 @every_layout
 @pytest.mark.parametrize("size", [1, 1e30])
-def test_nothing_beside_arrays_is_touched(method, layout, size, guarded, use_level):
-    """Values of 1e30 are measured again, scaled; each level takes its turn."""
+def test_nothing_beside_arrays_is_touched(method, layout, size, guarded, use_isa):
+    """Values of 1e30 are measured again, scaled; each instruction set takes its turn."""
     lengths = [*range(100), *range(100, 600, 7), 255, 256, 257, 511, 512, 513, 600, 1023, 1025]
     turn = METHODS.index(method) + (layout == "NHWC") + (size > 1) + guarded.at_end
-    guarded_lengths(method, layout, size, guarded, use_level, every(4, lengths, turn), None)
+    guarded_lengths(method, layout, size, guarded, use_isa, every(4, lengths, turn), None)
 
 
 @pytest.mark.torture
 @every_method
 @every_layout
 @pytest.mark.parametrize("size", [1, 1e30])
-def test_nothing_beside_arrays_is_touched_at_any_length(method, layout, size, guarded, use_level):
-    guarded_lengths(method, layout, size, guarded, use_level, range(601), LEVELS)
+def test_nothing_beside_arrays_is_touched_at_any_length(method, layout, size, guarded, use_isa):
+    guarded_lengths(method, layout, size, guarded, use_isa, range(601), ISAS)
 
 
 def program(name, *arguments, **environment):

@@ -117,7 +117,9 @@ def test_wrong_amount(value):
 def test_what_is_kept(tmp_path):
     """And what is let go, by outputs.c alone: its budget, its room, and the sizes of its blocks."""
     noted = "-Dfree=noted_free", "-Drealloc=noted_realloc"
-    built = attack(tmp_path, "kept_outputs", ROOT / "src/outputs.c", *noted, "-Wno-implicit-function-declaration")
+    built = attack(
+        tmp_path, "kept_outputs", ROOT / "src/runtime/outputs.c", *noted, "-Wno-implicit-function-declaration"
+    )
     assert subprocess.run([built]).returncode == 0
 
 
@@ -147,16 +149,16 @@ class TestWithoutTheGlobalLock:
     """Threads that take results and drop them at once, as they may on a Python without it: outputs.c has its own."""
 
     def test_blocks_are_apart(self, tmp_path):
-        done = hammered(tmp_path, 1_000_000, [], ROOT / "src/outputs.c")
+        done = hammered(tmp_path, 1_000_000, [], ROOT / "src/runtime/outputs.c")
         assert (done.returncode, done.stdout) == (0, "3999988\n"), done.stdout + done.stderr
 
     def test_no_races(self, tmp_path, thread_sanitizer):
-        done = hammered(tmp_path, 5000, thread_sanitizer, ROOT / "src/outputs.c")
+        done = hammered(tmp_path, 5000, thread_sanitizer, ROOT / "src/runtime/outputs.c")
         assert (done.returncode, done.stdout) == (0, "19988\n"), done.stdout + done.stderr
 
     def test_races_are_seen(self, tmp_path, thread_sanitizer):
         """In outputs.c without its lock: or the test above would see nothing."""
-        text, lock = (ROOT / "src/outputs.c").read_text(), "__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE)"
+        text, lock = (ROOT / "src/runtime/outputs.c").read_text(), "__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE)"
         assert text.count(lock) == 2
         (tmp_path / "lockless.c").write_text(text.replace(lock, "0"))
         done = hammered(tmp_path, 5000, thread_sanitizer, tmp_path / "lockless.c")

@@ -1,11 +1,11 @@
-"""Paths that only large arrays take, each on about the smallest that does: within the bound, and by any level and number
+"""Paths that only large arrays take, each on about the smallest that does: within the bound, and by any instruction set and number
 of threads the same bits. What makes a path be taken is in tuning.pxd, run.pyx, rows.pyx, cols.pyx and apply_tpl.h."""
 
 import itertools
 
 import numpy as np
 import pytest
-from methods import LEVELS, METHODS, check, parameters, same_bits, sample
+from methods import ISAS, METHODS, check, parameters, same_bits, sample
 
 import normcy
 
@@ -22,16 +22,16 @@ def cases(*all_):
     return pytest.mark.parametrize(("method", "layout", "shape"), all_)
 
 
-def same_everywhere(method, layout, shape, use_level, threads=(1, 2, 3)):
+def same_everywhere(method, layout, shape, use_isa, threads=(1, 2, 3)):
     """x, its parameters, and the result, which is right and always the same."""
     x = sample(shape, mean=0.5)
     kw = parameters(method, x, layout)
     with normcy.num_threads(1):
         expected = check(method, x, layout, **kw)
-    for level, n in itertools.product(LEVELS, threads):
-        use_level(level)
+    for isa, n in itertools.product(ISAS, threads):
+        use_isa(isa)
         with normcy.num_threads(n):
-            assert same_bits(method.call(normcy, x, layout, **kw), expected), (level, n)
+            assert same_bits(method.call(normcy, x, layout, **kw), expected), (isa, n)
     return x, kw, expected
 
 
@@ -45,9 +45,9 @@ def same_everywhere(method, layout, shape, use_level, threads=(1, 2, 3)):
     case("batch_add_relu", 41, 50, 2064),
     case("conditional", 52, 80, 1024),
 )
-def test_streaming_stores_of_rows(method, layout, shape, use_level):
+def test_streaming_stores_of_rows(method, layout, shape, use_isa):
     """BEYOND: 4,194,304 values and more, by one thread, of rows that are whole vectors or 2,048 values and longer."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(
@@ -57,38 +57,38 @@ def test_streaming_stores_of_rows(method, layout, shape, use_level):
     case("group_of_4 last", 60, 890, 80),
     case("layer2d", 270, 64, 16, 16),
 )
-def test_streaming_stores_of_columns(method, layout, shape, use_level):
+def test_streaming_stores_of_columns(method, layout, shape, use_isa):
     """BEYOND: 4,194,304 values and more, by one thread, of rows that are whole vectors, where y is in line with them."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(case("layer_last", 8200, 1024), case("batch_eval last", 131200, 64))
-def test_streaming_stores_of_two_threads(method, layout, shape, use_level):
+def test_streaming_stores_of_two_threads(method, layout, shape, use_isa):
     """BEYOND: 8,388,608 values and more, of which two threads each have enough, but not three."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(case("layer_last", 4160, 1024), case("batch_train", 13, 20, 16400), case("batch_train last", 66001, 64))
-def test_streaming_stores_anywhere(method, layout, shape, use_level):
+def test_streaming_stores_anywhere(method, layout, shape, use_isa):
     """BEYOND, where y begins at any float of a cache line: rows are turned to where it is aligned, or not streamed."""
-    x, kw, expected = same_everywhere(method, layout, shape, use_level, threads=())
+    x, kw, expected = same_everywhere(method, layout, shape, use_isa, threads=())
     memory = np.empty(x.size + 32, np.float32)
     start = -memory.ctypes.data % 64 // 4
-    for level, offset in itertools.product(LEVELS, (0, 1, 7, 15)):
-        use_level(level)
+    for isa, offset in itertools.product(ISAS, (0, 1, 7, 15)):
+        use_isa(isa)
         memory[:] = 7
         out = memory[start + offset : start + offset + x.size].reshape(shape)
         with normcy.num_threads(1):  # of two, neither would have enough
             assert method.call(normcy, x, layout, out=out, **kw) is out
-        assert same_bits(out, expected), (level, offset)
+        assert same_bits(out, expected), (isa, offset)
         out[...] = 7
         assert np.all(memory == 7)
 
 
 @cases(case("add_layer", 4160, 1024), case("add_layer", 16500, 257), case("add_layer", 520, 8208))
-def test_sums_that_nobody_asked_for(method, layout, shape, use_level):
+def test_sums_that_nobody_asked_for(method, layout, shape, use_isa):
     """BEYOND, with a sum that is dropped: it stays aside in slots of up to 4,096 values, or y holds it until it is read."""
-    x, kw, expected = same_everywhere(method, layout, shape, use_level)
+    x, kw, expected = same_everywhere(method, layout, shape, use_isa)
     addend, total = method.of_samples(x, layout)["pre_add"], np.empty_like(x)
     with normcy.num_threads(1):
         y = method.call(normcy, x, layout, sum_out=total, **kw)
@@ -104,18 +104,18 @@ def test_sums_that_nobody_asked_for(method, layout, shape, use_level):
     *(case(name, 3, 40, 1500) for name in ("layer2d", "layer2d_gelu_tanh")),
     case("batch_train", 2900, 1504),
 )  # fmt: skip
-def test_more_than_1024_columns(method, layout, shape, use_level):
+def test_more_than_1024_columns(method, layout, shape, use_isa):
     """WIDEST and COLUMNS: sums, and coefficients of arrays that are near, go by in strips of 1,024 columns."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(
     *(case(name, n, length) for name in ("layer_last", "rms_last", "add_layer") for n, length in ((300, 1025), (7, 1500), (43, 5000), (9, 66000))),
     case("layer_chw", 30, 3, 700),
 )  # fmt: skip
-def test_long_weights(method, layout, shape, use_level):
+def test_long_weights(method, layout, shape, use_isa):
     """LONG_WEIGHT: rows of more than 1,024 values share a weight and a bias, eight of them at least, piece by piece."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(
@@ -125,9 +125,9 @@ def test_long_weights(method, layout, shape, use_level):
     case("group_some", 1, 4, 530_001),
     case("batch_train", 2, 2, 1_050_003),
 )
-def test_slots_of_more_than_64_chunks_of_rows(method, layout, shape, use_level):
+def test_slots_of_more_than_64_chunks_of_rows(method, layout, shape, use_isa):
     """MAX_CHUNKS: in a slot of more than 64 * 16,384 values that lie together, chunks are longer."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(
@@ -138,9 +138,9 @@ def test_slots_of_more_than_64_chunks_of_rows(method, layout, shape, use_level):
     case("group_of_4 last", 1, 140_003, 16),
     case("layer2d", 1, 16_500, 129),
 )
-def test_slots_of_more_than_64_chunks_of_columns(method, layout, shape, use_level):
+def test_slots_of_more_than_64_chunks_of_columns(method, layout, shape, use_isa):
     """MAX_CHUNKS: in columns of more than 64 chunks, those are longer than 32,768 values, or 256 rows."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(
@@ -157,9 +157,9 @@ def test_slots_of_more_than_64_chunks_of_columns(method, layout, shape, use_leve
     case("evonorm_s0", 1, 6, 30_001),
     case("renorm_train", 4, 3, 50_001),
 )
-def test_few_large_slots_of_rows(method, layout, shape, use_level):
+def test_few_large_slots_of_rows(method, layout, shape, use_isa):
     """Phased rows: two threads or three share each of several slots that are chunks, fewer than four a thread."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(
@@ -167,6 +167,6 @@ def test_few_large_slots_of_rows(method, layout, shape, use_level):
     *(case(name, 2, 800, 300) for name in ("layer2d", "layer2d_gelu_tanh")),
     *(case(f"{name} last", 3, 40_000, 3) for name in ("instance", "group_1", "batch_train")),
 )  # fmt: skip
-def test_several_large_panels_of_columns(method, layout, shape, use_level):
+def test_several_large_panels_of_columns(method, layout, shape, use_isa):
     """Phased columns: panels of more than 98,304 values, one after the other, each by all threads."""
-    same_everywhere(method, layout, shape, use_level)
+    same_everywhere(method, layout, shape, use_isa)

@@ -1,11 +1,11 @@
-"""Random methods, shapes, layouts and values: within the bounds, the same bits on every level, and slices as copies.
+"""Random methods, shapes, layouts and values: within the bounds, the same bits on every instruction set, and slices as copies.
 
 The shapes and values are the same in every run; `make torture` makes 30 times as many.
 """
 
 import numpy as np
 import pytest
-from methods import LAYOUTS, LEVELS, METHODS, assert_close, bound, parameters, same_bits
+from methods import ISAS, LAYOUTS, METHODS, assert_close, bound, parameters, same_bits
 
 import normcy
 
@@ -58,7 +58,7 @@ def check_slice(g, method, x, layout, kw, expected):
     assert np.all(out == 7)
 
 
-def check_array(g, use_level):
+def check_array(g, use_isa):
     method, layout = METHODS[g.integers(len(METHODS))], LAYOUTS[g.integers(2)]
     x = random_values(g, random_shape(g, int(g.integers(method.min_rank, 5))))
     channel = 1 if layout == "NCHW" else -1
@@ -69,17 +69,17 @@ def check_array(g, use_level):
     y, expected = method.call(normcy, x, layout, **kw), method.call(normcy.reference, x, layout, **kw)
     fits = np.abs(expected) < 3e38  # the result itself may be beyond float32
     assert_close(y[fits], expected[fits], bound(method, x, layout, **kw)[fits])
-    for level in LEVELS:
-        use_level(level)
+    for isa in ISAS:
+        use_isa(isa)
         with normcy.num_threads(int(g.integers(1, 5))):
-            assert same_bits(method.call(normcy, x, layout, **kw), y), (method.name, x.shape, layout, level)
-    use_level("")
+            assert same_bits(method.call(normcy, x, layout, **kw), y), (method.name, x.shape, layout, isa)
+    use_isa("")
     if method.weights != "trailing" and g.integers(3) == 0:
         check_slice(g, method, x, layout, kw, y)
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(30, marks=pytest.mark.torture)])
-def test_random_arrays(request, use_level, times):
+def test_random_arrays(request, use_isa, times):
     with np.errstate(all="ignore"):
         for seed in range(times * request.config.getoption("--arrays")):
-            check_array(np.random.default_rng(seed), use_level)
+            check_array(np.random.default_rng(seed), use_isa)

@@ -11,12 +11,12 @@ from pathlib import Path
 import bits
 import numpy as np
 import pytest
-from methods import LEVELS, METHODS
+from methods import ISAS, METHODS
 from pairs import every, in_part
 
 import normcy
 
-RUNS = [*itertools.product(LEVELS, (1, 2, 3, 7))]
+RUNS = [*itertools.product(ISAS, (1, 2, 3, 7))]
 KEYS = {bits.line(*case): case for case in bits.cases()}
 TURNS = {key: 5 * i for i, key in enumerate(KEYS)}  # so that what is next to each other in the table has others' turns
 every_case = pytest.mark.parametrize("case", KEYS.values(), ids=KEYS)
@@ -54,14 +54,14 @@ def test_changelog_tells_of_these_bits():
 
 @every_case
 @in_part(12)
-def test_levels_and_threads(case, stored, use_level, share):
+def test_isas_and_threads(case, stored, use_isa, share):
     method, layout, _ = case
     for x, kw, expected, turn in of(case, stored):
-        for level, threads in every(share, RUNS, turn):
-            use_level(level)
+        for isa, threads in every(share, RUNS, turn):
+            use_isa(isa)
             with normcy.num_threads(threads):
                 found = bits.digest(method.call(normcy, x, layout, **kw))
-            assert found == expected, f"{x.shape} on {level} with {threads} threads"
+            assert found == expected, f"{x.shape} on {isa} with {threads} threads"
 
 
 def moved(x, offset):

@@ -1,10 +1,10 @@
-"""Running statistics of every function that keeps them: against float64, and the same bits on every level and thread."""
+"""Running statistics of every function that keeps them: against float64, and the same bits on every instruction set and thread."""
 
 import itertools
 
 import numpy as np
 import pytest
-from methods import LEVELS, every_layout, fixed, same_bits, sample
+from methods import ISAS, every_layout, fixed, same_bits, sample
 from pairs import every, in_part
 
 import normcy
@@ -19,7 +19,7 @@ CALLS = {
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 SHAPES = [(6, 5, 7, 9), (3, 64, 21, 20), (2, 3, 300, 310), (40, 24, 6, 7)]
 MOMENTA = [0.1, 1.0, -0.5]
-RUNS = [*itertools.product(LEVELS, (1, 2, 3))]
+RUNS = [*itertools.product(ISAS, (1, 2, 3))]
 
 
 @every_call
@@ -27,7 +27,7 @@ RUNS = [*itertools.product(LEVELS, (1, 2, 3))]
 @pytest.mark.parametrize("mean", [0, 1, 1e4])
 @pytest.mark.parametrize("momentum", MOMENTA)
 @in_part(4)
-def test_values_and_bits(call, layout, mean, momentum, use_level, share):
+def test_values_and_bits(call, layout, mean, momentum, use_isa, share):
     """Within 2 * 2**-24 of max(|mean|, std), of the variance, and of the deviation: one rounding, and the batch's own."""
     for i, shape in enumerate(SHAPES):
         x = sample(shape if layout == "NCHW" else (shape[0], *shape[2:], shape[1]), mean=mean)
@@ -35,8 +35,8 @@ def test_values_and_bits(call, layout, mean, momentum, use_level, share):
         exact = [v.astype(np.float64) for v in start]
         call(normcy.reference, x, *exact, layout=layout, momentum=momentum)
         results = []
-        for level, threads in [RUNS[0], *every(share, RUNS, i + MOMENTA.index(momentum))]:
-            use_level(level)
+        for isa, threads in [RUNS[0], *every(share, RUNS, i + MOMENTA.index(momentum))]:
+            use_isa(isa)
             with normcy.num_threads(threads):
                 mine = [v.copy() for v in start]
                 call(normcy, x, *mine, layout=layout, momentum=momentum)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from methods import LEVELS
+from methods import ISAS
 
 import normcy
 
@@ -69,16 +69,14 @@ def test_environment_nonsense(value):
     )
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_level_by_environment(level):
-    assert run("import normcy; print(normcy.get_config()['isa'])", NORMCY_ISA=level) == level
+@pytest.mark.parametrize("isa", ISAS)
+def test_isa_by_environment(isa):
+    assert run("import normcy; print(normcy.get_config()['isa'])", NORMCY_ISA=isa) == isa
 
 
-def test_level_nonsense():
+def test_isa_nonsense():
     message = run("import normcy", NORMCY_ISA="sse9")
-    assert (
-        message == f"ImportError: NORMCY_ISA=sse9: this build has no such level; it can be one of {', '.join(LEVELS)}"
-    )
+    assert message == f"ImportError: NORMCY_ISA=sse9: this build has no such level; it can be one of {', '.join(ISAS)}"
 
 
 def test_not_built(tmp_path):
@@ -124,7 +122,7 @@ def test_config(capsys):
     assert config["isa"] in config["isa_levels"]
     normcy.show_config()
     printed = capsys.readouterr().out
-    assert all(level in printed for level in config["isa_levels"])
+    assert all(isa in printed for isa in config["isa_levels"])
 
 
 def test_imports_only_numpy():

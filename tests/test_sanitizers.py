@@ -18,7 +18,7 @@ COMPUTING = [
                  "reproducibility", "bad_input", "odd_input")
 ]  # fmt: skip
 THREADED = ["tests/test_grid.py", "tests/test_paths.py", "tests/test_reproducibility.py", "tests/test_threads.py"]
-THREADED += ["-k", "large or levels_and_threads or sixteen"]
+THREADED += ["-k", "large or isas_and_threads or sixteen"]
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 needs_archer = pytest.mark.skipif(
     not (ARCHER and shutil.which("clang") and shutil.which("gcc") and shutil.which("setarch")),

@@ -1,10 +1,10 @@
-"""AdaIN and the conditional norm with every option: within their bounds, and the same bits on every level and thread."""
+"""AdaIN and the conditional norm with every option: within their bounds, and the same bits on every instruction set and thread."""
 
 import itertools
 
 import numpy as np
 import pytest
-from methods import LEVELS, against, assert_close, every_layout, fixed, same_bits, sample
+from methods import ISAS, against, assert_close, every_layout, fixed, same_bits, sample
 
 import normcy
 
@@ -16,10 +16,10 @@ def in_layout(x, layout):
     return x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
 
 
-def on_every_level(call, use_level):
+def on_every_isa(call, use_isa):
     results = []
-    for level, threads in itertools.product(LEVELS, (1, 2, 3)):
-        use_level(level)
+    for isa, threads in itertools.product(ISAS, (1, 2, 3)):
+        use_isa(isa)
         with normcy.num_threads(threads):
             results.append(call())
     assert all(same_bits(results[0], y) for y in results[1:])
@@ -34,13 +34,13 @@ def slot_moments(x, layout, correction=0):
 @every_layout
 @pytest.mark.parametrize("options", [{}, {"correction": 1}, {"style_eps": 0.0}, {"alpha": 0.3}, {"alpha": -1.5}, {"eps": 1e-3, "style_eps": 1e-2}], ids=str)  # fmt: skip
 @pytest.mark.parametrize("mean", [0, 1e4])
-def test_adain(layout, options, mean, use_level):
+def test_adain(layout, options, mean, use_isa):
     alpha, correction = options.get("alpha", 1.0), options.get("correction", 0)
     eps = options.get("eps", 1e-5)
     for shape, style_shape in zip(SHAPES, STYLES, strict=True):
         x = in_layout(sample(shape, mean=mean), layout)
         style = in_layout(sample(style_shape, mean=-mean / 2, seed=1) * 3, layout)
-        y = on_every_level(lambda: normcy.adain(x, style, layout=layout, **options), use_level)
+        y = on_every_isa(lambda: normcy.adain(x, style, layout=layout, **options), use_isa)
         mean_c, var_c = slot_moments(x, layout, correction)
         mean_s, var_s = slot_moments(style, layout, correction)
         xhat, std = (x - mean_c) / np.sqrt(var_c + eps), np.sqrt(var_s + options.get("style_eps", eps))
@@ -50,12 +50,12 @@ def test_adain(layout, options, mean, use_level):
 
 
 @every_layout
-def test_adain_to_given_statistics(layout, use_level):
+def test_adain_to_given_statistics(layout, use_isa):
     """A pair (mean, std) is taken as it is: the same as an instance norm with those as weights."""
     for shape in SHAPES:
         x = in_layout(sample(shape, mean=3), layout)
         mean, std = sample(shape[:2], seed=1), sample(shape[:2], seed=2)
-        y = on_every_level(lambda: normcy.adain(x, (mean, std), layout=layout), use_level)
+        y = on_every_isa(lambda: normcy.adain(x, (mean, std), layout=layout), use_isa)
         expected = normcy.instance_norm(x, weight=std, bias=mean, layout=layout)
         limit = 9 * 2.0**-24 * (np.abs(against(x, std, layout)) * 5 + np.abs(against(x, mean, layout)))
         assert_close(y, expected.astype(np.float64), limit)
@@ -82,13 +82,13 @@ def test_adain_of_its_own_style():
 @every_layout
 @pytest.mark.parametrize("activation", [None, "relu", "gelu"])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_conditional(layout, activation, mixed, use_level):
+def test_conditional(layout, activation, mixed, use_isa):
     for shape in SHAPES:
         x = in_layout(sample(shape, mean=10), layout)
         tables = fixed((6, shape[1]), 1), fixed((6, shape[1]), 2)
         style = sample((shape[0], 6), seed=3) if mixed else np.arange(shape[0], dtype=np.int8)[::-1] % 6
         kw = dict(layout=layout, activation=activation)
-        y = on_every_level(lambda: normcy.conditional_instance_norm(x, style, *tables, **kw), use_level)
+        y = on_every_isa(lambda: normcy.conditional_instance_norm(x, style, *tables, **kw), use_isa)
         w, b = ((style.astype(np.float64) @ t) if mixed else t[style].astype(np.float64) for t in tables)
         xhat = normcy.reference.instance_norm(x, layout=layout)
         scale = np.abs(against(x, w, layout)) * np.maximum(1, np.abs(xhat)) + np.abs(against(x, b, layout))

@@ -11,14 +11,14 @@ from normcy._native.parallel_copy import copy
 from normcy._native.renorm import batch_renorm
 from normcy._native.settings import (
     DefaultMode,
-    current_level,
+    current_isa,
     forked,
     get_num_threads,
     has_openmp,
-    levels,
+    isas,
     override_threads,
     set_num_threads,
-    use_level,
+    use_isa,
 )
 from normcy._native.styles import adain, conditional_instance_norm
 from normcy._native.weight import weight_norm
@@ -31,7 +31,7 @@ __all__ = [
     "check_channels",
     "conditional_instance_norm",
     "copy",
-    "current_level",
+    "current_isa",
     "describe",
     "evonorm_b0",
     "evonorm_s0",
@@ -44,9 +44,9 @@ __all__ = [
     "instance_norm",
     "integer",
     "integers",
+    "isas",
     "layer_norm",
     "layer_norm2d",
-    "levels",
     "moments",
     "narrow",
     "number",
@@ -54,7 +54,7 @@ __all__ = [
     "rms_norm",
     "set_num_threads",
     "shown",
-    "use_level",
+    "use_isa",
     "weight_norm",
     "writeable",
 ]

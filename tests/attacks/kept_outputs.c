@@ -1,8 +1,8 @@
-/* What src/outputs.c keeps and what it lets go of, seen from the calls of free and realloc that it makes: it is built
- * with -Dfree=noted_free -Drealloc=noted_realloc. Ends with the number of the check that failed, or 0. */
+/* What src/runtime/outputs.c keeps and what it lets go of, seen from the calls of free and realloc that it makes: it is
+ * built with -Dfree=noted_free -Drealloc=noted_realloc. Ends with the number of the check that failed, or 0. */
 #undef free
 #undef realloc
-#include "outputs.h"
+#include "runtime/outputs.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
-/* Threads that take blocks of src/outputs.c and give them back, as results of a Python without its global lock. Each
- * block is one thread's until it is given back: what that thread wrote there stays. Prints how often it had to look. */
-#include "outputs.h"
+/* Threads that take blocks of src/runtime/outputs.c and give them back, as results of a Python without its global lock.
+ * Each block is one thread's until it is given back: what that thread wrote there stays. Prints how often it had to
+ * look. */
+#include "runtime/outputs.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
-/* Two threads that take tasks of src/tasks.c until none is left, again and again: each task is one thread's, once. They
- * begin within nanoseconds of each other, and have as little to do. */
-#include "tasks.h"
+/* Two threads that take tasks of src/runtime/queue.c until none is left, again and again: each task is one thread's,
+ * once. They begin within nanoseconds of each other, and have as little to do. */
+#include "runtime/queue.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -1,14 +1,15 @@
-/* Runs every kernel of every level of this build on fixed inputs and prints a hash of the output bits, a level a line.
+/* Runs every kernel of every instruction set of this build on fixed inputs and prints a hash of the output bits, one
+ * line for each.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "dispatch.h"
+#include "kernels/isa/dispatch.h"
 
 enum { ROOM = 1 << 16, SLOTS = 40, ROWS = 90, LONG_ROW = 15000 };
 
-static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], hi[ROOM], a[ROOM], b[ROOM], own[ROOM];
+static float x[ROOM], y[ROOM], weight[ROOM], scale[ROOM], mean_f32[ROOM], a[ROOM], b[ROOM], own[ROOM];
 static double mean[ROOM], m2[ROOM], mean_b[ROOM], m2_b[ROOM], rstd[ROOM];
 static uint64_t hash;
 static uint32_t state;
@@ -57,33 +58,34 @@ static void moments_of_one_far(const normcy_kernels *k, int length) {
 }
 
 static void apply_all(const normcy_kernels *k, int length, int by_col, const normcy_coef *coef,
-                      const normcy_finish *finish) {
-    normcy_element shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0, 0},
-                   own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f, 0}, extreme = own_rows;
+                      const normcy_epilogue *epilogue) {
+    normcy_elementwise shared = {{weight, 0, 1}, {weight + 3, 0, 1}, 0, 0},
+                       own_rows = {{weight, length, 1}, {weight + 3, 1, 0}, 0.5f, 0}, extreme = own_rows;
     extreme.extreme = 1;
-    const normcy_element *elements[] = {NULL, &shared, &own_rows, &extreme};
+    const normcy_elementwise *elementwise[] = {NULL, &shared, &own_rows, &extreme};
     for (int e = 0; e < (coef->scale ? 4 : 3); e++)
-        for (int near = 0; near < 3; near++) {
-            normcy_walk walk = {near == 1, near == 2, near == 1 ? 16 : 0};
-            (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elements[e], finish, &walk);
+        for (int hint = 0; hint < 3; hint++) {
+            normcy_access access = {.in_cache = hint == 1, .nontemporal = hint == 2, .columns = hint == 1 ? 16 : 0};
+            (by_col ? k->apply_cols : k->apply_rows)(x, y, SLOTS, length, length, coef, elementwise[e], epilogue,
+                                                     &access);
             feed(y, sizeof *y * SLOTS * length);
         }
 }
 
 static void apply(const normcy_kernels *k, int length, int by_col) {
-    normcy_spread how = {length, by_col, 1e-5, by_col, 0};
+    normcy_rstd_options options = {length, by_col, 1e-5, by_col, 0};
     int count = by_col ? length : SLOTS;
-    k->spread(count, mean, m2, &how, rstd);
+    k->rstd(count, mean, m2, &options, rstd);
     for (int scaled = 0; scaled < 2; scaled++) {
-        const double *lift = scaled ? mean_b : NULL;
-        k->coefficients(count, mean, rstd, lift, scaled ? scale : NULL, weight, 1.0, weight + 50, NORMCY_LEAST_A,
-                        NORMCY_MOST_A, hi, a, b);
-        normcy_coef coef = {NORMCY_AFFINE, hi, a, b, scaled ? scale : NULL, NULL, NULL, NULL};
+        const double *shift_after = scaled ? mean_b : NULL;
+        k->coefficients(count, mean, rstd, shift_after, scaled ? scale : NULL, weight, 1.0, weight + 50, NORMCY_LEAST_A,
+                        NORMCY_MOST_A, mean_f32, a, b);
+        normcy_coef coef = {NORMCY_AFFINE, mean_f32, a, b, scaled ? scale : NULL, NULL, NULL, NULL};
         apply_all(k, length, by_col, &coef, NULL);
         for (int how_ends = NORMCY_IDENTITY; how_ends <= NORMCY_GELU_TANH; how_ends++) {
-            normcy_finish finish = {how_ends % 2 ? x + 1 : NULL, (normcy_activation)how_ends};
+            normcy_epilogue epilogue = {how_ends % 2 ? x + 1 : NULL, (normcy_activation)how_ends};
             if (length % 4 == how_ends % 4)
-                apply_all(k, length, by_col, &coef, &finish);
+                apply_all(k, length, by_col, &coef, &epilogue);
         }
     }
     normcy_coef swish = {NORMCY_SWISH, NULL, a, b, scale, weight, NULL, NULL};
@@ -101,9 +103,9 @@ int main(void) {
         own[i] = 1.5f + uniform();
         scale[i] = i % 3 ? 1 : 4;
     }
-    for (int l = 0; normcy_level(l); l++) {
-        const normcy_kernels *k = normcy_level(l);
-        if (!normcy_level_runs(l))
+    for (int l = 0; normcy_isa(l); l++) {
+        const normcy_kernels *k = normcy_isa(l);
+        if (!normcy_isa_runs(l))
             continue;
         hash = 14695981039346656037u;
         state = 777;

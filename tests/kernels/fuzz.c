@@ -1,26 +1,27 @@
-/* A kernel on arrays, shapes and options that are read from bytes: on every level, with the same results to the bit, in
- * memory that ends where the arrays do, and with nothing written between rows.
+/* A kernel on arrays, shapes and options that are read from bytes: on every instruction set, with the same results to
+ * the bit, in memory that ends where the arrays do, and with nothing written between rows.
  *
  * Built with -fsanitize=fuzzer,address,undefined it is a libFuzzer target; with -DALONE a program that makes its bytes
- * up, as many times as its argument says, and prints a hash of the results, a level a line: for valgrind and emulators.
+ * up, as many times as its argument says, and prints a hash of the results, one line for each: for valgrind and
+ * emulators.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch.h"
+#include "kernels/isa/dispatch.h"
 
-enum { MOST = 40000, MOST_BLOCKS = 32, LEVELS = 4 };
+enum { MOST = 40000, MOST_BLOCKS = 32, ISAS = 4 };
 static const uint32_t UNTOUCHED = 0x4b3c2d1e;
 
 static const uint8_t *bytes; /* still to be read */
 static size_t left;
 static const normcy_kernels *k;
-static int level; /* of those that run here */
-static uint64_t hashes[LEVELS];
+static int isa; /* of those that run here */
+static uint64_t hashes[ISAS];
 
-/* What the first level computed, block by block, for the others to compare with. */
+/* What the first instruction set computed, block by block, for the others to compare with. */
 static char *results[MOST_BLOCKS];
 static size_t sizes[MOST_BLOCKS];
 static int result;
@@ -101,13 +102,13 @@ static void compare(const void *p, ptrdiff_t count, size_t size) {
     memcpy(copy, p, length);
     plain_nans(copy, count, size);
     for (size_t i = 0; i < length; i++)
-        hashes[level] = (hashes[level] ^ (unsigned char)copy[i]) * 1099511628211u;
-    if (level == 0) {
+        hashes[isa] = (hashes[isa] ^ (unsigned char)copy[i]) * 1099511628211u;
+    if (isa == 0) {
         results[result] = copy, sizes[result++] = length;
         return;
     }
     if (sizes[result] != length || memcmp(results[result++], copy, length))
-        fail("bits differ from those of the first level");
+        fail("bits differ from those of the first instruction set");
     free(copy);
 }
 
@@ -117,7 +118,7 @@ typedef struct {
 
 static shape some_shape(void) {
     shape s;
-    s.rows = 1 + take(NORMCY_RUN - 1); /* one statement for each: within one the order is the compiler's */
+    s.rows = 1 + take(NORMCY_MAX_SLOTS - 1); /* one statement for each: within one the order is the compiler's */
     s.cols = 1 + take(take(7) ? 300 : 5000);
     s.stride = s.cols + (take(1) ? take(40) : 0);
     if (s.rows * s.stride > MOST)
@@ -169,21 +170,21 @@ static void try_small(shape s) {
     ptrdiff_t n = s.cols;
     double *mean = doubles(n, 0), *m2 = doubles(n, 1), *rstd = memory(n, sizeof *rstd, 0);
     double *mean_b = doubles(n, 0), *m2_b = doubles(n, 1);
-    normcy_spread how;
-    how.count = 1 + take(1000);
-    how.correction = take(1);
-    how.eps = take(1) ? 1e-5 : 0;
-    how.outside_sqrt = (int)take(1);
-    how.zero_guard = (int)take(1);
+    normcy_rstd_options options;
+    options.count = 1 + take(1000);
+    options.correction = take(1);
+    options.eps = take(1) ? 1e-5 : 0;
+    options.outside_sqrt = (int)take(1);
+    options.zero_guard = (int)take(1);
     k->merge(n, s.rows, mean, m2, 3, mean_b, m2_b);
-    ptrdiff_t abnormal = k->spread(n, mean, m2, &how, rstd);
-    float *hi = memory(n, sizeof *hi, 0), *a = memory(n, sizeof *a, 0), *b = memory(n, sizeof *b, 0);
+    ptrdiff_t abnormal = k->rstd(n, mean, m2, &options, rstd);
+    float *mean_f32 = memory(n, sizeof *mean_f32, 0), *a = memory(n, sizeof *a, 0), *b = memory(n, sizeof *b, 0);
     const double *given_mean = take(1) ? mean : NULL, *given_rstd = take(3) ? rstd : NULL;
-    const double *lift = take(1) ? doubles(n, 0) : NULL;
+    const double *shift_after = take(1) ? doubles(n, 0) : NULL;
     const float *scale = take(1) ? powers_of_two(n) : NULL, *weight = take(1) ? floats(n) : NULL;
     const float *bias = take(1) ? floats(n) : NULL;
-    double odd = (double)k->coefficients(n, given_mean, given_rstd, lift, scale, weight, take(1), bias, NORMCY_LEAST_A,
-                                         NORMCY_MOST_A, hi, a, b);
+    double odd = (double)k->coefficients(n, given_mean, given_rstd, shift_after, scale, weight, take(1), bias,
+                                         NORMCY_LEAST_A, NORMCY_MOST_A, mean_f32, a, b);
     compare(mean, n, sizeof *mean);
     compare(m2, n, sizeof *m2);
     compare(rstd, n, sizeof *rstd);
@@ -193,7 +194,7 @@ static void try_small(shape s) {
     compare(&range, 1, sizeof range);
     double huge = weight ? k->huge(weight, n) : 0;
     compare(&huge, 1, sizeof huge);
-    compare(hi, n, sizeof *hi);
+    compare(mean_f32, n, sizeof *mean_f32);
     compare(a, n, sizeof *a);
     compare(b, n, sizeof *b);
 }
@@ -210,7 +211,7 @@ static normcy_operand operand(shape s) {
     }
 }
 
-static const normcy_element *some_element(shape s, const normcy_coef *coef, normcy_element *room) {
+static const normcy_elementwise *some_elementwise(shape s, const normcy_coef *coef, normcy_elementwise *room) {
     int which = (int)take(3);
     if (which == 0)
         return NULL;
@@ -224,32 +225,32 @@ static const normcy_element *some_element(shape s, const normcy_coef *coef, norm
 }
 
 static normcy_coef some_coef(ptrdiff_t n) {
-    const float *hi = floats(n), *a = floats(n), *b = floats(n);
-    normcy_coef c = {(normcy_form)take(NORMCY_RATIO), hi, a, b, NULL, NULL, NULL, NULL};
-    if (c.form != NORMCY_AFFINE || take(1))
+    const float *mean_f32 = floats(n), *a = floats(n), *b = floats(n);
+    normcy_coef c = {(normcy_apply_op)take(NORMCY_RATIO), mean_f32, a, b, NULL, NULL, NULL, NULL};
+    if (c.op != NORMCY_AFFINE || take(1))
         c.scale = powers_of_two(n);
-    if (c.form != NORMCY_AFFINE)
+    if (c.op != NORMCY_AFFINE)
         c.gate = floats(n);
-    if (c.form == NORMCY_RATIO)
+    if (c.op == NORMCY_RATIO)
         c.batch = floats(n), c.own = floats(n);
     return c;
 }
 
 static void try_apply(shape s, int by_col) {
     normcy_coef coef = some_coef(by_col ? s.cols : s.rows);
-    normcy_element room;
-    const normcy_element *element = some_element(s, &coef, &room);
-    normcy_walk walk;
-    walk.near = (int)take(1);
-    walk.stream = (int)take(1);
-    walk.columns = (int)take(2) * 16;
-    normcy_finish finish = {take(1) ? floats(floats_of(s)) : NULL, NORMCY_IDENTITY};
-    finish.activation = (normcy_activation)take(NORMCY_GELU_TANH);
+    normcy_elementwise room;
+    const normcy_elementwise *elementwise = some_elementwise(s, &coef, &room);
+    normcy_access access;
+    access.in_cache = (int)take(1);
+    access.nontemporal = (int)take(1);
+    access.columns = (int)take(2) * 16;
+    normcy_epilogue epilogue = {take(1) ? floats(floats_of(s)) : NULL, NORMCY_IDENTITY};
+    epilogue.activation = (normcy_activation)take(NORMCY_GELU_TANH);
     int finishes = take(1), in_place = take(2) == 0;
     float *x = floats(floats_of(s)), *y = in_place ? x : target(s), *before = memory(floats_of(s), sizeof *x, 0);
     memcpy(before, x, (size_t)floats_of(s) * sizeof *x);
-    (by_col ? k->apply_cols : k->apply_rows)(x, y, s.rows, s.cols, s.stride, &coef, element, finishes ? &finish : NULL,
-                                             &walk);
+    (by_col ? k->apply_cols : k->apply_rows)(x, y, s.rows, s.cols, s.stride, &coef, elementwise,
+                                             finishes ? &epilogue : NULL, &access);
     compare_panel(y, in_place ? before : NULL, s);
 }
 
@@ -274,14 +275,14 @@ static void try_one(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    level = 0;
-    for (int l = 0; (k = normcy_level(l)); l++)
-        if (normcy_level_runs(l)) {
+    isa = 0;
+    for (int l = 0; (k = normcy_isa(l)); l++)
+        if (normcy_isa_runs(l)) {
             bytes = data, left = size, result = 0;
             try_one();
             while (used)
                 free(blocks[--used]);
-            level++;
+            isa++;
         }
     while (result)
         free(results[--result]);
@@ -299,9 +300,9 @@ int main(int argc, char **argv) {
         }
         LLVMFuzzerTestOneInput(data, sizeof data);
     }
-    for (int l = 0, run = 0; normcy_level(l); l++)
-        if (normcy_level_runs(l))
-            printf("%s %016llx\n", normcy_level(l)->isa, (unsigned long long)hashes[run++]);
+    for (int l = 0, run = 0; normcy_isa(l); l++)
+        if (normcy_isa_runs(l))
+            printf("%s %016llx\n", normcy_isa(l)->isa, (unsigned long long)hashes[run++]);
     return 0;
 }
 #endif

@@ -2,7 +2,7 @@
 elementwise weights and biases that do not fold into them, and the epilogue."""
 from normcy._engine.job cimport Job, Slots
 from normcy._engine.kernels cimport (
-    NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_coef, normcy_element, normcy_finish,
+    NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_coef, normcy_elementwise, normcy_epilogue,
     normcy_operand,
 )
 from normcy._engine.plan cimport Operand, Plan
@@ -14,7 +14,7 @@ cdef enum:
 cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
                             const normcy_operand *bias, const normcy_operand *gate, ptrdiff_t channel,
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil
-cdef normcy_element elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
+cdef normcy_elementwise elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
                                    ptrdiff_t stride) noexcept nogil
 
 
@@ -36,10 +36,10 @@ cdef inline ptrdiff_t joined_rows(const Job *job, ptrdiff_t r, ptrdiff_t end) no
 
 
 cdef inline int vectors_used(const normcy_coef *coef) noexcept nogil:
-    return 7 if coef.form == NORMCY_RATIO else 5 if coef.form == NORMCY_SWISH else 4 if coef.scale != NULL else 3
+    return 7 if coef.op == NORMCY_RATIO else 5 if coef.op == NORMCY_SWISH else 4 if coef.scale != NULL else 3
 
 
-cdef inline const normcy_finish *epilogue_at(const Job *job, ptrdiff_t at, normcy_finish *room) noexcept nogil:
+cdef inline const normcy_epilogue *epilogue_at(const Job *job, ptrdiff_t at, normcy_epilogue *room) noexcept nogil:
     """What follows the norm for the panel `at` floats into x; NULL if nothing does."""
     if job.epilogue.add == NULL and job.epilogue.activation == NORMCY_IDENTITY:
         return NULL

@@ -24,11 +24,11 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil:
     """coef for `count` rows or columns (of channels from `channel` on, where a form goes by channel), in
     room[0:SCRATCH_VECTORS * stride]; what does not fold is elementwise."""
-    cdef bint affine = job.apply_op == NORMCY_AFFINE, ratio = job.apply_op == NORMCY_RATIO
+    cdef bint affine = job.op == NORMCY_AFFINE, ratio = job.op == NORMCY_RATIO
     cdef Gains within = gains_of(job)
     cdef const float *scale = NULL      # of the gain: a ratio's is for its terms alone
     cdef ptrdiff_t i, odd
-    coef.form, coef.hi, coef.a, coef.b, coef.scale = job.apply_op, room, room + stride, room + 2 * stride, NULL
+    coef.op, coef.mean_f32, coef.a, coef.b, coef.scale = job.op, room, room + stride, room + 2 * stride, NULL
     coef.gate, coef.batch, coef.own = room + 4 * stride, room + 5 * stride, room + 6 * stride
     if not affine:
         memcpy(room + 4 * stride, gate.p, count * sizeof(float))
@@ -67,7 +67,7 @@ cdef void each_coefficient(const Job *job, ptrdiff_t count, const Slots *s, cons
 cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const float *w, const float *b, float *room,
                           ptrdiff_t stride) noexcept nogil:
     """The coefficients of slot i, in room[0], room[stride], ... A factor that no scale can hold is multiplied last."""
-    cdef bint ratio = job.apply_op == NORMCY_RATIO, last = False
+    cdef bint ratio = job.op == NORMCY_RATIO, last = False
     cdef Gains within = gains_of(job)
     cdef double rstd = s.rstd[i], value = w[i] + job.offset if w != NULL else 1
     cdef double shift = s.shift_after[i] if s.shift_after != NULL else 0
@@ -91,7 +91,7 @@ cdef void one_coefficient(const Job *job, const Slots *s, ptrdiff_t i, const flo
         room[(COEFFICIENTS + 1) * stride] = b[i]
     elif last:
         room[(COEFFICIENTS + 1) * stride] = 0
-    job.k.coefficients(1, s.mean + i if job.apply_op == NORMCY_AFFINE else NULL, NULL if ratio else &rstd,
+    job.k.coefficients(1, s.mean + i if job.op == NORMCY_AFFINE else NULL, NULL if ratio else &rstd,
                        NULL if s.shift_after == NULL else &shift, NULL if ratio else scale, one_of(w, i, last),
                        job.offset, one_of(b, i, last), 0, HUGE_VAL, room, room + stride, room + 2 * stride)
     if not ratio and within.most <= fabs(room[stride]) < HUGE_VAL:
@@ -151,12 +151,12 @@ cdef normcy_operand of_slots(const Job *job, const float *p) noexcept nogil:
     return o
 
 
-cdef normcy_element elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
+cdef normcy_elementwise elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
                                ptrdiff_t stride) noexcept nogil:
     """What the coefficients in `room` do not hold: a weight that does not fold, with the bias that comes after it, and
     folding ones that have to be applied last."""
-    cdef normcy_element e
-    memset(&e, 0, sizeof(normcy_element))
+    cdef normcy_elementwise e
+    memset(&e, 0, sizeof(normcy_elementwise))
     e.extreme = job.extreme
     if not job.weight.folds:
         e.weight = operand_at(&job.weight, &job.plan, seg, r, col)

@@ -5,7 +5,7 @@ from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in
-from normcy._engine.kernels cimport NORMCY_LANES, normcy_coef, normcy_element, normcy_finish, normcy_operand
+from normcy._engine.kernels cimport NORMCY_LANES, normcy_coef, normcy_elementwise, normcy_epilogue, normcy_operand
 from normcy._engine.plan cimport Plan, operand_at, panel_rows, panels_of, row_at
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport (
@@ -133,16 +133,17 @@ cdef void rotate(float *v, ptrdiff_t cols, ptrdiff_t head) noexcept nogil:
 cdef void apply_run(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
                     Columns *w) noexcept nogil:
     """Rows that follow each other. They may begin anywhere if the coefficients begin there: where y is aligned."""
-    cdef normcy_finish finish
+    cdef normcy_epilogue epilogue
     cdef ptrdiff_t i, head = -(<ptrdiff_t>(<size_t>(job.y + at) // sizeof(float))) & (NORMCY_LANES - 1)
     if head and cols % NORMCY_LANES == 0 and rows >= TURNED_ROWS:
-        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &finish), &job.access)
+        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &epilogue),
+                         &job.access)
         for i in range(vectors_used(coef)):
             rotate(w.room + i * w.stride, cols, head)
         at, rows = at + head, rows - 1
         job.k.apply_cols(job.x + at + rows * cols, job.y + at + rows * cols, 1, cols - head, cols, coef, NULL,
-                         epilogue_at(job, at + rows * cols, &finish), &job.access)
-    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &finish), &job.access)
+                         epilogue_at(job, at + rows * cols, &epilogue), &job.access)
+    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.access)
 
 
 cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
@@ -151,8 +152,8 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
     cdef const Plan *p = &job.plan
     cdef Slots *s = &w.stats
     cdef normcy_coef coef
-    cdef normcy_element element
-    cdef normcy_finish finish
+    cdef normcy_elementwise element
+    cdef normcy_epilogue epilogue
     cdef normcy_operand weight, bias, gate
     cdef ptrdiff_t i, n, at, phase, r = begin
     cdef bint elementwise = is_elementwise(job), shared = job.weight.outer == 0 and job.bias.outer == 0
@@ -173,7 +174,7 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
             add_first(job, at, n, width, p.pitch)
         if pieces:
             job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if elementwise else NULL,
-                             epilogue_at(job, at, &finish), &job.access)
+                             epilogue_at(job, at, &epilogue), &job.access)
         else:
             apply_run(job, at + n // k * k * width, n % k, width, &coef, w)
             for i in range(vectors_used(&coef) if k > 1 else 0):
@@ -269,7 +270,7 @@ cdef void plan_cols(Job *job, Work *w) noexcept nogil:
     elif rows * tile <= 2 * TASK_FLOATS and (job.parts == 1 or pieces >= 2 * job.parts):
         w.mode, w.task_size, w.tasks, w.stride = LOCAL, tile, pieces, stride_of(p, tile)
         w.part_bytes, w.scratch_bytes = column_bytes(w.stride), CACHE_LINE_BYTES
-        job.access.near = job.local_in_cache
+        job.access.in_cache = job.local_in_cache
     else:
         w.mode, pieces = PHASED, w.chunks.count
         w.scratch_bytes += 2 * w.stride * w.chunks.count * sizeof(double)

@@ -1,8 +1,8 @@
 from normcy._engine.kernels cimport normcy_kernels
 
-cdef extern from "dispatch.h" nogil:
-    const normcy_kernels *normcy_level(int i)
-    bint normcy_level_runs(int i)
+cdef extern from "kernels/isa/dispatch.h" nogil:
+    const normcy_kernels *normcy_isa(int i)
+    bint normcy_isa_runs(int i)
 
 cdef const normcy_kernels *kernels = NULL
 
@@ -13,14 +13,14 @@ cdef const normcy_kernels *chosen() noexcept nogil:
 
 cdef void choose(int i) noexcept nogil:
     global kernels
-    kernels = normcy_level(i)
+    kernels = normcy_isa(i)
 
 
 cdef const normcy_kernels *level(int i) noexcept nogil:
     """The i-th of this build, slowest first; NULL past the last."""
-    return normcy_level(i)
+    return normcy_isa(i)
 
 
 cdef bint runs(int i) noexcept nogil:
     """Whether this CPU and its operating system can run that one."""
-    return normcy_level_runs(i)
+    return normcy_isa_runs(i)

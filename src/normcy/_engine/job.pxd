@@ -3,7 +3,7 @@
 An entry fills in a Job and hands it to run.run_job. It holds pointers to checked memory and numbers, nothing of Python.
 """
 from normcy._engine.kernels cimport (
-    normcy_about, normcy_finish, normcy_form, normcy_kernels, normcy_spread, normcy_walk,
+    normcy_about, normcy_epilogue, normcy_apply_op, normcy_kernels, normcy_rstd_options, normcy_access,
 )
 from normcy._engine.plan cimport Operand, Plan
 
@@ -29,7 +29,7 @@ cdef struct Job:
     # Statistics
     normcy_about about
     bint exact              # all sums are in float64
-    normcy_spread rstd_options
+    normcy_rstd_options rstd_options
     StatsTransform transform
     const double *fixed_mean    # statistics from outside (inference), one a channel, or NULL
     const double *fixed_rstd
@@ -37,19 +37,19 @@ cdef struct Job:
     double *m2
     double *rstd
     # What x becomes
-    normcy_form apply_op
+    normcy_apply_op op
     Operand gate
     const double *batch_std     # NORMCY_RATIO: one a channel
     Operand weight, bias
     double offset           # added to every weight
     bint extreme            # some weights may have to be applied last: see kernels.h
-    normcy_finish epilogue      # for the first element of x
+    normcy_epilogue epilogue      # for the first element of x
     # How it is computed; nothing below changes a bit
     int max_threads         # how many threads may run it
     int parts               # among how many the work is divided
     bint local_in_cache     # x and y are in some cache where the apply pass finds x in L2
     bint beyond_caches      # y is better written past the caches, unless a sum is kept there first
-    normcy_walk access
+    normcy_access access
 
 cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean

@@ -1,24 +1,24 @@
-"""The C kernels, as src/kernels.h declares them."""
+"""The C kernels, as src/kernels/kernels.h declares them."""
 
-cdef extern from "kernels.h" nogil:
+cdef extern from "kernels/kernels.h" nogil:
     enum:
         NORMCY_LANES
         NORMCY_BLOCK
-        NORMCY_RUN
+        NORMCY_MAX_SLOTS
     const double NORMCY_HUGE_WEIGHT, NORMCY_LEAST_GAIN, NORMCY_LEAST_A, NORMCY_MOST_A
     ctypedef enum normcy_about:
         NORMCY_ABOUT_ZERO
         NORMCY_ABOUT_MEAN
-    ctypedef struct normcy_spread:
+    ctypedef struct normcy_rstd_options:
         double count, correction, eps
         bint outside_sqrt, zero_guard
-    ctypedef enum normcy_form:
+    ctypedef enum normcy_apply_op:
         NORMCY_AFFINE
         NORMCY_SWISH
         NORMCY_RATIO
     ctypedef struct normcy_coef:
-        normcy_form form
-        const float *hi
+        normcy_apply_op op
+        const float *mean_f32
         const float *a
         const float *b
         const float *scale
@@ -29,7 +29,7 @@ cdef extern from "kernels.h" nogil:
         const float *p
         ptrdiff_t row
         int step
-    ctypedef struct normcy_element:
+    ctypedef struct normcy_elementwise:
         normcy_operand weight, bias
         float offset
         int extreme
@@ -39,11 +39,11 @@ cdef extern from "kernels.h" nogil:
         NORMCY_SILU
         NORMCY_GELU
         NORMCY_GELU_TANH
-    ctypedef struct normcy_finish:
+    ctypedef struct normcy_epilogue:
         const float *add
         normcy_activation activation
-    ctypedef struct normcy_walk:
-        bint near, stream
+    ctypedef struct normcy_access:
+        bint in_cache, nontemporal
         int columns
     ctypedef struct normcy_kernels:
         const char *isa
@@ -55,16 +55,16 @@ cdef extern from "kernels.h" nogil:
                           double *mean, double *m2) noexcept nogil
         void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
                    const double *m2_b) noexcept nogil
-        ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how,
+        ptrdiff_t (*rstd)(ptrdiff_t count, const double *mean, const double *m2, const normcy_rstd_options *how,
                          double *rstd) noexcept nogil
         int (*weight_range)(const float *v, ptrdiff_t count, float offset) noexcept nogil
         int (*huge)(const float *v, ptrdiff_t count) noexcept nogil
-        ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+        ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                                const float *scale, const float *weight, double offset, const float *bias,
-                               double least, double most, float *hi, float *a, float *b) noexcept nogil
+                               double least, double most, float *mean_f32, float *a, float *b) noexcept nogil
         void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
-                        const normcy_walk *walk) noexcept nogil
+                        const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
+                        const normcy_access *access) noexcept nogil
         void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                        const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
-                        const normcy_walk *walk) noexcept nogil
+                        const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
+                        const normcy_access *access) noexcept nogil

@@ -2,13 +2,13 @@ from cython.parallel cimport prange
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 
-cdef extern from "team.h" nogil:
+cdef extern from "runtime/threads.h" nogil:
     ctypedef struct normcy_crew:
         pass
     int normcy_team_init()
     normcy_crew *normcy_own_crew()
-    int normcy_team(normcy_crew *crew, int parts, int most)
-    void normcy_serve(normcy_crew *crew)
+    int normcy_team(normcy_crew *workers, int parts, int max_threads)
+    void normcy_serve(normcy_crew *workers)
 
 if normcy_team_init():
     raise ImportError("normcy could not install its handler of threads that end")

@@ -3,7 +3,7 @@ from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, joined_rows,
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in, x_at
-from normcy._engine.kernels cimport NORMCY_RUN, normcy_coef, normcy_element, normcy_finish, normcy_operand
+from normcy._engine.kernels cimport NORMCY_MAX_SLOTS, normcy_coef, normcy_elementwise, normcy_epilogue, normcy_operand
 from normcy._engine.plan cimport Plan, operand_at, row_at
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport (
@@ -33,10 +33,11 @@ cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
 
 cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, bint again,
                           double *mean, double *m2) noexcept nogil:
-    """Moments of at most NORMCY_RUN slots: the same chunk of all, which is one piece of memory, then the next; `again`:
-    exactly, of slots that are out of float32's range."""
-    cdef double mean_b[NORMCY_RUN]
-    cdef double m2_b[NORMCY_RUN]
+    """Moments of at most NORMCY_MAX_SLOTS slots: the same chunk of all, which is one piece of memory, then the next.
+
+    `again`: exactly, of slots that are out of float32's range."""
+    cdef double mean_b[NORMCY_MAX_SLOTS]
+    cdef double m2_b[NORMCY_MAX_SLOTS]
     cdef double more, values = chunk_of_rows(job, c, slot, n, 0, again, mean, m2)
     cdef ptrdiff_t j
     for j in range(1, c.count):
@@ -87,30 +88,30 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
                      ptrdiff_t left, ptrdiff_t right) noexcept nogil:
     """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
     cdef const Plan *p = &job.plan
-    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
-    cdef float scale[NORMCY_RUN]
-    cdef float room[SCRATCH_VECTORS * NORMCY_RUN]
-    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_RUN, s.shift_after != NULL)
+    cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
+    cdef float scale[NORMCY_MAX_SLOTS]
+    cdef float room[SCRATCH_VECTORS * NORMCY_MAX_SLOTS]
+    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_MAX_SLOTS, s.shift_after != NULL)
     cdef normcy_coef coef
-    cdef normcy_element element
-    cdef normcy_finish finish
+    cdef normcy_elementwise element
+    cdef normcy_epilogue epilogue
     cdef normcy_operand weight, bias, gate
     cdef ptrdiff_t n, at, r = begin
     cdef bint elementwise = is_elementwise(job)
     while r < end:
-        n = min(<ptrdiff_t>NORMCY_RUN, joined_rows(job, r, end))
+        n = min(<ptrdiff_t>NORMCY_MAX_SLOTS, joined_rows(job, r, end))
         slots_of_run(s, p, first, r, n, &of_rows)
         weight = operand_at(&job.weight, p, seg, r, left)
         bias = operand_at(&job.bias, p, seg, r, left)
         gate = operand_at(&job.gate, p, seg, r, 0)
-        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_RUN)
+        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_MAX_SLOTS)
         if elementwise:
-            element = elementwise_at(job, seg, r, left, room, NORMCY_RUN)
+            element = elementwise_at(job, seg, r, left, room, NORMCY_MAX_SLOTS)
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.fixed_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
         job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &element if elementwise else NULL,
-                         epilogue_at(job, at, &finish), &job.access)
+                         epilogue_at(job, at, &epilogue), &job.access)
         r += n
 
 
@@ -124,11 +125,11 @@ cdef ptrdiff_t tile_slots(const Job *job) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t tile, size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
     cdef bint elementwise = is_elementwise(job)
-    cdef bint long_weights = elementwise and p.length > LONG_WEIGHT_FLOATS and not job.access.stream
+    cdef bint long_weights = elementwise and p.length > LONG_WEIGHT_FLOATS and not job.access.nontemporal
     cdef bint in_l2 = long_weights or job.local_in_cache and (elementwise or size < SHORT_SLOT_FLOATS)
     if job.y == NULL or p.segs > 1 or in_l2:
         tile = TASK_FLOATS // size
-    elif job.access.stream or job.local_in_cache:
+    elif job.access.nontemporal or job.local_in_cache:
         tile = 2 * TILE_FLOATS // size
     else:
         tile = TILE_FLOATS // size
@@ -136,24 +137,24 @@ cdef ptrdiff_t tile_slots(const Job *job) noexcept nogil:
         tile = max(tile, SHARING_ROWS)
     if p.segs > 1:
         tile = max(tile, SEGMENT_RUN_FLOATS // max(<ptrdiff_t>1, p.length))
-    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_RUN, tile))
+    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_MAX_SLOTS, tile))
 
 
 cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
     """Both passes over slots begin:end, in runs that stay in cache; a sum that nobody asked for never leaves it."""
     cdef const Plan *p = &job.plan
-    cdef double doubles[SLOT_DOUBLES * NORMCY_RUN]
-    cdef float scale[NORMCY_RUN]
+    cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
+    cdef float scale[NORMCY_MAX_SLOTS]
     cdef float aside[2 * TILE_FLOATS]
-    cdef Slots s = slots_in(doubles, scale, NORMCY_RUN, shifts_after(job))
+    cdef Slots s = slots_in(doubles, scale, NORMCY_MAX_SLOTS, shifts_after(job))
     cdef Job local = job[0]
     cdef ptrdiff_t n, seg, run, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
     cdef bint dropped = job.addend != NULL and job.x == job.y and p.segs == 1
-    local.access.near = job.local_in_cache
-    local.access.stream = job.access.stream or dropped and job.beyond_caches
+    local.access.in_cache = job.local_in_cache
+    local.access.nontemporal = job.access.nontemporal or dropped and job.beyond_caches
     run = tile_slots(&local)
     if dropped and run * pitch > 2 * TILE_FLOATS:
-        dropped, local.access.stream = False, job.access.stream
+        dropped, local.access.nontemporal = False, job.access.nontemporal
     while slot < end:
         n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
         if dropped:

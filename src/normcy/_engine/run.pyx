@@ -14,7 +14,7 @@ from normcy._engine.tuning cimport (
 )
 from normcy._engine.work cimport FIXED, LOCAL, Work
 
-cdef extern from "tasks.h" nogil:
+cdef extern from "runtime/queue.h" nogil:
     ctypedef struct normcy_share:
         pass
     normcy_share *normcy_deal(ptrdiff_t tasks, int threads)
@@ -73,8 +73,8 @@ cdef void tune(Job *job, ptrdiff_t size, int max_threads) noexcept nogil:
     # What is read where y will be is in the caches, and best written there.
     job.beyond_caches = size >= NONTEMPORAL_FLOATS * job.parts and not (
         job.source == job.y or job.addend == job.y or job.epilogue.add == job.y)
-    job.local_in_cache, job.access.near = size <= LOCAL_IN_CACHE_FLOATS, size <= IN_CACHE_FLOATS
-    job.access.stream = job.beyond_caches and job.x != job.y
+    job.local_in_cache, job.access.in_cache = size <= LOCAL_IN_CACHE_FLOATS, size <= IN_CACHE_FLOATS
+    job.access.nontemporal = job.beyond_caches and job.x != job.y
     job.access.columns = COLUMNS_IN_L1 if job.local_in_cache else 0
 
 

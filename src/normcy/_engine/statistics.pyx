@@ -8,7 +8,7 @@ cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t 
                             Slots *s) noexcept nogil:
     """All that becomes of `count` moments whose first is of `slot`; `group` neighbours in a row belong to one slot."""
     s.scaled = False
-    if job.k.spread(count, s.mean, s.m2, &job.rstd_options, s.rstd):
+    if job.k.rstd(count, s.mean, s.m2, &job.rstd_options, s.rstd):
         rescue(job, reader, slot, count, group, s)
     if job.mean != NULL:
         hand_out(job, reader, slot, count, group, s)
@@ -21,11 +21,11 @@ cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdi
     cdef ptrdiff_t i
     for i in range(count):
         s.scale[i] = 1
-        if not job.k.spread(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
+        if not job.k.rstd(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
             continue
         if reader.exactly != NULL:
             reader.exactly(job, slot + i // group, s.mean + i, s.m2 + i)
-        if job.k.spread(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
+        if job.k.rstd(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
             s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.rstd_options.count)
             s.scaled = s.scaled or s.scale[i] != 1
 

@@ -57,7 +57,7 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t chann
         if v is None:
             return only_affine(&call, image, &at, ())
         init_job(&job, GROUP, &at.d, small, 0)
-        job.apply_op, job.gate = NORMCY_SWISH, make_operand(gate_of(v, x, &at, keep), &job.plan)
+        job.op, job.gate = NORMCY_SWISH, make_operand(gate_of(v, x, &at, keep), &job.plan)
         return normalize_image(&job, &call, image, &at, ("v", v))
     finally:
         normcy_fp_leave(mode)
@@ -111,7 +111,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
         check_batch(BATCH, x, at.d, own, small)
         std, var = np.zeros(at.d.c + 1), np.zeros(at.d.c)
         init_job(&job, INSTANCE, &at.d, small, 0)
-        job.apply_op, job.gate = NORMCY_RATIO, make_operand(gate_of(v, x, &at, keep), &job.plan)
+        job.op, job.gate = NORMCY_RATIO, make_operand(gate_of(v, x, &at, keep), &job.plan)
         job.batch_std = &std[0]
         if not own:
             for k in range(at.d.c):

@@ -3,7 +3,7 @@ cimport numpy as cnp
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.job cimport Job
-from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_ABOUT_ZERO, normcy_about, normcy_spread
+from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_ABOUT_ZERO, normcy_about, normcy_rstd_options
 from normcy._engine.plan cimport LAYER, Dims
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout, floats, parameter, trailing_axes, trailing_parameter
@@ -53,7 +53,7 @@ cdef Dims trailing_dims(cnp.ndarray x, int lead) noexcept:
     return d
 
 
-cdef object normalize_trailing(const Call *call, normalized_shape, const normcy_spread *how, normcy_about about,
+cdef object normalize_trailing(const Call *call, normalized_shape, const normcy_rstd_options *how, normcy_about about,
                                bint of_layer):
     """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
     cdef cnp.ndarray x = floats(<object>call.x, "x")
@@ -76,7 +76,7 @@ cdef object normalize_trailing(const Call *call, normalized_shape, const normcy_
 def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
                return_stats, correction, eps_mode, bint of_layer=False):
     cdef Call call = call_of(x, "x", weight, bias, None, activation, out)
-    cdef normcy_spread how
+    cdef normcy_rstd_options how
     cdef unsigned long mode = normcy_fp_enter()
     try:
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
@@ -90,7 +90,7 @@ def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, s
 def rms_norm(x, normalized_shape, weight, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
              return_stats, bint of_layer=False):
     cdef Call call = call_of(x, "x", weight, None, None, activation, out)
-    cdef normcy_spread how
+    cdef normcy_rstd_options how
     cdef unsigned long mode = normcy_fp_enter()
     try:
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)

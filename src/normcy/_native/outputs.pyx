@@ -9,7 +9,7 @@ cnp.import_array()
 
 cdef extern from *:
     """
-    #include "outputs.h"
+    #include "runtime/outputs.h"
     static void *output_malloc(void *Py_UNUSED(context), size_t size) {
         return normcy_take(size);
     }
@@ -33,7 +33,7 @@ cdef extern from *:
     object new_output_handler()
     object PyDataMem_SetHandler(object handler)
 
-cdef extern from "outputs.h" nogil:
+cdef extern from "runtime/outputs.h" nogil:
     enum:
         NORMCY_LARGE
     void normcy_keep_outputs(size_t bytes)

@@ -7,7 +7,7 @@ from libc.string cimport memset
 
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
-from normcy._engine.kernels cimport normcy_spread
+from normcy._engine.kernels cimport normcy_rstd_options
 from normcy._native.arrays cimport Layout, apart_from, per_channel, writeable
 from normcy._native.options cimport number
 from normcy._native.statistics cimport Statistics
@@ -117,7 +117,7 @@ cdef void average(Statistics stats, ptrdiff_t channels, ptrdiff_t samples, doubl
 cdef class Fixed:
     def __cinit__(self, Running running, ptrdiff_t n, double eps):
         cdef ptrdiff_t c
-        cdef normcy_spread how
+        cdef normcy_rstd_options how
         cdef double *var
         if not running.present:
             raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
@@ -130,7 +130,7 @@ cdef class Fixed:
             self.mean[c], var[c] = channel(running.mean, c)[0], channel(running.var, c)[0]
         memset(&how, 0, sizeof(how))
         how.count, how.eps = 1, eps
-        chosen().spread(n, self.mean, var, &how, self.rstd)
+        chosen().rstd(n, self.mean, var, &how, self.rstd)
 
     def __dealloc__(self):
         free(self.mean)

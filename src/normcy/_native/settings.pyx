@@ -21,7 +21,7 @@ cdef extern from *:
     const bint HAVE_OPENMP
     int omp_get_proc_bind() nogil
 
-cdef extern from "process.h" nogil:
+cdef extern from "runtime/process.h" nogil:
     int normcy_process_init()
     bint normcy_forked()
     int normcy_thread_override()
@@ -101,7 +101,7 @@ def override_threads(n):
     return before or None
 
 
-def levels():
+def isas():
     """Names of the instruction-set levels in this build, slowest first, each with whether this CPU runs it."""
     found, i = {}, 0
     while level(i) != NULL:
@@ -110,7 +110,7 @@ def levels():
     return found
 
 
-def current_level():
+def current_isa():
     return chosen().isa.decode()
 
 
@@ -122,9 +122,9 @@ def has_openmp():
     return bool(HAVE_OPENMP)
 
 
-def use_level(wanted):
+def use_isa(wanted):
     """Compute with that level from now on ("": the best); for tests, which compare levels within one process."""
-    have = levels()
+    have = isas()
     usable = [name for name in have if have[name]]
     name = wanted or usable[-1]
     if name not in usable:
@@ -136,7 +136,7 @@ def use_level(wanted):
 cdef int read_environment() except -1:
     global environment_threads
     import os
-    use_level(os.environ.get("NORMCY_ISA", ""))
+    use_isa(os.environ.get("NORMCY_ISA", ""))
     text = os.environ.get("NORMCY_KEEP_OUTPUTS", "64")
     if not (text.isascii() and text.isdigit() and int(text) < 1 << 20):
         raise ImportError(f"NORMCY_KEEP_OUTPUTS={text}: expected a number of MiB, 0 or more")

@@ -2,23 +2,23 @@
  *
  * y = u * a + b, where u is one of three forms of x (kernels.h). Where an element stage is present, (a, b) become
  * (a * w, b * w + bias) with w = weight + offset first, one rounding of the large term less than to multiply y, unless
- * float32 cannot hold a * w. x - hi is exact near the mean; that subtraction is what a folded x * a + b lacks.
+ * float32 cannot hold a * w. x - mean_f32 is exact near the mean; that subtraction is what a folded x * a + b lacks.
  */
-#ifndef NORMCY_POINT_TPL_H
-#define NORMCY_POINT_TPL_H
+#ifndef NORMCY_NORMALIZE_VECTOR_TPL_H
+#define NORMCY_NORMALIZE_VECTOR_TPL_H
 
-#include "activation_tpl.h"
+#include "kernels/activation_tpl.h"
 
 /* What the coefficients cannot hold: nothing, a weight and a bias that all rows share, one value of each a row, or
  * anything, extreme weights included. */
-enum element_stage { NO_ELEMENT, SHARED_ELEMENT, ROW_ELEMENT, ANY_ELEMENT, EXTREME_ELEMENT };
+enum elementwise_operands { NO_OPERANDS, SHARED_OPERANDS, ROW_OPERANDS, ANY_OPERANDS, EXTREME_OPERANDS };
 
 typedef struct {
-    int by_col, form, scaled, element, finish; /* compile-time constants once inlined */
+    int by_col, op, scaled, operands, epilogue; /* compile-time constants once inlined */
 } apply_kind;
 
 typedef struct {
-    vf hi, a, b, scale, gate, batch, own;
+    vf mean_f32, a, b, scale, gate, batch, own;
 } vec_coef;
 
 /* A value for each column of a row: at p + (j & columns), so that a value for the whole row costs no branch. */
@@ -28,7 +28,7 @@ typedef struct {
 } row_operand;
 
 /* Of the i-th row; `same` has room for the value of the whole row. */
-INLINE row_operand open_row(const normcy_operand *from, ptrdiff_t i, float absent, float same[W]) {
+INLINE row_operand operand_of_row(const normcy_operand *from, ptrdiff_t i, float absent, float same[W]) {
     const float *p = from->p ? from->p + i * from->row : &absent;
     if (from->p && from->step)
         return (row_operand){p, -1};
@@ -46,11 +46,11 @@ INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
 
 INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kind kind) {
     vec_coef v = {.a = part_of(c->a + j, n), .b = part_of(c->b + j, n)};
-    if (kind.form == NORMCY_AFFINE)
-        v.hi = part_of(c->hi + j, n);
+    if (kind.op == NORMCY_AFFINE)
+        v.mean_f32 = part_of(c->mean_f32 + j, n);
     else
         v.gate = part_of(c->gate + j, n);
-    if (kind.form == NORMCY_RATIO)
+    if (kind.op == NORMCY_RATIO)
         v.batch = part_of(c->batch + j, n), v.own = part_of(c->own + j, n);
     if (kind.scaled)
         v.scale = part_of(c->scale + j, n);
@@ -59,11 +59,11 @@ INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kin
 
 INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) {
     vec_coef v = {.a = set1(c->a[i]), .b = set1(c->b[i])};
-    if (kind.form == NORMCY_AFFINE)
-        v.hi = set1(c->hi[i]);
+    if (kind.op == NORMCY_AFFINE)
+        v.mean_f32 = set1(c->mean_f32[i]);
     else
         v.gate = set1(c->gate[i]);
-    if (kind.form == NORMCY_RATIO)
+    if (kind.op == NORMCY_RATIO)
         v.batch = set1(c->batch[i]), v.own = set1(c->own[i]);
     if (kind.scaled)
         v.scale = set1(c->scale[i]);
@@ -73,11 +73,11 @@ INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) 
 /* Some first lanes by a, the rest by b. */
 INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind) {
     vec_coef v = {.a = first_lanes(some, a.a, b.a), .b = first_lanes(some, a.b, b.b)};
-    if (kind.form == NORMCY_AFFINE)
-        v.hi = first_lanes(some, a.hi, b.hi);
+    if (kind.op == NORMCY_AFFINE)
+        v.mean_f32 = first_lanes(some, a.mean_f32, b.mean_f32);
     else
         v.gate = first_lanes(some, a.gate, b.gate);
-    if (kind.form == NORMCY_RATIO)
+    if (kind.op == NORMCY_RATIO)
         v.batch = first_lanes(some, a.batch, b.batch), v.own = first_lanes(some, a.own, b.own);
     if (kind.scaled)
         v.scale = first_lanes(some, a.scale, b.scale);
@@ -93,20 +93,20 @@ INLINE vi weight_last(vf a, vf weight) {
 }
 
 /* The whole norm of one vector. */
-INLINE vf point(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
+INLINE vf normalize_vector(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
     vf scaled = kind.scaled ? x * c.scale : x, u;
-    if (kind.form == NORMCY_SWISH)
+    if (kind.op == NORMCY_SWISH)
         u = logistic(scaled, silu_logit(c.gate * x));
-    else if (kind.form == NORMCY_RATIO)
+    else if (kind.op == NORMCY_RATIO)
         u = scaled / larger(c.batch, c.gate * scaled + c.own);
     else
-        u = scaled - c.hi;
-    if (!kind.element)
+        u = scaled - c.mean_f32;
+    if (!kind.operands)
         return u * c.a + c.b;
     vf last = (u * c.a + c.b) * weight + bias, first = u * (c.a * weight) + (c.b * weight + bias);
-    if (kind.form != NORMCY_AFFINE)
+    if (kind.op != NORMCY_AFFINE)
         return last;
-    return kind.element == EXTREME_ELEMENT ? choose(weight_last(c.a, weight), last, first) : first;
+    return kind.operands == EXTREME_OPERANDS ? choose(weight_last(c.a, weight), last, first) : first;
 }
 
 #endif

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "process.h"
+#include "runtime/process.h"
 
 #include <pthread.h>
 #include <unistd.h>

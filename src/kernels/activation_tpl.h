@@ -15,7 +15,7 @@
 #ifndef NORMCY_ACTIVATION_TPL_H
 #define NORMCY_ACTIVATION_TPL_H
 
-#include "vec.h"
+#include "kernels/simd/vec.h"
 
 /* numerator / (1 + 2^(8 t)): what every activation here, and EvoNorm-S0, come to. */
 INLINE vf logistic(vf numerator, vf t) {

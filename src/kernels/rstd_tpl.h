@@ -1,12 +1,12 @@
 /* The small vectors between the two passes: merging moments, 1 / std, and the affine coefficients, all in float64.
  * Plain loops: the compiler vectorizes them, and IEEE's correctly rounded operations give the same bits either way. */
-#ifndef NORMCY_SPREAD_TPL_H
-#define NORMCY_SPREAD_TPL_H
+#ifndef NORMCY_RSTD_TPL_H
+#define NORMCY_RSTD_TPL_H
 
 #include <float.h>
 #include <math.h>
 
-#include "vec.h"
+#include "kernels/simd/vec.h"
 
 static void merge(ptrdiff_t count, double n, double *restrict mean, double *restrict m2, double n_b,
                   const double *restrict mean_b, const double *restrict m2_b) {
@@ -19,22 +19,22 @@ static void merge(ptrdiff_t count, double n, double *restrict mean, double *rest
 }
 
 /* Smallest variance that float32 squares still resolve beside eps: below it underflow could show. */
-static double least_variance(const normcy_spread *how) {
-    if (how->outside_sqrt)
-        return how->eps >= 0x1p-48 ? 0 : 0x1p-120;
-    return 0x1p-120 - how->eps;
+static double least_variance(const normcy_rstd_options *options) {
+    if (options->outside_sqrt)
+        return options->eps >= NORMCY_LEAST_OUTSIDE_EPS ? 0 : NORMCY_LEAST_VARIANCE;
+    return NORMCY_LEAST_VARIANCE - options->eps;
 }
 
-static ptrdiff_t spread(ptrdiff_t count, const double *restrict mean, const double *restrict m2,
-                        const normcy_spread *how, double *restrict rstd) {
-    double dof = how->count - how->correction, eps = how->eps, least = least_variance(how);
-    double inside = how->outside_sqrt ? 0 : eps, outside = how->outside_sqrt ? eps : 0;
-    double at_zero = how->zero_guard ? 0 : INFINITY, share = 1 / (dof < 0 ? 0 : dof);
+static ptrdiff_t rstd(ptrdiff_t count, const double *restrict mean, const double *restrict m2,
+                      const normcy_rstd_options *options, double *restrict rstd) {
+    double dof = options->count - options->correction, eps = options->eps, least = least_variance(options);
+    double inside = options->outside_sqrt ? 0 : eps, outside = options->outside_sqrt ? eps : 0;
+    double at_zero = options->zero_guard ? 0 : INFINITY, share = 1 / (dof < 0 ? 0 : dof);
     ptrdiff_t abnormal = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
         double var = m2[k] * share, std = sqrt(var + inside) + outside;
         rstd[k] = std == 0 ? at_zero : 1 / std;
-        abnormal += !((var >= least) & (var < 0x1p124) & (fabs(mean[k]) < 0x1p100));
+        abnormal += !((var >= least) & (var < NORMCY_MOST_VARIANCE) & (fabs(mean[k]) < NORMCY_MOST_MEAN));
     }
     return abnormal;
 }
@@ -94,65 +94,67 @@ INLINE float gain_to_float(double gain) {
 
 /* The term of b that makes up for the rounding of the mean to float32. An infinite mean or gain would make it NaN or
  * infinite; the mean is exact in float32 then, and the term is 0. */
-INLINE double lack_of(double mean, float hi, double gain) {
-    double lack = (mean - hi) * gain;
-    return fabs(lack) < INFINITY ? lack : 0;
+INLINE double mean_rest(double mean, float mean_f32, double gain) {
+    double rest = (mean - mean_f32) * gain;
+    return fabs(rest) < INFINITY ? rest : 0;
 }
 
 INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
-                             const double *restrict lift, const float *restrict weight, double offset,
-                             const float *restrict bias, float *restrict hi, float *restrict a, float *restrict b) {
+                             const double *restrict shift_after, const float *restrict weight, double offset,
+                             const float *restrict bias, float *restrict mean_f32, float *restrict a,
+                             float *restrict b) {
     for (ptrdiff_t k = 0; k < count; k++) {
         double w = weight ? weight[k] + offset : 1, gain = rstd ? rstd[k] * w : w;
-        double shift = (bias ? bias[k] : 0) + (lift ? lift[k] * w : 0);
+        double shift = (bias ? bias[k] : 0) + (shift_after ? shift_after[k] * w : 0);
         float h = mean ? (float)mean[k] : 0;
-        hi[k] = h;
+        mean_f32[k] = h;
         a[k] = gain_to_float(gain);
-        b[k] = (float)(mean ? shift - lack_of(mean[k], h, gain) : shift);
+        b[k] = (float)(mean ? shift - mean_rest(mean[k], h, gain) : shift);
     }
 }
 
-/* Whether all coefficients are such as float32 holds well, which nearly all are: a look at a and hi is cheap. */
-INLINE int all_fit(ptrdiff_t count, const float *hi, const float *a, float least, float most) {
+/* Whether all coefficients are such as float32 holds well, which nearly all are: a look at a and mean_f32 is cheap. */
+INLINE int all_fit(ptrdiff_t count, const float *mean_f32, const float *a, float least, float most) {
     vf fitting = set1(1);
     vi fits = fitting == fitting;
     for (ptrdiff_t i = 0; i < count; i += W) {
         lanes some = first(lanes_left(i, count));
         vf size = magnitude(load_or(fitting, a + i, some));
-        fits &= (size >= set1(least)) & (size < set1(most)) & (magnitude(load_part(hi + i, some)) < set1(0x1p100f));
+        fits &= (size >= set1(least)) & (size < set1(most)) &
+                (magnitude(load_part(mean_f32 + i, some)) < set1((float)NORMCY_MOST_MEAN));
     }
     return !any(~fits);
 }
 
 /* Counts the coefficients that do not fit. A gain that is exactly 0, or NaN, needs no other scale. */
-static ptrdiff_t beyond(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
-                        const float *weight, double offset, double least, double most) {
+static ptrdiff_t count_unfit(ptrdiff_t count, const double *mean, const double *rstd, const float *scale,
+                             const float *weight, double offset, double least, double most) {
     ptrdiff_t odd = 0;
     for (ptrdiff_t k = 0; k < count; k++) {
         double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1) / (scale ? scale[k] : 1);
         int small = fabs(gain) < least && gain != 0, large = fabs(gain) >= most;
-        odd += small || large || (mean && !scale && fabs(mean[k]) >= 0x1p100);
+        odd += small || large || (mean && !scale && fabs(mean[k]) >= NORMCY_MOST_MEAN);
     }
     return odd;
 }
 
-/* Never x * a + b with the whole mean in b, which cancels: hi is the float32 mean, what it lacks goes into b. */
-static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+/* Never x * a + b with the whole mean in b, which cancels: mean_f32 is the float32 mean, what it lacks goes into b. */
+static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                               const float *restrict scale, const float *restrict weight, double offset,
-                              const float *restrict bias, double least, double most, float *restrict hi,
+                              const float *restrict bias, double least, double most, float *restrict mean_f32,
                               float *restrict a, float *restrict b) {
-    if (mean && rstd && !lift) /* nearly always: a loop without choices */
-        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, hi, a, b);
+    if (mean && rstd && !shift_after) /* nearly always: a loop without choices */
+        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, mean_f32, a, b);
     else
-        coefficient_loop(count, mean, rstd, lift, weight, offset, bias, hi, a, b);
+        coefficient_loop(count, mean, rstd, shift_after, weight, offset, bias, mean_f32, a, b);
     for (ptrdiff_t k = 0; scale && k < count; k++) {
         double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1);
-        hi[k] *= scale[k];
+        mean_f32[k] *= scale[k];
         a[k] = gain_to_float(gain / scale[k]);
     }
-    if (all_fit(count, hi, a, (float)least, (float)most))
+    if (all_fit(count, mean_f32, a, (float)least, (float)most))
         return 0;
-    return beyond(count, mean, rstd, scale, weight, offset, least, most);
+    return count_unfit(count, mean, rstd, scale, weight, offset, least, most);
 }
 
 #endif

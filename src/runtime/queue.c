@@ -1,4 +1,4 @@
-#include "tasks.h"
+#include "runtime/queue.h"
 
 #include <stdlib.h>
 

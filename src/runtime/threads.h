@@ -3,8 +3,8 @@
  * GNU's OpenMP ends the process where it cannot start a thread. It keeps a calling thread's workers for later calls,
  * but lets some go as soon as anybody, in any library, asks it for a smaller team. So workers are counted as they come
  * and go, and a team that needs more of them is tried with other threads first. */
-#ifndef NORMCY_TEAM_H
-#define NORMCY_TEAM_H
+#ifndef NORMCY_THREADS_H
+#define NORMCY_THREADS_H
 
 typedef struct normcy_crew normcy_crew;
 

@@ -12,25 +12,9 @@
 
 #include <stddef.h>
 
-#ifdef __FAST_MATH__
-#error "normcy promises the same bits everywhere: build it without -ffast-math"
-#endif
+#include "kernels/numerics.h"
 
-enum {
-    NORMCY_LANES = 16,  /* virtual lanes of a row */
-    NORMCY_BLOCK = 256, /* floats of a row that add up in registers; sizes are multiples of it */
-    NORMCY_RUN = 64,    /* most slots that one call of the row kernels takes */
-};
-
-/* A weight of this magnitude or more, one a value, is applied last: (u * a + b) * w + bias, as a * w could overflow. */
-#define NORMCY_HUGE_WEIGHT 0x1p64f
-
-/* Below this magnitude a product a * w is subnormal and has lost digits, so that w is applied last, too. */
-#define NORMCY_LEAST_GAIN 0x1p-126f
-
-/* Between these, a times any weight that is not NORMCY_HUGE or NORMCY_TINY is a normal float32. */
-#define NORMCY_LEAST_A 0x1p-62
-#define NORMCY_MOST_A 0x1p60
+enum { NORMCY_MAX_SLOTS = 64 }; /* most slots that one call of the row kernels takes */
 
 /* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
 enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };
@@ -48,19 +32,19 @@ typedef struct {
     double eps;
     int outside_sqrt; /* std + eps instead of sqrt(var + eps) */
     int zero_guard;   /* var + eps == 0 gives 0, as batch statistics in PyTorch do, instead of inf */
-} normcy_spread;
+} normcy_rstd_options;
 
 /* What the apply pass makes of x before the last multiplication and addition, y = u * a + b. */
 typedef enum {
-    NORMCY_AFFINE, /* u = x * scale - hi */
+    NORMCY_AFFINE, /* u = x * scale - mean_f32 */
     NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), EvoNorm-S0 */
     NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), EvoNorm-B0 */
-} normcy_form;
+} normcy_apply_op;
 
 /* The coefficients, one set for each row or each column. Those that the form does not use may be NULL. */
 typedef struct {
-    normcy_form form;
-    const float *hi, *a, *b;
+    normcy_apply_op op;
+    const float *mean_f32, *a, *b;
     const float *scale; /* powers of two; AFFINE: or NULL where all of them are 1 */
     const float *gate, *batch, *own;
 } normcy_coef;
@@ -79,7 +63,7 @@ typedef struct {
     normcy_operand weight, bias;
     float offset;
     int extreme; /* some weights may need the second form; coef.scale must not be NULL then */
-} normcy_element;
+} normcy_elementwise;
 
 typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GELU_TANH } normcy_activation;
 
@@ -87,14 +71,14 @@ typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GE
 typedef struct {
     const float *add; /* a panel of the stride of x and y, or NULL */
     normcy_activation activation;
-} normcy_finish;
+} normcy_epilogue;
 
-/* How the apply pass goes through memory. */
+/* Hints on memory for the apply pass. They change its speed, never its results. */
 typedef struct {
-    int near;    /* x and y are in some cache, so that loads count more than the order in which memory is walked */
-    int stream;  /* y is larger than any cache: written past them */
-    int columns; /* by column: as many go by at a time, so that their coefficients stay in L1; 0: all */
-} normcy_walk;
+    int in_cache;    /* x and y are in some cache, so that the number of loads matters more than their order */
+    int nontemporal; /* y is larger than any cache and is stored past them */
+    int columns;     /* by column: how many are done at a time so that their coefficients stay in L1; 0: all of them */
+} normcy_access;
 
 typedef struct {
     const char *isa;
@@ -119,7 +103,8 @@ typedef struct {
 
     /* 1 / std of `count` slots. Returns how many of them left float32's comfortable range, so that their moments
      * must be taken again exactly, and x needs a scale. */
-    ptrdiff_t (*spread)(ptrdiff_t count, const double *mean, const double *m2, const normcy_spread *how, double *rstd);
+    ptrdiff_t (*rstd)(ptrdiff_t count, const double *mean, const double *m2, const normcy_rstd_options *options,
+                      double *rstd);
 
     /* Which of NORMCY_HUGE and NORMCY_TINY there are among `count` weights, `offset` added; a zero and a NaN are none.
      */
@@ -128,20 +113,21 @@ typedef struct {
     /* Whether any of `count` weights, one a slot, is so large that a gain of it may need the longer form. */
     int (*huge)(const float *v, ptrdiff_t count);
 
-    /* hi, a, b of y = (x - mean) * rstd * weight + lift * weight + bias, for `count` rows or columns. Absent (NULL):
-     * mean and lift are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32 cannot hold well without
-     * another scale: |a| outside of `least` to `most`, but for 0, or a mean from which x may be too far. */
-    ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *lift,
+    /* mean_f32, a, b of y = (x - mean) * rstd * weight + shift_after * weight + bias, for `count` rows or columns.
+     * Absent (NULL): mean and shift_after are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32
+     * cannot hold well without another scale: |a| outside of `least` to `most`, but for 0, or a mean from which x may
+     * be too far. */
+    ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                               const float *scale, const float *weight, double offset, const float *bias, double least,
-                              double most, float *hi, float *a, float *b);
+                              double most, float *mean_f32, float *a, float *b);
 
-    /* The apply pass: coefficients by row, or by column. element and finish may be NULL. */
+    /* The apply pass: coefficients by row, or by column. elementwise and epilogue may be NULL. */
     void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
-                       const normcy_walk *walk);
+                       const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
+                       const normcy_access *access);
     void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_element *element, const normcy_finish *finish,
-                       const normcy_walk *walk);
+                       const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
+                       const normcy_access *access);
 } normcy_kernels;
 
 #endif

@@ -2,11 +2,10 @@
 #ifndef NORMCY_ROW_SUMS_TPL_H
 #define NORMCY_ROW_SUMS_TPL_H
 
-#include "moments_tpl.h"
+#include "kernels/moments_tpl.h"
 
 enum {
-    FOUR = 4 * NORMCY_LANES,
-    FETCH_MOST = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
+    PREFETCH_MOST_FLOATS = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
 };
 
 /* What is the same for all slots of a call. */
@@ -18,9 +17,9 @@ typedef struct {
 } row_shape;
 
 INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
-    ptrdiff_t rest = (length - 1) % FOUR + 1, run = slots * stride;
+    ptrdiff_t rest = (length - 1) % NORMCY_QUAD + 1, run = slots * stride;
     s->length = length;
-    s->ahead = run > 0 && run < FETCH_MOST ? run : FETCH_MOST;
+    s->ahead = run > 0 && run < PREFETCH_MOST_FLOATS ? run : PREFETCH_MOST_FLOATS;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
     for (int k = 0; k < 4; k++)
@@ -49,14 +48,14 @@ INLINE const float *one_pointer(const float *p) {
 }
 
 /* Asks for what is as far ahead of four vectors as the shape says. */
-INLINE void fetch_four(const float *ahead, int h) {
+INLINE void prefetch_quad(const float *ahead, int h) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4 && h == 0; i++)
         __builtin_prefetch(ahead + i * NORMCY_LANES);
 }
 
 /* Four vectors as doubles, less k. `last`, a compile-time constant: some lanes need not be there, and are 0. */
-INLINE void load_four(vd v[4][2], const float *x, int h, int last, const row_shape *shape, float k, int shifted) {
+INLINE void load_quad(vd v[4][2], const float *x, int h, int last, const row_shape *shape, float k, int shifted) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
         const float *p = x + i * NORMCY_LANES + h * W;
@@ -71,17 +70,17 @@ INLINE void load_four(vd v[4][2], const float *x, int h, int last, const row_sha
     }
 }
 
-/* Takes in a block of 1 to 4 fours, a compile-time constant; `last`: the slot ends there. */
-INLINE void exact_block(const float *x, int fours, int last, const row_shape *shape, float k, moments_kind kind,
+/* Takes in a block of 1 to 4 quads, a compile-time constant; `last`: the slot ends there. */
+INLINE void exact_block(const float *x, int quads, int last, const row_shape *shape, float k, moments_kind kind,
                         exact_sums *all) {
     const float *ahead = one_pointer(x + shape->ahead);
 #pragma GCC unroll 4
     for (int h = 0; h < NV; h++) {
 #pragma GCC unroll 4
-        for (int f = 0; f < fours; f++) {
+        for (int f = 0; f < quads; f++) {
             vd v[4][2];
-            fetch_four(ahead + f * FOUR, h);
-            load_four(v, x + f * FOUR, h, last && f + 1 == fours, shape, k, kind.shifted);
+            prefetch_quad(ahead + f * NORMCY_QUAD, h);
+            load_quad(v, x + f * NORMCY_QUAD, h, last && f + 1 == quads, shape, k, kind.shifted);
 #pragma GCC unroll 2
             for (int half = 0; half < 2; half++) {
                 vd *even = all->even + 2 * h + half, *odd = all->odd + 2 * h + half;
@@ -102,13 +101,13 @@ typedef struct {
     vf r, q;
 } sums;
 
-INLINE sums plus(sums a, sums b) {
+INLINE sums combine(sums a, sums b) {
     return (sums){sum_by_fma(a.r, b.r), a.q + b.q};
 }
 
 /* Of four vectors, pairwise, less c. Values add up in the units that multiply, so that these and
  * those that add have as much work. */
-INLINE sums row_four(const float *x, int h, int last, const row_shape *shape, vf c, normcy_about about) {
+INLINE sums row_quad(const float *x, int h, int last, const row_shape *shape, vf c, normcy_about about) {
     vf v[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
@@ -124,20 +123,20 @@ INLINE sums row_four(const float *x, int h, int last, const row_shape *shape, vf
 }
 
 /* Takes in a block about c, as exact_block does. */
-INLINE void block_about(const float *x, int fours, int last, const row_shape *shape, vf c, normcy_about about,
+INLINE void block_about(const float *x, int quads, int last, const row_shape *shape, vf c, normcy_about about,
                         exact_sums *all) {
     const float *ahead = one_pointer(x + shape->ahead);
 #pragma GCC unroll 4
     for (int h = 0; h < NV; h++) {
         sums s[4];
 #pragma GCC unroll 4
-        for (int f = 0; f < fours; f++) {
-            fetch_four(ahead + f * FOUR, h);
-            s[f] = row_four(x + f * FOUR, h, last && f + 1 == fours, shape, c, about);
-            DONE(s[f].r, s[f].q);
+        for (int f = 0; f < quads; f++) {
+            prefetch_quad(ahead + f * NORMCY_QUAD, h);
+            s[f] = row_quad(x + f * NORMCY_QUAD, h, last && f + 1 == quads, shape, c, about);
+            COMPILER_BARRIER(s[f].r, s[f].q);
         }
-        sums two = fours > 1 ? plus(s[0], s[1]) : s[0];
-        sums block = fours > 3 ? plus(two, plus(s[2], s[3])) : fours > 2 ? plus(two, s[2]) : two;
+        sums two = quads > 1 ? combine(s[0], s[1]) : s[0];
+        sums block = quads > 3 ? combine(two, combine(s[2], s[3])) : quads > 2 ? combine(two, s[2]) : two;
         vd q[2] = {widen_lo(block.q), widen_hi(block.q)}, r[2] = {widen_lo(block.r), widen_hi(block.r)};
 #pragma GCC unroll 2
         for (int half = 0; half < 2; half++) {

@@ -1,3 +1,3 @@
 /* The kernels for the architecture's baseline (SSE2 on x86-64). */
-#define LEVEL baseline
-#include "kernels_tpl.h"
+#define ISA baseline
+#include "kernels/kernels_tpl.h"

@@ -1,7 +1,7 @@
 /* Tasks dealt to threads: each does its own share in order, which is one piece of memory and the same in every call, so
  * that it finds in its caches what it wrote there; then it takes from what others have left. */
-#ifndef NORMCY_TASKS_H
-#define NORMCY_TASKS_H
+#ifndef NORMCY_QUEUE_H
+#define NORMCY_QUEUE_H
 
 #include <stddef.h>
 

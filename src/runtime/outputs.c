@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "outputs.h"
+#include "runtime/outputs.h"
 
 #include <stdlib.h>
 #if defined(__linux__)

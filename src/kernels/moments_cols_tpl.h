@@ -2,12 +2,12 @@
 #ifndef NORMCY_MOMENTS_COLS_TPL_H
 #define NORMCY_MOMENTS_COLS_TPL_H
 
-#include "moments_tpl.h"
+#include "kernels/moments_tpl.h"
 
 enum {
-    WIDEST = 1024,      /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
-    FETCH_FROM = 64,    /* columns */
-    FETCH_AHEAD = 2048, /* floats: 8 KiB */
+    TILE_COLUMNS = 1024, /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
+    PREFETCH_FROM_COLUMNS = 64,   /* columns */
+    PREFETCH_AHEAD_FLOATS = 2048, /* floats: 8 KiB */
 };
 
 INLINE vf some_of(const float *p, int n) {
@@ -33,17 +33,17 @@ INLINE void rows_at(const float *x, int rows, ptrdiff_t stride, int part, const 
 }
 
 /* The same for all columns, about zero. */
-INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, double *s1,
-                  double *s2) {
-    /* The hardware does not fetch ahead well where rows side by side are short streams that cross each other: lines are
-     * asked for in memory order; nor where the next rows are far away: they are asked for. */
-    int flat = stride == cols, fetch = flat ? cols >= FETCH_FROM : rows >= 4;
-    const float *next = flat ? x + FETCH_AHEAD : x + rows * stride;
+INLINE void accumulate_rows(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, double *s1,
+                            double *s2) {
+    /* The hardware prefetches poorly where eight rows side by side are short streams, each of which ends where the next
+     * begins: software prefetches in memory order there. Where rows are far apart, it prefetches the next ones. */
+    int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM_COLUMNS : rows >= 4;
+    const float *next = flat ? x + PREFETCH_AHEAD_FLOATS : x + rows * stride;
     ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols);
         vd a[2] = {load_d(s1 + c), load_d(s1 + c + W / 2)}, b[2] = {load_d(s2 + c), load_d(s2 + c + W / 2)};
-        for (int i = 0; fetch && i < rows; i++)
+        for (int i = 0; prefetch && i < rows; i++)
             __builtin_prefetch(next + i * step);
         next += along;
         if (part == W && rows == 8)
@@ -59,8 +59,8 @@ INLINE void sweep(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, mo
 }
 
 /* (B) for W columns, of which `part` exist and some are far from zero. */
-static __attribute__((noinline)) void columns_again(const float *x, ptrdiff_t rows, ptrdiff_t stride, int part,
-                                                    const int *far, double *mean, double *m2) {
+static __attribute__((noinline)) void recompute_columns(const float *x, ptrdiff_t rows, ptrdiff_t stride, int part,
+                                                        const int *far, double *mean, double *m2) {
     double k[W];
     for (int j = 0; j < W; j++)
         k[j] = j < part ? (float)mean[j] : 0;
@@ -68,34 +68,35 @@ static __attribute__((noinline)) void columns_again(const float *x, ptrdiff_t ro
     for (ptrdiff_t i = 0; i < rows; i++)
         rows_at(x + i * stride, 1, stride, part, shift, (moments_kind){NORMCY_ABOUT_MEAN, 1}, s1, s2);
     for (int j = 0; j < part; j++)
-        if (far[j]) /* the others keep their bits, on levels of every width */
-            settle((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
+        if (far[j]) /* the others keep their bits, on instruction sets of every width */
+            finalize((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
 }
 
 /* Mean and m2 of columns from their sums, which they are put in place of. */
-INLINE void settle_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean, double *m2) {
+INLINE void finalize_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean,
+                             double *m2) {
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols), some = 0, far[W];
         for (int j = 0; j < part; j++) {
             double s2 = m2[c + j];
-            settle((double)rows, 0, mean[c + j], s2, mean + c + j, m2 + c + j);
+            finalize((double)rows, 0, mean[c + j], s2, mean + c + j, m2 + c + j);
             some |= far[j] = far_from_zero(s2, m2[c + j]);
         }
         if (some)
-            columns_again(x + c, rows, stride, part, far, mean + c, m2 + c);
+            recompute_columns(x + c, rows, stride, part, far, mean + c, m2 + c);
     }
 }
 
-INLINE void strip_of_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                          double *mean, double *m2) {
+INLINE void moments_of_tile(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
+                            double *mean, double *m2) {
     const moments_kind kind = {about, 0};
     ptrdiff_t i = 0;
     for (; i + 8 <= rows; i += 8)
-        sweep(x + i * stride, 8, cols, stride, kind, mean, m2);
+        accumulate_rows(x + i * stride, 8, cols, stride, kind, mean, m2);
     if (i < rows)
-        sweep(x + i * stride, (int)(rows - i), cols, stride, kind, mean, m2);
+        accumulate_rows(x + i * stride, (int)(rows - i), cols, stride, kind, mean, m2);
     if (about != NORMCY_ABOUT_ZERO)
-        settle_columns(x, rows, cols, stride, mean, m2);
+        finalize_columns(x, rows, cols, stride, mean, m2);
 }
 
 static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
@@ -104,11 +105,11 @@ static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
     memset(mean, 0, room);
     memset(m2, 0, room);
     for (ptrdiff_t c = 0, n; c < cols; c += n) {
-        n = cols - c < WIDEST ? cols - c : WIDEST;
+        n = cols - c < TILE_COLUMNS ? cols - c : TILE_COLUMNS;
         if (about == NORMCY_ABOUT_ZERO)
-            strip_of_cols(x + c, rows, n, stride, NORMCY_ABOUT_ZERO, mean + c, m2 + c);
+            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_ZERO, mean + c, m2 + c);
         else
-            strip_of_cols(x + c, rows, n, stride, NORMCY_ABOUT_MEAN, mean + c, m2 + c);
+            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_MEAN, mean + c, m2 + c);
     }
 }
 

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "team.h"
+#include "runtime/threads.h"
 
 #include <ctype.h>
 #include <pthread.h>

@@ -2,16 +2,16 @@
 #ifndef NORMCY_MOMENTS_ROWS_TPL_H
 #define NORMCY_MOMENTS_ROWS_TPL_H
 
-#include "row_sums_tpl.h"
+#include "kernels/row_sums_tpl.h"
 
-/* Takes in a slot block by block, by name(x, fours, last, ...). Compile-time constants: `fours`, it is that many, or 0,
+/* Takes in a slot block by block, by name(x, quads, last, ...). Compile-time constants: `quads`, it is that many, or 0,
  * any number; `whole`, all lanes of the last one are there. */
 #define EACH_BLOCK(name, ...)                                                                                          \
     do {                                                                                                               \
         ptrdiff_t left = shape->length;                                                                                \
-        for (; !fours && left >= NORMCY_BLOCK; left -= NORMCY_BLOCK, x += NORMCY_BLOCK)                                \
+        for (; !quads && left >= NORMCY_BLOCK; left -= NORMCY_BLOCK, x += NORMCY_BLOCK)                                \
             name(x, 4, 0, shape, __VA_ARGS__);                                                                         \
-        switch (fours ? fours : (left + FOUR - 1) / FOUR) {                                                            \
+        switch (quads ? quads : (left + NORMCY_QUAD - 1) / NORMCY_QUAD) {                                              \
         case 0:                                                                                                        \
             break;                                                                                                     \
         case 1:                                                                                                        \
@@ -35,12 +35,12 @@ INLINE double slot_moments(exact_sums *all, const row_shape *shape, float k, nor
     if (about == NORMCY_ABOUT_ZERO)
         *mean = 0, *m2 = s2;
     else
-        settle((double)shape->length, k, sum_tree(all->s1), s2, mean, m2);
+        finalize((double)shape->length, k, sum_tree(all->s1), s2, mean, m2);
     return s2;
 }
 
 /* (A) for a slot, about k; returns the sum of squares about it. */
-INLINE double exact_slot(const float *x, int fours, int whole, const row_shape *shape, float k, moments_kind kind,
+INLINE double exact_slot(const float *x, int quads, int whole, const row_shape *shape, float k, moments_kind kind,
                          double *mean, double *m2) {
     exact_sums all = no_sums();
     EACH_BLOCK(exact_block, k, kind, &all);
@@ -50,15 +50,15 @@ INLINE double exact_slot(const float *x, int fours, int whole, const row_shape *
 }
 
 /* A slot again, about its mean, which is known well enough. */
-static __attribute__((noinline)) void slot_again(const float *x, const row_shape *shape, double *mean, double *m2) {
+static __attribute__((noinline)) void recompute_slot(const float *x, const row_shape *shape, double *mean, double *m2) {
     exact_slot(x, 0, 0, shape, (float)*mean, (moments_kind){NORMCY_ABOUT_MEAN, 1}, mean, m2);
 }
 
 /* (B) for a slot whose sum of squares about zero is s2. */
-INLINE void again_if_far(const float *x, const row_shape *shape, normcy_about about, double s2, double *mean,
-                         double *m2) {
+INLINE void recompute_if_far(const float *x, const row_shape *shape, normcy_about about, double s2, double *mean,
+                             double *m2) {
     if (about != NORMCY_ABOUT_ZERO && far_from_zero(s2, *m2))
-        slot_again(x, shape, mean, m2);
+        recompute_slot(x, shape, mean, m2);
 }
 
 /* Slots of one vector: what exact_slots would do, without the vectors that are not there. */
@@ -74,15 +74,15 @@ INLINE void tiny_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, const 
             sum_exactly(all.s1 + 2 * h + 1, all.even + 2 * h + 1, widen_hi(v), kind);
         }
         double s2 = slot_moments(&all, shape, 0, about, mean + s, m2 + s);
-        again_if_far(x, shape, about, s2, mean + s, m2 + s);
+        recompute_if_far(x, shape, about, s2, mean + s, m2 + s);
     }
 }
 
-INLINE void exact_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int fours, int whole, const row_shape *shape,
+INLINE void exact_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int quads, int whole, const row_shape *shape,
                         normcy_about about, double *mean, double *m2) {
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
-        double s2 = exact_slot(x, fours, whole, shape, 0, (moments_kind){about, 0}, mean + s, m2 + s);
-        again_if_far(x, shape, about, s2, mean + s, m2 + s);
+        double s2 = exact_slot(x, quads, whole, shape, 0, (moments_kind){about, 0}, mean + s, m2 + s);
+        recompute_if_far(x, shape, about, s2, mean + s, m2 + s);
     }
 }
 
@@ -96,11 +96,11 @@ INLINE float shift_of(const float *x, const row_shape *shape) {
             v[i] = load(x + shape->quarters[i] + h * W);
         r[h] = (v[0] + v[1]) + (v[2] + v[3]);
     }
-    return sum_floats(r) * (1.0f / FOUR);
+    return sum_floats(r) * (1.0f / NORMCY_QUAD);
 }
 
 /* (C) for a slot, about k; returns the sum of squares about it. */
-INLINE double slot_about(const float *x, int fours, int whole, const row_shape *shape, float k, normcy_about about,
+INLINE double slot_about(const float *x, int quads, int whole, const row_shape *shape, float k, normcy_about about,
                          double *mean, double *m2) {
     vf c = set1(k);
     exact_sums all = no_sums();
@@ -108,27 +108,27 @@ INLINE double slot_about(const float *x, int fours, int whole, const row_shape *
     return slot_moments(&all, shape, k, about, mean, m2);
 }
 
-INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int fours, int whole, const row_shape *shape,
+INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int quads, int whole, const row_shape *shape,
                         normcy_about about, double *mean, double *m2) {
-    for (int f = 0; f < NORMCY_BLOCK / FOUR; f++) /* while the first shift is waited for */
-        fetch_four(x + f * FOUR, 0);
+    for (int f = 0; f < NORMCY_BLOCK / NORMCY_QUAD; f++) /* while the first shift is waited for */
+        prefetch_quad(x + f * NORMCY_QUAD, 0);
     float next = about == NORMCY_ABOUT_ZERO ? 0 : shift_of(x, shape);
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
         float k = next;
         if (about != NORMCY_ABOUT_ZERO && s + 1 < slots) /* early, so that nothing waits for it */
             next = shift_of(x + stride, shape);
-        double s2 = slot_about(x, fours, whole, shape, k, about, mean + s, m2 + s);
+        double s2 = slot_about(x, quads, whole, shape, k, about, mean + s, m2 + s);
         if (about != NORMCY_ABOUT_ZERO && far_from_shift(s2, m2[s]))
-            slot_again(x, shape, mean + s, m2 + s);
+            recompute_slot(x, shape, mean + s, m2 + s);
     }
 }
 
 #undef EACH_BLOCK
 
-/* A call of `name` for each number of fours that slots of up to a block have. */
-#define SLOTS_OF(name, fours, whole, about) name(x, slots, stride, fours, whole, shape, about, mean, m2)
+/* A call of `name` for each number of quads that slots of up to a block have. */
+#define SLOTS_OF(name, quads, whole, about) name(x, slots, stride, quads, whole, shape, about, mean, m2)
 #define SLOTS_BY_LENGTH(name, whole, about)                                                                            \
-    switch (length > NORMCY_BLOCK ? 0 : (length + FOUR - 1) / FOUR) {                                                  \
+    switch (length > NORMCY_BLOCK ? 0 : (length + NORMCY_QUAD - 1) / NORMCY_QUAD) {                                    \
     case 1:                                                                                                            \
         SLOTS_OF(name, 1, whole, about);                                                                               \
         break;                                                                                                         \
@@ -147,7 +147,7 @@ INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int f
 #define SLOTS(name, about)                                                                                             \
     if (length <= NORMCY_LANES)                                                                                        \
         tiny_slots(x, slots, stride, shape, about, mean, m2);                                                          \
-    else if (length % FOUR)                                                                                            \
+    else if (length % NORMCY_QUAD)                                                                                     \
         SLOTS_BY_LENGTH(name, 0, about)                                                                                \
     else                                                                                                               \
         SLOTS_BY_LENGTH(name, 1, about)
@@ -156,7 +156,7 @@ static void moments_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrd
                          int exact, double *mean, double *m2) {
     row_shape room;
     const row_shape *shape = shape_of(&room, slots, stride, length);
-    exact = exact || length <= (about == NORMCY_ABOUT_ZERO ? FOUR : NORMCY_BLOCK);
+    exact = exact || length <= (about == NORMCY_ABOUT_ZERO ? NORMCY_EXACT_ROW_ABOUT_ZERO : NORMCY_EXACT_ROW);
     if (exact && about == NORMCY_ABOUT_ZERO) {
         SLOTS(exact_slots, NORMCY_ABOUT_ZERO)
     } else if (exact) {

@@ -1,0 +1,53 @@
+/* Every constant of the kernels that defines bits of results.
+ *
+ * Whoever changes one changes results. The hashes have to be made anew (`make bits`), the CHANGELOG has to say so, and
+ * the error bounds have to be derived again: docs/decisions/0002-numerics.md takes its figures from here, and
+ * tests/bounds.py has them in a table. Constants that only cost or gain time are beside the code that they tune.
+ *
+ * The coefficients of the activations are in activation_tpl.h, beside the polynomials that they belong to.
+ */
+#ifndef NORMCY_NUMERICS_H
+#define NORMCY_NUMERICS_H
+
+#ifdef __FAST_MATH__
+#error "normcy promises the same bits everywhere: build it without -ffast-math"
+#endif
+
+enum {
+    /* Virtual lanes of a row: lane i sums the values i, i + 16, i + 32, ... on every instruction set. */
+    NORMCY_LANES = 16,
+    /* Floats of four vectors of sixteen lanes, whose values add up pairwise. */
+    NORMCY_QUAD = 4 * NORMCY_LANES,
+    /* Floats of a block, whose four quads add up pairwise in registers, in float32; blocks add up in float64. */
+    NORMCY_BLOCK = 4 * NORMCY_QUAD,
+    /* Rows of up to this many values are summed in float64. RMSNorm, which takes no mean, does it only for shorter
+     * ones. */
+    NORMCY_EXACT_ROW = NORMCY_BLOCK,
+    NORMCY_EXACT_ROW_ABOUT_ZERO = NORMCY_QUAD,
+    /* A slot that was summed about zero is summed again about its mean where that is more than 16 std away. */
+    NORMCY_FAR_STDS = 16,
+    /* A row that was summed about a shift is summed again where the squares about it are more than 7 / 6 of those
+     * about the mean: where the shift is more than 0.41 std away from the mean. */
+    NORMCY_EXCESS_NUMERATOR = 7,
+    NORMCY_EXCESS_DENOMINATOR = 6,
+};
+
+/* Moments are within float32's comfortable range where the variance is between these and the mean below its limit.
+ * Outside, squares in float32 could have underflowed or overflowed. A variance need not reach the least where eps
+ * makes up for it: added to it, or, added to its root instead, where eps is at least NORMCY_LEAST_OUTSIDE_EPS. */
+#define NORMCY_LEAST_VARIANCE 0x1p-120
+#define NORMCY_MOST_VARIANCE 0x1p124
+#define NORMCY_MOST_MEAN 0x1p100
+#define NORMCY_LEAST_OUTSIDE_EPS 0x1p-48
+
+/* A weight of this magnitude or more, one a value, is applied last: (u * a + b) * w + bias, as a * w could overflow. */
+#define NORMCY_HUGE_WEIGHT 0x1p64f
+
+/* Below this magnitude a product a * w is subnormal and has lost digits, so that w is applied last, too. */
+#define NORMCY_LEAST_GAIN 0x1p-126f
+
+/* Between these, a times any weight that is not NORMCY_HUGE or NORMCY_TINY is a normal float32. */
+#define NORMCY_LEAST_A 0x1p-62
+#define NORMCY_MOST_A 0x1p60
+
+#endif

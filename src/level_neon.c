@@ -1,3 +1,0 @@
-/* The kernels for NEON, the baseline of aarch64. */
-#define LEVEL neon
-#include "kernels_tpl.h"
