@@ -36,7 +36,7 @@ OWN = {
     "kernels/simd/four_lanes.h": "memory kernels",
     "normcy/_engine/chunks.pxd": "paths reproducibility::test_isas_and_threads",
     "normcy/_engine/coefficients.pyx": "extremes numerics running paths",
-    "normcy/_engine/cols.pyx": "extremes numerics running paths",
+    "normcy/_engine/cols.pyx": "extremes numerics running paths bounds",
     "normcy/_engine/rows.pyx": "extremes numerics running paths",
     "normcy/_engine/statistics.pyx": "extremes numerics running styles",
     "normcy/_engine/view.pyx": "arrays operands bad_input",

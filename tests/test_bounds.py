@@ -7,6 +7,8 @@ from climb import highest, lengths_for, read_cases, share_of
 from methods import METHODS, every_layout
 from slots import WITH_SLOTS
 
+import normcy
+
 CASES = list(read_cases())
 every_method = pytest.mark.parametrize("method", WITH_SLOTS, ids=lambda m: m.name)
 
@@ -18,6 +20,19 @@ every_method = pytest.mark.parametrize("method", WITH_SLOTS, ids=lambda m: m.nam
 )
 def test_worst_cases(name, method, layout, case):
     assert share_of(case, method, layout) <= 1
+
+
+@pytest.mark.parametrize("num_groups", [1, 2])
+def test_first_channel_of_a_wide_group_is_far_away(num_groups):
+    """Its mean is no shift for the others: what cancels grows with the square of their number."""
+    wide, random = 1 << 18, np.random.default_rng(10)
+    x = np.empty((1, 3, wide), np.float32)
+    x[...] = random.standard_normal((3, 1)) * 1e-4
+    x[:, :, :: wide // num_groups] += random.uniform(10, 100)
+    y = normcy.group_norm(x, num_groups, eps=1e-30, layout="NHWC")
+    expected = normcy.reference.group_norm(x, num_groups, eps=1e-30, layout="NHWC")
+    units = abs(y - expected) / (2.0**-24 * np.maximum(1, abs(expected)))
+    assert units.max() <= 4.01
 
 
 def check_climb(method, layout, length, generations, samples=1):

@@ -11,6 +11,7 @@ cdef enum:
     CHUNK_ROWS_MIN = 64             # of a chunk along columns
     CHUNK_ROWS_LONG = 256           # the same where there are 8 such chunks at least
     NARROW_COLUMNS = 64             # below which rows are folded side by side: see cols.pxd
+    WIDE_GROUP_COLUMNS = 1025       # of a group, from which its moments add up about its mean
     EXACT_FLOATS = 32768            # of a slot from which rows are summed in float64: out of L1, memory is the bound
 
 cdef struct Chunks:

@@ -1,6 +1,6 @@
 from libc.string cimport memcpy, memmove
 
-from normcy._engine.chunks cimport NARROW_COLUMNS, Chunks, ceil_div, fold_of, share, split_cols
+from normcy._engine.chunks cimport NARROW_COLUMNS, WIDE_GROUP_COLUMNS, Chunks, ceil_div, fold_of, share, split_cols
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
 )
@@ -85,23 +85,35 @@ cdef void slots_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdif
 
 
 cdef void merge_groups(const Job *job, ptrdiff_t width, Slots *s) noexcept nogil:
-    """Columns of a group take on the moments of the group: sums about the mean of its first column, which just add up.
-
-    Merged one after the other they would round a mean that is large beside its deviations once for each.
-    """
-    cdef ptrdiff_t j, i, group = job.plan.group
-    cdef double rows = panel_rows(&job.plan), k, d, off, squares, m2
+    """Columns of a group take on the moments of the group."""
+    cdef ptrdiff_t i, j, group = job.plan.group
     for j in range(width // group):
-        k = s.mean[j * group]
-        off = squares = m2 = 0
-        for i in range(j * group, (j + 1) * group):
-            d = s.mean[i] - k
+        i = j * group
+        merge_columns(group, panel_rows(&job.plan), s.mean + i, s.m2 + i)
+        for i in range(i + 1, i + group):
+            s.mean[i], s.m2[i] = s.mean[j * group], s.m2[j * group]
+
+
+cdef void merge_columns(ptrdiff_t count, double rows, double *mean, double *m2) noexcept nogil:
+    """The first of `count` moments becomes that of all: sums about the mean of the first column, which just add up.
+
+    Merged one after the other they would round a mean that is large beside its deviations once for each. A first
+    column that is far from the many others costs digits with the square of their number, so that wide groups are added
+    up once more, about their mean.
+    """
+    cdef ptrdiff_t i
+    cdef int _pass
+    cdef double k = mean[0], d, off, squares, total = 0
+    for _pass in range(2 if count >= WIDE_GROUP_COLUMNS else 1):
+        off = squares = total = 0
+        for i in range(count):
+            d = mean[i] - k
             off += d
             squares += d * d
-            m2 += s.m2[i]
-        m2 += rows * (squares - off * (off / group))
-        for i in range(j * group, (j + 1) * group):
-            s.mean[i], s.m2[i] = k + off / group, m2 if not m2 < 0 else 0
+            total += m2[i]
+        total += rows * (squares - off * (off / count))
+        k += off / count
+    mean[0], m2[0] = k, total if not total < 0 else 0
 
 
 cdef double mean_of_col_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
