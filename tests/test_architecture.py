@@ -22,8 +22,7 @@ LAYERS = """
     _native: arrays settings
     _native: statistics parallel_copy
     _native: call running
-    _native: batch group layer styles weight moments
-    _native: evonorm renorm
+    _native: batch group
 """
 RANKS = {
     f"normcy.{package}.{name}": rank
@@ -31,6 +30,7 @@ RANKS = {
     for package, _, names in [line.strip().partition(": ")]
     for name in names.split()
 }
+ENTRIES = max(RANKS.values()) + 1  # all others, which know nothing of each other
 FILES = sorted([*SRC.glob("normcy/*/*.pyx"), *SRC.glob("normcy/*/*.pxd")])
 
 
@@ -43,15 +43,21 @@ def imports(path):
     return set(re.findall(r"^\s*(?:from|cimport|import) (normcy[\w.]*)", path.read_text(), re.MULTILINE))
 
 
+def rank(name):
+    return RANKS.get(name, ENTRIES if name.startswith("normcy._native.") else None)
+
+
 def test_every_module_has_a_layer():
-    assert {module(path) for path in FILES} == set(RANKS)
+    found = {module(path) for path in FILES}
+    assert set(RANKS) < found
+    assert all(rank(name) is not None for name in found)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC / "normcy")))
 def test_arrows_go_down(path):
     own = module(path)
     for other in imports(path) - {own, "normcy"}:
-        assert RANKS[other] < RANKS[own], f"{own} knows {other}, which is not below it"
+        assert rank(other) < rank(own), f"{own} knows {other}, which is not below it"
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "_engine"], ids=lambda path: path.name)
