@@ -27,7 +27,7 @@ cdef inline bint moves(const Operand *o) noexcept nogil:
     return o.p != NULL and (o.outer != 0 or o.row != 0)
 
 
-cdef inline ptrdiff_t joined_rows(const Job *job, ptrdiff_t r, ptrdiff_t end) noexcept nogil:
+cdef inline ptrdiff_t rows_in_one_call(const Job *job, ptrdiff_t r, ptrdiff_t end) noexcept nogil:
     """How many rows from r on one call of the apply kernel can take."""
     cdef const Plan *p = &job.plan
     if p.even and not (moves(&job.weight) or moves(&job.bias) or moves(&job.gate) or job.batch_std != NULL):

@@ -23,7 +23,7 @@ cdef inline ptrdiff_t column_bytes(ptrdiff_t stride) noexcept nogil:
     return stride * ((SLOT_DOUBLES + 2) * sizeof(double) + (SCRATCH_VECTORS + 1) * sizeof(float))
 
 
-cdef inline char *lined_up(char *memory) noexcept nogil:
+cdef inline char *to_cache_line(char *memory) noexcept nogil:
     """Where the first cache line begins; a load that straddles two takes twice as long."""
     return memory + (-<Py_ssize_t>memory & (CACHE_LINE_BYTES - 1))
 
@@ -247,7 +247,7 @@ cdef void cols_apply(const Work *w, ptrdiff_t panel, int part) noexcept nogil:
 cdef void cols_lay_out(Work *w, char *scratch) noexcept nogil:
     """What the columns of a panel need, the moments of its chunks, and room for each part."""
     cdef ptrdiff_t own = column_bytes(w.stride)
-    scratch = lined_up(scratch)
+    scratch = to_cache_line(scratch)
     if w.mode == LOCAL:
         w.parts_scratch = scratch
         return

@@ -1,6 +1,6 @@
 from normcy._engine.chunks cimport Chunks, ceil_div, share, split_rows
 from normcy._engine.coefficients cimport (
-    SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, joined_rows,
+    SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, rows_in_one_call,
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in, x_at
 from normcy._engine.kernels cimport NORMCY_MAX_SLOTS, normcy_coef, normcy_elementwise, normcy_epilogue, normcy_operand
@@ -99,7 +99,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
     cdef ptrdiff_t n, at, r = begin
     cdef bint elementwise = is_elementwise(job)
     while r < end:
-        n = min(<ptrdiff_t>NORMCY_MAX_SLOTS, joined_rows(job, r, end))
+        n = min(<ptrdiff_t>NORMCY_MAX_SLOTS, rows_in_one_call(job, r, end))
         slots_of_run(s, p, first, r, n, &of_rows)
         weight = operand_at(&job.weight, p, seg, r, left)
         bias = operand_at(&job.bias, p, seg, r, left)
@@ -141,24 +141,27 @@ cdef ptrdiff_t tile_slots(const Job *job) noexcept nogil:
 
 
 cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
-    """Both passes over slots begin:end, in runs that stay in cache; a sum that nobody asked for never leaves it."""
+    """Both passes over slots begin:end, in tiles that stay in cache.
+
+    A sum of x and pre_add that is not asked for stays on the stack.
+    """
     cdef const Plan *p = &job.plan
     cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
     cdef float scale[NORMCY_MAX_SLOTS]
-    cdef float aside[2 * TILE_FLOATS]
+    cdef float sum_tile[2 * TILE_FLOATS]
     cdef Slots s = slots_in(doubles, scale, NORMCY_MAX_SLOTS, shifts_after(job))
     cdef Job local = job[0]
-    cdef ptrdiff_t n, seg, run, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
-    cdef bint dropped = job.addend != NULL and job.x == job.y and p.segs == 1
+    cdef ptrdiff_t n, seg, tile, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
+    cdef bint sum_in_l1 = job.addend != NULL and job.x == job.y and p.segs == 1
     local.access.in_cache = job.local_in_cache
-    local.access.nontemporal = job.access.nontemporal or dropped and job.beyond_caches
-    run = tile_slots(&local)
-    if dropped and run * pitch > 2 * TILE_FLOATS:
-        dropped, local.access.nontemporal = False, job.access.nontemporal
+    local.access.nontemporal = job.access.nontemporal or sum_in_l1 and job.beyond_caches
+    tile = tile_slots(&local)
+    if sum_in_l1 and tile * pitch > 2 * TILE_FLOATS:
+        sum_in_l1, local.access.nontemporal = False, job.access.nontemporal
     while slot < end:
-        n = min(run, end - slot if p.even else min(end - slot, sample - slot % sample))
-        if dropped:
-            local.x, local.x_from = aside, row_at(p, slot * p.planes)
+        n = min(tile, end - slot if p.even else min(end - slot, sample - slot % sample))
+        if sum_in_l1:
+            local.x, local.x_from = sum_tile, row_at(p, slot * p.planes)
         moments_of_rows(&local, c, slot, n, False, s.mean, s.m2)
         finish_statistics(&local, &reader, slot, n, 1, &s)
         if job.y != NULL:

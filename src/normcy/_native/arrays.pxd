@@ -21,12 +21,12 @@ cpdef int writeable(cnp.ndarray a, str name) except -1
 cdef str other_layout(shape, bint last, ptrdiff_t channels)
 cdef cnp.ndarray as_image(obj, layout, Layout *found, str name=*, tuple beside=*, ptrdiff_t channels=*)
 cdef bint overlapping(cnp.ndarray a, cnp.ndarray b)
-cdef int no_overlap(const Extent *own, str own_name, other, str name) except -1
-cdef int apart_from(cnp.ndarray a, str name, tuple others) except -1
-cdef cnp.ndarray companion(obj, str name, cnp.ndarray given, cnp.ndarray x)
-cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarray x, pre_add, post_add, bint spare)
-cdef int deliver(cnp.ndarray y, out) except -1
-cdef Strides a_channel(cnp.ndarray a)
+cdef int check_misses(const Extent *own, str own_name, other, str name) except -1
+cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1
+cdef cnp.ndarray operand_like(obj, str name, cnp.ndarray original, cnp.ndarray x)
+cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add, bint spare)
+cdef int copy_to_output(cnp.ndarray y, out) except -1
+cdef Strides channel_strides(cnp.ndarray a)
 cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep)
 cdef cnp.ndarray per_channel(obj, str name, cnp.ndarray x, const Layout *at)
 cdef tuple trailing_axes(cnp.ndarray x, normalized_shape, bint of_layer)

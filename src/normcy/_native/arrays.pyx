@@ -3,7 +3,7 @@ cimport numpy as cnp
 from normcy._engine.chunks cimport fold_of
 from normcy._engine.plan cimport Dims, Strides
 from normcy._engine.view cimport Extent, View, has_distinct_elements, has_even_steps, meet, same_strides
-from normcy._native.options cimport integers, says_channels_last, shown
+from normcy._native.options cimport integers, is_channels_last, shown
 from normcy._native.outputs cimport empty_beside, stand_in
 from normcy._native.views cimport extent, in_c_order, view_of
 
@@ -76,7 +76,7 @@ cdef str other_layout(shape, bint last, ptrdiff_t channels):
 
 
 cdef int check_dim(cnp.ndarray x, bint last, ptrdiff_t channels) except -1:
-    """That x, an array of rank 2 or more, has the channels of the layer that it is given to."""
+    """That x, an array of rank 2 or more, has the channels of the layer that it is passed to."""
     if cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1 if last else 1) != channels:
         raise ValueError(f"x: expected {channels} channels, {'at the last axis' if last else 'at axis 1'} in layout "
                          f"{'NHWC' if last else 'NCHW'}, got shape {np.shape(x)}"
@@ -85,7 +85,7 @@ cdef int check_dim(cnp.ndarray x, bint last, ptrdiff_t channels) except -1:
 
 
 def check_channels(cnp.ndarray x, layout, ptrdiff_t channels):
-    check_dim(x, says_channels_last(layout), channels)
+    check_dim(x, is_channels_last(layout), channels)
 
 
 cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None, ptrdiff_t channels=-1):
@@ -97,7 +97,7 @@ cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside
     `beside`, and the other arrays there that are not None have its strides.
     """
     cdef cnp.ndarray x = floats(obj, name)
-    cdef bint last = says_channels_last(layout)
+    cdef bint last = is_channels_last(layout)
     cdef int i, rank = cnp.PyArray_NDIM(x)
     if rank < 2:
         raise ValueError(f"{name}: expected an array of rank 2 or more, (N, C, ...), got shape {obj.shape}")
@@ -113,15 +113,15 @@ cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside
     found.d.pitch = found.d.c if last else found.d.s
     if in_c_order(x):
         return x
-    found.swapped = lies_swapped(x, last)
+    found.swapped = is_swapped(x, last)
     if found.swapped:
         found.d.channels_last, found.d.pitch = not last, found.d.s if last else found.d.c
-    if not served(x, found, beside):
+    if not is_walkable(x, found, beside):
         x = np.array(x, dtype=np.float32, order="K" if found.swapped else "C", subok=False)
     return x
 
 
-cdef bint lies_swapped(cnp.ndarray x, bint last):
+cdef bint is_swapped(cnp.ndarray x, bint last):
     """Whether memory is in the other layout than the axes say, dense or in even steps."""
     cdef ptrdiff_t sample, pitch
     cdef int rank = cnp.PyArray_NDIM(x), channels = rank - 1 if last else 1
@@ -131,7 +131,7 @@ cdef bint lies_swapped(cnp.ndarray x, bint last):
     return has_even_steps(&v, channels, 1 if last else rank - 1, not last, &sample, &pitch)
 
 
-cdef bint served(cnp.ndarray x, Layout *found, tuple beside):
+cdef bint is_walkable(cnp.ndarray x, Layout *found, tuple beside):
     """Whether the kernels can walk x as it is, and all that goes with it; if so, with which steps."""
     cdef Dims *d = &found.d
     cdef ptrdiff_t sample, pitch
@@ -145,23 +145,23 @@ cdef bint served(cnp.ndarray x, Layout *found, tuple beside):
         if beside is None or (beside and beside[0] is None) or ((last or d.s == 1) and fold_of(d.c) > 1):
             return False
         for other in beside:
-            if other is not None and not (isinstance(other, np.ndarray) and lies_as(other, x)):
+            if other is not None and not (isinstance(other, np.ndarray) and has_order_of(other, x)):
                 return False
     d.sample, d.pitch = sample, pitch
     return True
 
 
-cdef bint alike(cnp.ndarray a, cnp.ndarray b):
+cdef bint same_geometry(cnp.ndarray a, cnp.ndarray b):
     """Whether two arrays have one shape, and their elements at the same steps."""
     cdef View va = view_of(a), vb = view_of(b)
     return cnp.PyArray_SAMESHAPE(a, b) and same_strides(&va, &vb)
 
 
 cdef bint same_memory(cnp.ndarray a, cnp.ndarray b):
-    return cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b) and alike(a, b)
+    return cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b) and same_geometry(a, b)
 
 
-cdef int no_overlap(const Extent *own, str own_name, other, str name) except -1:
+cdef int check_misses(const Extent *own, str own_name, other, str name) except -1:
     """That an array whose extent is `own` misses another; what is no array has its own check."""
     cdef Extent of_other
     if other is None or not cnp.PyArray_Check(other):
@@ -172,68 +172,68 @@ cdef int no_overlap(const Extent *own, str own_name, other, str name) except -1:
     return 0
 
 
-cdef int apart_from(cnp.ndarray a, str name, tuple others) except -1:
-    """no_overlap with each of `others`, a name and an array in turns: a tuple of pairs would take longer to make."""
+cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1:
+    """check_misses with each of `others`, a name and an array in turns: a tuple of pairs would take longer to make."""
     cdef Extent own = extent(a)
     cdef Py_ssize_t i
     for i in range(0, len(others), 2):
-        no_overlap(&own, name, others[i + 1], others[i])
+        check_misses(&own, name, others[i + 1], others[i])
     return 0
 
 
-cdef bint lies_as(cnp.ndarray a, cnp.ndarray x):
-    """Whether a has x's memory order, so that the kernels can walk both alike."""
+cdef bint has_order_of(cnp.ndarray a, cnp.ndarray x):
+    """Whether a has x's memory order, so that the kernels can walk both same_geometry."""
     if cnp.PyArray_IS_C_CONTIGUOUS(x):
         return in_c_order(a)
-    return cnp.PyArray_ISALIGNED(a) and alike(x, a)
+    return cnp.PyArray_ISALIGNED(a) and same_geometry(x, a)
 
 
-cdef cnp.ndarray companion(obj, str name, cnp.ndarray given, cnp.ndarray x):
+cdef cnp.ndarray operand_like(obj, str name, cnp.ndarray original, cnp.ndarray x):
     """An operand of x's shape, in x's memory order, copied if need be."""
     cdef cnp.ndarray a = floats(obj, name)
-    if not cnp.PyArray_SAMESHAPE(a, given):
-        raise ValueError(f"{name}: expected the shape of x, {np.shape(given)}, got {np.shape(a)}")
-    if lies_as(a, x):
+    if not cnp.PyArray_SAMESHAPE(a, original):
+        raise ValueError(f"{name}: expected the shape of x, {np.shape(original)}, got {np.shape(a)}")
+    if has_order_of(a, x):
         return a
     b = stand_in(x)
     b[...] = a
     return b
 
 
-cdef int exactly_or_apart(cnp.ndarray y, str name, cnp.ndarray other, str other_name) except -1:
+cdef int check_same_or_disjoint(cnp.ndarray y, str name, cnp.ndarray other, str other_name) except -1:
     if y is not other and overlapping(y, other) and not same_memory(y, other):
         raise ValueError(f"{name}: overlaps {other_name} in memory without being exactly {other_name}")
     return 0
 
 
-cdef cnp.ndarray target(out, str name, cnp.ndarray given, str called, cnp.ndarray x, pre_add, post_add, bint spare):
-    """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see deliver).
+cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add, bint spare):
+    """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see copy_to_output).
 
-    `given` is x as the caller passed and `called` it, x what the kernels read. out may be exactly x, pre_add or
-    post_add. spare: x may be overwritten.
+    `original` is x as the caller passed it and `x_name` what the method calls it; x is what the kernels read. out
+    may be exactly x, pre_add or post_add. spare: x may be overwritten.
     """
-    if out is None:     # x is no slice then: see `served`
+    if out is None:     # x is no slice then: see `is_walkable`
         return x if spare else empty_beside(x)
     cdef cnp.ndarray y = floats(out, name)
-    if not cnp.PyArray_SAMESHAPE(y, given):
-        raise ValueError(f"{name}: expected the shape of {called}, {np.shape(given)}, got {np.shape(y)}")
+    if not cnp.PyArray_SAMESHAPE(y, original):
+        raise ValueError(f"{name}: expected the shape of {x_name}, {np.shape(original)}, got {np.shape(y)}")
     writeable(y, name)
-    exactly_or_apart(y, name, given, called)
+    check_same_or_disjoint(y, name, original, x_name)
     if pre_add is not None:
-        exactly_or_apart(y, name, pre_add, "pre_add")
+        check_same_or_disjoint(y, name, pre_add, "pre_add")
     if post_add is not None:
-        exactly_or_apart(y, name, post_add, "post_add")
-    return y if lies_as(y, x) else x if spare else stand_in(x)
+        check_same_or_disjoint(y, name, post_add, "post_add")
+    return y if has_order_of(y, x) else x if spare else stand_in(x)
 
 
-cdef int deliver(cnp.ndarray y, out) except -1:
+cdef int copy_to_output(cnp.ndarray y, out) except -1:
     """y to where the caller gets it."""
     if out is not None and out is not y:
         out[...] = y
     return 0
 
 
-cdef Strides a_channel(cnp.ndarray a):
+cdef Strides channel_strides(cnp.ndarray a):
     """One value a channel, in C order, or none."""
     cdef Strides v
     v.p, v.n, v.c, v.s, v.size = NULL, 0, 1, 0, 0
@@ -244,7 +244,7 @@ cdef Strides a_channel(cnp.ndarray a):
 
 cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep):
     """weight or bias: (C,), (N, C) or x's shape, as strides over sample, channel and position."""
-    cdef Strides v = a_channel(None)
+    cdef Strides v = channel_strides(None)
     cdef cnp.ndarray a
     cdef int rank
     cdef ptrdiff_t n = at.d.n, c = at.d.c, s = at.d.s
@@ -261,7 +261,7 @@ cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep
         v.n, v.c, v.s = c * s, (1 if at.d.channels_last else s), (c if at.d.channels_last else 1)
         if at.swapped:      # the kernels read it in x's memory order
             b = empty_beside(x)
-            if not alike(a, b) or not cnp.PyArray_ISALIGNED(a):
+            if not same_geometry(a, b) or not cnp.PyArray_ISALIGNED(a):
                 b[...] = a
                 a = b
             if a is not obj:
@@ -309,7 +309,7 @@ cdef tuple trailing_axes(cnp.ndarray x, normalized_shape, bint of_layer):
 
 cdef Strides trailing_parameter(obj, str name, cnp.ndarray x, tuple shape, ptrdiff_t size, list keep):
     """weight or bias of a norm over trailing axes: normalized_shape, or one such set a sample."""
-    cdef Strides v = a_channel(None)
+    cdef Strides v = channel_strides(None)
     cdef cnp.ndarray a
     cdef int i, rank = len(shape)
     cdef bint fits

@@ -8,7 +8,7 @@ from normcy._engine.plan cimport Dims, Method, Strides, make_operand
 from normcy._engine.run cimport init_job, run_job
 from normcy._engine.view cimport Extent
 from normcy._native.arrays cimport (
-    Layout, apart_from, as_image, companion, deliver, no_overlap, overlapping, parameter, target,
+    Layout, check_disjoint, as_image, operand_like, copy_to_output, check_misses, overlapping, parameter, target,
 )
 from normcy._native.options cimport activation_of, flag, narrow
 from normcy._native.outputs cimport stand_in
@@ -99,13 +99,13 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
     """
     cdef cnp.ndarray y, before, after, _shifted
     out, pre_add, post_add = <object>call.out, <object>call.pre_add, <object>call.post_add
-    before = None if pre_add is None else companion(pre_add, "pre_add", <cnp.ndarray>call.x, x)
-    after = None if post_add is None else companion(post_add, "post_add", <cnp.ndarray>call.x, x)
+    before = None if pre_add is None else operand_like(pre_add, "pre_add", <cnp.ndarray>call.x, x)
+    after = None if post_add is None else operand_like(post_add, "post_add", <cnp.ndarray>call.x, x)
     _shifted = take_weights(job, weight, bias)      # kept for as long as its memory is read
     job.epilogue.activation = activation_of(<object>call.activation)
     y = target(out, "out", <cnp.ndarray>call.x, <str>call.name, x, pre_add, post_add, spare=x is not <object>call.x)
     if out is not None:
-        apart_from_inputs(out, "out", call, others)
+        check_disjoint_from_inputs(out, "out", call, others)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
     result = y if out is None else out
     if more is not None:
@@ -118,15 +118,15 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
         raise ValueError("sum_out: expected None, as pre_add is not given; there is no sum to store")
     else:
         run(job, cnp.PyArray_SIZE(x))
-    deliver(y, out)
+    copy_to_output(y, out)
     return result
 
 
-cdef int apart_from_inputs(cnp.ndarray out, str name, const Call *call, tuple others) except -1:
+cdef int check_disjoint_from_inputs(cnp.ndarray out, str name, const Call *call, tuple others) except -1:
     cdef Extent own = extent(out)
-    no_overlap(&own, name, <object>call.weight, "weight")
-    no_overlap(&own, name, <object>call.bias, "bias")
-    return apart_from(out, name, others) if others else 0
+    check_misses(&own, name, <object>call.weight, "weight")
+    check_misses(&own, name, <object>call.bias, "bias")
+    return check_disjoint(out, name, others) if others else 0
 
 
 cdef int run_with_sum(Job *job, const Call *call, cnp.ndarray x, cnp.ndarray before, cnp.ndarray y, cnp.ndarray after,
@@ -136,15 +136,15 @@ cdef int run_with_sum(Job *job, const Call *call, cnp.ndarray x, cnp.ndarray bef
     sum_out = <object>call.sum_out
     if sum_out is not None:
         total = target(sum_out, "sum_out", <cnp.ndarray>call.x, <str>call.name, x, <object>call.pre_add, None, False)
-        apart_from(sum_out, "sum_out", ("out", <object>call.out, "post_add", <object>call.post_add))
-        apart_from_inputs(sum_out, "sum_out", call, others)
+        check_disjoint(sum_out, "sum_out", ("out", <object>call.out, "post_add", <object>call.post_add))
+        check_disjoint_from_inputs(sum_out, "sum_out", call, others)
     else:       # y holds the sum until it is normalized, unless that is where post_add is
         total = y if after is None or not overlapping(y, after) else stand_in(x)
     job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)
     job.x = <const float *>cnp.PyArray_DATA(total)
     run(job, cnp.PyArray_SIZE(x))
     if sum_out is not None:
-        deliver(total, sum_out)
+        copy_to_output(total, sum_out)
     return 0
 
 

@@ -9,7 +9,7 @@ from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_RATIO, NORMCY_SWISH
 from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Dims, Strides, make_operand
 from normcy._engine.run cimport init_job
-from normcy._native.arrays cimport Layout, a_channel, apart_from, per_channel
+from normcy._native.arrays cimport Layout, channel_strides, check_disjoint, per_channel
 from normcy._native.batch cimport check_batch
 from normcy._native.call cimport Call, call_of, image_of, measured, normalize_image
 from normcy._native.group cimport groups_of
@@ -29,7 +29,7 @@ cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
     if not in_c_order(a):
         a = np.array(a, order="C", subok=False)
     keep.append(a)
-    return a_channel(a)
+    return channel_strides(a)
 
 
 cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple others):
@@ -46,17 +46,17 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t chann
     cdef Layout at
     cdef list keep = []
     cdef cnp.ndarray image
-    cdef double small
+    cdef double small_eps
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
         call.channels = channels
         image = image_of(&call, &at)
-        small = number(eps, "eps")
+        small_eps = number(eps, "eps")
         at.d.groups = groups_of(num_groups, x, &at)
         if v is None:
             return only_affine(&call, image, &at, ())
-        init_job(&job, GROUP, &at.d, small, 0)
+        init_job(&job, GROUP, &at.d, small_eps, 0)
         job.op, job.gate = NORMCY_SWISH, make_operand(gate_of(v, x, &at, keep), &job.plan)
         return normalize_image(&job, &call, image, &at, ("v", v))
     finally:
@@ -93,7 +93,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
     cdef list keep = []
     cdef cnp.ndarray image
     cdef bint own
-    cdef double small, pace, n
+    cdef double small_eps, rate, n
     cdef Channels stored
     cdef double[::1] var, std
     cdef Statistics _stats = None       # kept for as long as the job reads it
@@ -104,28 +104,28 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
         call.channels = channels
         image = image_of(&call, &at)
         own = flag(training, "training") and v is not None
-        small, pace = number(eps, "eps"), number(momentum, "momentum")
+        small_eps, rate = number(eps, "eps"), number(momentum, "momentum")
         stored = running(running_var, "running_var", x, &at, own, keep)
         if v is None:
             return only_affine(&call, image, &at, ("running_var", running_var))
-        check_batch(BATCH, x, at.d, own, small)
+        check_batch(BATCH, x, at.d, own, small_eps)
         std, var = np.zeros(at.d.c + 1), np.zeros(at.d.c)
-        init_job(&job, INSTANCE, &at.d, small, 0)
+        init_job(&job, INSTANCE, &at.d, small_eps, 0)
         job.op, job.gate = NORMCY_RATIO, make_operand(gate_of(v, x, &at, keep), &job.plan)
         job.batch_std = &std[0]
         if not own:
             for k in range(at.d.c):
-                std[k] = sqrt(channel(stored, k)[0] + small)
+                std[k] = sqrt(channel(stored, k)[0] + small_eps)
         elif cnp.PyArray_SIZE(image):
-            apart_from(running_var, "running_var", ("x", x, "weight", weight, "bias", bias, "v", v))
-            _stats = instances_of(&job, image, at.d, small, std, var)
+            check_disjoint(running_var, "running_var", ("x", x, "weight", weight, "bias", bias, "v", v))
+            _stats = instances_of(&job, image, at.d, small_eps, std, var)
         y = normalize_image(&job, &call, image, &at, ("v", v, "running_var", running_var))
         if own and cnp.PyArray_SIZE(image):
             n = <double>at.d.n * at.d.s
             for k in range(at.d.c):
                 var[k] = var[k] * n / (n - 1)
             with cython.critical_section(running_var):      # threads that train one layer take turns
-                update(stored, at.d.c, pace, &var[0], BLEND)
+                update(stored, at.d.c, rate, &var[0], BLEND)
         return y
     finally:
         normcy_fp_leave(mode)

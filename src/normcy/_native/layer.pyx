@@ -8,7 +8,7 @@ from normcy._engine.plan cimport LAYER, Dims
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout, floats, parameter, trailing_axes, trailing_parameter
 from normcy._native.call cimport Call, add_options, call_of, image_of, with_statistics
-from normcy._native.options cimport number, says_outside
+from normcy._native.options cimport number, is_outside_sqrt
 from normcy._native.views cimport in_c_order
 
 import numpy as np
@@ -81,7 +81,7 @@ def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, s
     try:
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         how.eps, how.correction = number(eps, "eps"), number(correction, "correction")
-        how.outside_sqrt = says_outside(eps_mode)
+        how.outside_sqrt = is_outside_sqrt(eps_mode)
         return normalize_trailing(&call, normalized_shape, &how, NORMCY_ABOUT_MEAN, of_layer)
     finally:
         normcy_fp_leave(mode)

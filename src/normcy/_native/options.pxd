@@ -9,6 +9,6 @@ cpdef double real(value, str name) except? -1
 cpdef double number(value, str name) except? -1
 cpdef double narrow(value, str name) except? -1
 cpdef bint flag(value, str name) except -1
-cdef bint says_channels_last(layout) except -1
-cdef bint says_outside(eps_mode) except -1
+cdef bint is_channels_last(layout) except -1
+cdef bint is_outside_sqrt(eps_mode) except -1
 cdef normcy_activation activation_of(activation) except *

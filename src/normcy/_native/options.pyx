@@ -105,7 +105,7 @@ cdef int refuse(value, str name, str expected) except -1:
     raise ValueError(f"{name}: expected {expected}, got {shown(value)}")
 
 
-cdef bint says_channels_last(layout) except -1:
+cdef bint is_channels_last(layout) except -1:
     if isinstance(layout, str):     # anything else may do what it likes when it is compared
         if layout == "NCHW":
             return False
@@ -114,7 +114,7 @@ cdef bint says_channels_last(layout) except -1:
     refuse(layout, "layout", '"NCHW" (channels at axis 1) or "NHWC" (channels last)')
 
 
-cdef bint says_outside(eps_mode) except -1:
+cdef bint is_outside_sqrt(eps_mode) except -1:
     if isinstance(eps_mode, str):
         if eps_mode == "inside_sqrt":
             return False

@@ -7,7 +7,7 @@ from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.job cimport TO_RUNNING, Job
 from normcy._engine.plan cimport BATCH
 from normcy._engine.run cimport init_job
-from normcy._native.arrays cimport Layout, apart_from
+from normcy._native.arrays cimport Layout, check_disjoint
 from normcy._native.batch cimport check_batch
 from normcy._native.call cimport Call, call_of, image_of, normalize_image
 from normcy._native.options cimport flag, number, real, shown
@@ -35,7 +35,7 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
     cdef list keep = []
     cdef cnp.ndarray image
     cdef bint own
-    cdef double small, pace, n
+    cdef double small_eps, rate, n
     cdef ptrdiff_t k
     cdef Job job
     cdef Channels stored_mean, stored_std
@@ -46,10 +46,10 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
         call.channels = channels
         image = image_of(&call, &at)
         own = flag(training, "training")
-        small, pace = number(eps, "eps"), momentum_of(momentum, tracked)
+        small_eps, rate = number(eps, "eps"), momentum_of(momentum, tracked)
         n = <double>at.d.n * at.d.s
-        init_job(&job, BATCH, &at.d, small, 0)
-        check_batch(BATCH, x, at.d, own, small)
+        init_job(&job, BATCH, &at.d, small_eps, 0)
+        check_batch(BATCH, x, at.d, own, small_eps)
         check_count(tracked)
         stored_mean = running(running_mean, "running_mean", x, &at, own, keep)
         stored_std = running(running_std, "running_std", x, &at, own, keep)
@@ -60,9 +60,9 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
             mean[k], std[k] = channel(stored_mean, k)[0], channel(stored_std, k)[0]
             std[k] = std[k] if own else 1 / std[k]
         if own:
-            apart_from(running_mean, "running_mean",
+            check_disjoint(running_mean, "running_mean",
                        ("running_std", running_std, "x", x, "weight", weight, "bias", bias))
-            apart_from(running_std, "running_std", ("x", x, "weight", weight, "bias", bias))
+            check_disjoint(running_std, "running_std", ("x", x, "weight", weight, "bias", bias))
             stats.point(&job)
             job.transform.kind, job.transform.mean, job.transform.std = TO_RUNNING, &mean[0], &std[0]
         else:
@@ -71,11 +71,11 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
                             ("running_mean", running_mean, "running_std", running_std))
         if own and cnp.PyArray_SIZE(image):
             for k in range(at.d.c):
-                stats.m2[k] = sqrt(stats.m2[k] / n + small)
+                stats.m2[k] = sqrt(stats.m2[k] / n + small_eps)
             with cython.critical_section(running_mean if tracked is None else tracked):
-                pace = count_batch(tracked, pace)
-                update(stored_mean, at.d.c, pace, &stats.mean[0], STEP)
-                update(stored_std, at.d.c, pace, &stats.m2[0], STEP)
+                rate = count_batch(tracked, rate)
+                update(stored_mean, at.d.c, rate, &stats.mean[0], STEP)
+                update(stored_std, at.d.c, rate, &stats.m2[0], STEP)
         return y
     finally:
         normcy_fp_leave(mode)

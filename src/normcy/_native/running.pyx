@@ -8,7 +8,7 @@ from libc.string cimport memset
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport normcy_rstd_options
-from normcy._native.arrays cimport Layout, apart_from, per_channel, writeable
+from normcy._native.arrays cimport Layout, check_disjoint, per_channel, writeable
 from normcy._native.options cimport number
 from normcy._native.statistics cimport Statistics
 
@@ -78,13 +78,13 @@ cdef class Running:
             self.mean = running(running_mean, "running_mean", x, at, written, self.keep)
             self.var = running(running_var, "running_var", x, at, written, self.keep)
             if written:
-                apart_from(running_mean, "running_mean", ("running_var", running_var))
+                check_disjoint(running_mean, "running_mean", ("running_var", running_var))
         return 0
 
     cdef int apart(self, tuple inputs) except -1:
         """Where they are written, they must not be the memory of an input."""
-        apart_from(self.mean_array, "running_mean", inputs)
-        return apart_from(self.var_array, "running_var", inputs)
+        check_disjoint(self.mean_array, "running_mean", inputs)
+        return check_disjoint(self.var_array, "running_var", inputs)
 
     cdef int take_in(self, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count, cnp.ndarray tracked,
                      double momentum, bint unbiased) except -1:

@@ -9,7 +9,8 @@ from normcy._engine.kernels cimport NORMCY_HUGE_WEIGHT
 from normcy._engine.plan cimport INSTANCE, Dims
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport (
-    Layout, a_channel, apart_from, as_image, deliver, describe, floats, other_layout, target, way_to_array,
+    Layout, as_image, channel_strides, check_disjoint, copy_to_output, describe, floats, other_layout, target,
+    way_to_array,
 )
 from normcy._native.call cimport Call, call_of, image_of, measured, normalize, normalize_image
 from normcy._native.options cimport narrow, number
@@ -93,7 +94,7 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
             job.extreme = towards.is_huge()
         if job.transform.alpha == 0:
             return copy_of_content(content, x, out, apart)
-        return normalize(&job, &call, x, a_channel(None), a_channel(None), apart)
+        return normalize(&job, &call, x, channel_strides(None), channel_strides(None), apart)
     finally:
         normcy_fp_leave(mode)
 
@@ -102,10 +103,10 @@ cdef object copy_of_content(cnp.ndarray content, cnp.ndarray x, out, tuple apart
     """The content to the bit, which a norm there and back would round."""
     cdef cnp.ndarray y = target(out, "out", content, "content", x, None, None, x is not content)
     if out is not None:
-        apart_from(out, "out", apart)
+        check_disjoint(out, "out", apart)
     if y is not x:
         y[...] = x
-    deliver(y, out)
+    copy_to_output(y, out)
     return y if out is None else out
 
 

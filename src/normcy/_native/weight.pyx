@@ -6,7 +6,7 @@ from normcy._engine.job cimport TO_LENGTH, Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO
 from normcy._engine.plan cimport BATCH, Dims
 from normcy._engine.run cimport init_job
-from normcy._native.arrays cimport a_channel, floats
+from normcy._native.arrays cimport channel_strides, floats
 from normcy._native.call cimport Call, call_of, normalize
 from normcy._native.options cimport integer, real
 from normcy._native.views cimport in_c_order
@@ -67,6 +67,6 @@ def weight_norm(v, g, dim, out):
         d = slices_of(dense, axis)
         init_job(&job, BATCH, &d, 0, 0)
         job.about, job.exact, job.transform.kind = NORMCY_ABOUT_ZERO, True, TO_LENGTH
-        return normalize(&job, &call, dense, a_channel(length), a_channel(None), ("g", g))
+        return normalize(&job, &call, dense, channel_strides(length), channel_strides(None), ("g", g))
     finally:
         normcy_fp_leave(mode)
