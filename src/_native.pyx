@@ -127,18 +127,18 @@ cdef extern from "engine/process.h" nogil:
     void normcy_fp_leave(unsigned long saved)
 
 cdef extern from "engine/threads.h" nogil:
-    ctypedef struct normcy_crew:
+    ctypedef struct normcy_workers:
         pass
-    int normcy_team_init()
-    normcy_crew *normcy_own_crew()
-    int normcy_team(normcy_crew *crew, int parts, int most)
-    void normcy_serve(normcy_crew *crew)
+    int normcy_threads_init()
+    normcy_workers *normcy_own_workers()
+    int normcy_team_size(normcy_workers *workers, int parts, int max_threads)
+    void normcy_register_worker(normcy_workers *workers)
 
 cdef extern from "engine/queue.h" nogil:
-    ctypedef struct normcy_share:
+    ctypedef struct normcy_work_queue:
         pass
-    normcy_share *normcy_deal(ptrdiff_t tasks, int threads)
-    ptrdiff_t normcy_next_task(normcy_share *shares, int threads, int own)
+    normcy_work_queue *normcy_work_queue_init(ptrdiff_t tasks, int threads)
+    ptrdiff_t normcy_work_queue_pop(normcy_work_queue *queues, int threads, int own)
 
 include "panels.pxi"
 include "drivers.pxi"

@@ -223,16 +223,16 @@ cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff
         apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
 
 
-cdef void tasks_of_cols(const Job *job, const Chunks *c, normcy_share *shares, ptrdiff_t strip, char *memory,
+cdef void tasks_of_cols(const Job *job, const Chunks *c, normcy_work_queue *queues, ptrdiff_t strip, char *memory,
                         ptrdiff_t stride, int part) noexcept nogil:
     """One thread's tasks of a strip of columns each."""
     cdef const Plan *p = &job.plan
     cdef unsigned long saved = begin_part(job)
-    cdef ptrdiff_t left, strips = ceil_div(p.cols, strip), task = normcy_next_task(shares, job.threads, part)
+    cdef ptrdiff_t left, strips = ceil_div(p.cols, strip), task = normcy_work_queue_pop(queues, job.threads, part)
     while task >= 0:
         left = task % strips * strip
         task_of_cols(job, c, task // strips, left, min(strip, p.cols - left), memory, stride)
-        task = normcy_next_task(shares, job.threads, part)
+        task = normcy_work_queue_pop(queues, job.threads, part)
     normcy_fp_leave(saved)
 
 
@@ -242,22 +242,22 @@ cdef int local_cols(Job *job, const Chunks *c, ptrdiff_t strip) noexcept:
     cdef ptrdiff_t tasks = (1 if p.pooled else p.samples) * ceil_div(p.cols, strip)
     cdef ptrdiff_t stride = stride_of(p, strip), bytes = column_bytes(stride)
     cdef char *scratch
-    cdef normcy_share *shares
+    cdef normcy_work_queue *queues
     cdef int t, team
     divide(job, tasks)
-    scratch, shares = <char *>malloc(bytes * job.threads + LINE), normcy_deal(tasks, job.threads)
-    if scratch != NULL and shares != NULL:
+    scratch, queues = <char *>malloc(bytes * job.threads + LINE), normcy_work_queue_init(tasks, job.threads)
+    if scratch != NULL and queues != NULL:
         with nogil:
             team = team_of(job)
             if team == 1:
                 for t in range(job.threads):
-                    tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
+                    tasks_of_cols(job, c, queues, strip, lined_up(scratch) + t * bytes, stride, t)
             else:
                 for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
-                    tasks_of_cols(job, c, shares, strip, lined_up(scratch) + t * bytes, stride, t)
-    free(shares)
+                    tasks_of_cols(job, c, queues, strip, lined_up(scratch) + t * bytes, stride, t)
+    free(queues)
     free(scratch)
-    return 0 if scratch != NULL and shares != NULL else -1
+    return 0 if scratch != NULL and queues != NULL else -1
 
 
 cdef void apply_cols_share(const Job *job, const Columns *stats, ptrdiff_t begin, ptrdiff_t rows, ptrdiff_t step,

@@ -61,7 +61,7 @@ cdef struct Job:
     double *rstd
     int threads             # among how many the work is divided
     int most                # how many may run it; more than `threads` where they are there anyway
-    normcy_crew *crew       # the workers of the calling thread
+    normcy_workers *workers     # the workers of the calling thread
     bint local_near         # near where the apply pass finds x in L2
     bint beyond             # y is better written past the caches, unless a sum is kept there first
     normcy_access access
@@ -380,12 +380,12 @@ cdef inline void divide(Job *job, ptrdiff_t tasks) noexcept nogil:
 
 cdef inline int team_of(const Job *job) noexcept nogil:
     """How many threads to run the parts of a divided job; the last thing before its region, after its scratch."""
-    return normcy_team(job.crew, job.threads, job.most)
+    return normcy_team_size(job.workers, job.threads, job.most)
 
 
 cdef inline unsigned long begin_part(const Job *job) noexcept nogil:
     """What every thread does first; returns what normcy_fp_leave takes last."""
-    normcy_serve(job.crew)
+    normcy_register_worker(job.workers)
     return normcy_fp_enter()
 
 

@@ -13,19 +13,19 @@ def copy(cnp.ndarray x not None, cnp.ndarray out not None):
     cdef const float *source = <const float *>cnp.PyArray_DATA(x)
     cdef float *target = <float *>cnp.PyArray_DATA(out)
     cdef int t, threads = threads_for(size), parts = <int>min(<ptrdiff_t>threads, ceil_div(size, CHUNK))
-    cdef normcy_crew *crew = normcy_own_crew()
+    cdef normcy_workers *workers = normcy_own_workers()
     cdef int team
     with nogil:
-        team = normcy_team(crew, parts, threads)
+        team = normcy_team_size(workers, parts, threads)
         for t in prange(parts, num_threads=team, schedule="static", chunksize=1, use_threads_if=team > 1):
-            copy_share(crew, source, target, size, parts, t)
+            copy_share(workers, source, target, size, parts, t)
 
 
-cdef void copy_share(normcy_crew *crew, const float *source, float *target, ptrdiff_t size, int parts,
+cdef void copy_share(normcy_workers *workers, const float *source, float *target, ptrdiff_t size, int parts,
                      int part) noexcept nogil:
     """In pieces: a memcpy of megabytes goes past the caches, and took up to a fifth longer here."""
     cdef ptrdiff_t at, end, n
-    normcy_serve(crew)
+    normcy_register_worker(workers)
     share(size, parts, part, &at, &end)
     while at < end:
         n = min(<ptrdiff_t>CHUNK, end - at)

@@ -18,7 +18,7 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
         return 0
     job.most = threads_for(size // 3 if job.given_mean != NULL else size)    # one pass is a third of the work
     job.threads = <int>min(<ptrdiff_t>job.most, max(<ptrdiff_t>1, size // SHARE_MIN))
-    job.crew = normcy_own_crew() if job.threads > 1 else NULL
+    job.workers = normcy_own_workers() if job.threads > 1 else NULL
     # What is read where y will be is in the caches, and best written there.
     job.beyond = size >= BEYOND * job.threads and not (
         job.source == job.y or job.addend == job.y or job.epilogue.add == job.y)

@@ -124,6 +124,6 @@ cdef int read_environment() except -1:
         if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 16):
             raise ImportError(f"NORMCY_NUM_THREADS={text}: expected a number of threads from 1 to 65536")
         environment_threads = int(text)
-    if normcy_process_init() or normcy_team_init():
+    if normcy_process_init() or normcy_threads_init():
         raise ImportError("normcy could not install its handlers of forks and of threads that end")
     return 0

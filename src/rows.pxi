@@ -164,14 +164,14 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
         slot += n
 
 
-cdef void tasks_of_rows(const Job *job, const Chunks *c, normcy_share *shares, ptrdiff_t per_task,
+cdef void tasks_of_rows(const Job *job, const Chunks *c, normcy_work_queue *queues, ptrdiff_t per_task,
                         int part) noexcept nogil:
     """One thread's tasks of `per_task` slots."""
     cdef unsigned long saved = begin_part(job)
-    cdef ptrdiff_t task = normcy_next_task(shares, job.threads, part)
+    cdef ptrdiff_t task = normcy_work_queue_pop(queues, job.threads, part)
     while task >= 0:
         task_of_rows(job, c, task * per_task, min((task + 1) * per_task, job.plan.slots))
-        task = normcy_next_task(shares, job.threads, part)
+        task = normcy_work_queue_pop(queues, job.threads, part)
     normcy_fp_leave(saved)
 
 
@@ -263,7 +263,7 @@ cdef int drive_rows(Job *job) noexcept:
     cdef ptrdiff_t size = p.segs * p.planes * p.length
     cdef Chunks c = chunks_of_slot(p)
     cdef ptrdiff_t per_task, tasks
-    cdef normcy_share *shares
+    cdef normcy_work_queue *queues
     cdef int t, team
     if job.given_mean != NULL:
         return given_rows(job)
@@ -276,12 +276,12 @@ cdef int drive_rows(Job *job) noexcept:
     per_task = max(<ptrdiff_t>1, min(max(TASK // size, run_of(job)), ceil_div(p.slots, 4 * job.threads)))
     tasks = ceil_div(p.slots, per_task)
     divide(job, tasks)
-    shares = normcy_deal(tasks, job.threads)
-    if shares == NULL:
+    queues = normcy_work_queue_init(tasks, job.threads)
+    if queues == NULL:
         return -1
     with nogil:
         team = team_of(job)
         for t in prange(job.threads, num_threads=team, schedule="static", chunksize=1):
-            tasks_of_rows(job, &c, shares, per_task, t)
-    free(shares)
+            tasks_of_rows(job, &c, queues, per_task, t)
+    free(queues)
     return 0

@@ -45,18 +45,21 @@ int normcy_affinity(void) {
 
 #if defined(__x86_64__)
 unsigned long normcy_fp_enter(void) {
-    unsigned now = _mm_getcsr(), raised = now & 0x3fu, ieee = 0x1f80u; /* nothing but masks that keep traps away */
+    /* IEEE's default mode is no bit but the masks that turn traps off. Flags that were raised before stay raised. */
+    unsigned now = _mm_getcsr(), raised = now & 0x3fu, ieee = 0x1f80u;
     if (now != (ieee | raised))
         _mm_setcsr(ieee | raised);
     return now;
 }
 void normcy_fp_leave(unsigned long saved) {
-    if ((_mm_getcsr() ^ (unsigned)saved) & ~0x3fu) /* what was raised on the way says nothing, and costs a write */
+    /* Flags that were raised meanwhile are not taken back: a write of the register takes longer than the check. */
+    if ((_mm_getcsr() ^ (unsigned)saved) & ~0x3fu)
         _mm_setcsr((unsigned)saved);
 }
 #elif defined(__aarch64__)
 unsigned long normcy_fp_enter(void) {
-    unsigned long now, ieee = 0; /* no flushing, no traps, NaN kept, to nearest */
+    /* No bit set means: round to nearest, flush nothing, trap nothing, keep the bits of NaN. */
+    unsigned long now, ieee = 0;
     __asm__ volatile("mrs %0, fpcr" : "=r"(now));
     if (now != ieee)
         __asm__ volatile("msr fpcr, %0" : : "r"(ieee));
