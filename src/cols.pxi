@@ -7,7 +7,7 @@
 cdef enum:
     NARROW = 64             # columns below which rows are folded
     TURNED = 32             # rows from which it pays to begin them where y is aligned
-    GIVEN_ROWS = 256        # rows that coefficients of given statistics are made for; they take as long as some rows
+    FIXED_ROWS = 256        # rows that coefficients of given statistics are made for; they take as long as some rows
     LINE = 64               # bytes
 
 cdef struct Columns:        # scratch for the columns of one panel
@@ -199,7 +199,7 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
         fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room + phase, w.stride)
         if staged:
             elementwise = elementwise_at(job, 0, r, left, w.room + phase, w.stride)
-        if job.given_mean != NULL:
+        if job.fixed_mean != NULL:
             add_first(job, at, n, width, p.pitch)
         if pieces:
             job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &elementwise if staged else NULL,
@@ -269,7 +269,7 @@ cdef void apply_cols_share(const Job *job, const Columns *stats, ptrdiff_t begin
     w.room = room
     share(ceil_div(rows, step), job.threads, part, &lo, &hi)
     for i in range(hi - lo):
-        j = lo + i if job.given_mean != NULL else hi - 1 - i
+        j = lo + i if job.fixed_mean != NULL else hi - 1 - i
         apply_cols(job, &w, begin + j * step, begin + min((j + 1) * step, rows), 0, job.plan.cols)
     normcy_fp_leave(saved)
 
@@ -332,12 +332,12 @@ cdef int phased_cols(Job *job, const Chunks *c) noexcept:
     return 0
 
 
-cdef int given_cols(Job *job) noexcept:
+cdef int fixed_cols(Job *job) noexcept:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t panel, stride = stride_of(p, p.cols), rows = panel_rows(p)
     cdef ptrdiff_t own = column_bytes(stride), coefs = ROOM * stride * sizeof(float)
-    cdef ptrdiff_t step = max(TASK // p.cols, min(<ptrdiff_t>GIVEN_ROWS, ceil_div(rows, job.threads)))
+    cdef ptrdiff_t step = max(TASK // p.cols, min(<ptrdiff_t>FIXED_ROWS, ceil_div(rows, job.threads)))
     cdef char *scratch
     cdef char *memory
     cdef Columns w
@@ -351,8 +351,8 @@ cdef int given_cols(Job *job) noexcept:
         memory = lined_up(scratch)
         w = columns_in(memory, stride, False)
         for panel in range(1 if p.pooled else p.samples):
-            w.stats.mean = <double *>job.given_mean + panel * p.cols
-            w.stats.rstd = <double *>job.given_rstd + panel * p.cols
+            w.stats.mean = <double *>job.fixed_mean + panel * p.cols
+            w.stats.rstd = <double *>job.fixed_rstd + panel * p.cols
             if team == 1:
                 for t in range(job.threads):
                     apply_cols_share(job, &w, panel * rows, rows, step, t,
@@ -371,8 +371,8 @@ cdef int drive_cols(Job *job) noexcept:
     cdef Chunks c = split_cols(rows, p.cols)
     cdef ptrdiff_t strip = p.cols
     cdef Job local = job[0]
-    if job.given_mean != NULL:
-        return given_cols(job)
+    if job.fixed_mean != NULL:
+        return fixed_cols(job)
     if p.group == 1 and rows * 128 <= 2 * TASK:     # a strip of columns, whole cache lines, stays in L2
         strip = min(p.cols, max(<ptrdiff_t>128, TASK // rows // 64 * 64))
     if rows * strip <= 2 * TASK and (job.threads == 1 or panels * ceil_div(p.cols, strip) >= 2 * job.threads):

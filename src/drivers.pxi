@@ -54,8 +54,8 @@ cdef struct Job:
     Operand weight, bias
     bint extreme            # some weights may have to be applied last: see kernels.h
     double offset
-    const double *given_mean    # statistics from outside (inference), one a channel, or NULL
-    const double *given_rstd
+    const double *fixed_mean    # statistics from outside (inference), one a channel, or NULL
+    const double *fixed_rstd
     double *mean            # where the statistics of every slot go, or NULL
     double *m2
     double *rstd

@@ -14,7 +14,7 @@ cdef object only_affine(x_given, cnp.ndarray x, Layout *at, weight, bias, out, t
     cdef list keep = []
     cdef Job job = make_job(BATCH, at.d, 0, 0)
     cdef double[::1] zeros = np.zeros(at.d.c + 1), ones = np.ones(at.d.c + 1)
-    job.given_mean, job.given_rstd = &zeros[0], &ones[0]
+    job.fixed_mean, job.fixed_rstd = &zeros[0], &ones[0]
     return normalize(&job, x_given, x, parameter(weight, "weight", x_given, at, keep),
                      parameter(bias, "bias", x_given, at, keep), None, None, None, None, out, others)
 
@@ -94,7 +94,7 @@ def evonorm_b0(x_given, running_var, weight, bias, v, training, momentum, eps, l
                 std[k] = sqrt(var[k] + small)
             for k in range(job.plan.slots):
                 stats.rstd[k] = 1 / sqrt(stats.m2[k] / at.d.s + small)
-            job.given_mean, job.given_rstd = &stats.mean[0], &stats.rstd[0]
+            job.fixed_mean, job.fixed_rstd = &stats.mean[0], &stats.rstd[0]
         y = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                       parameter(bias, "bias", x_given, &at, keep), None, None, None, None, out, others)
         if own and cnp.PyArray_SIZE(x):

@@ -16,7 +16,7 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
     """Drive a job over an array of `size` floats."""
     if size == 0:
         return 0
-    job.most = threads_for(size // 3 if job.given_mean != NULL else size)    # one pass is a third of the work
+    job.most = threads_for(size // 3 if job.fixed_mean != NULL else size)    # one pass is a third of the work
     job.threads = <int>min(<ptrdiff_t>job.most, max(<ptrdiff_t>1, size // SHARE_MIN))
     job.workers = normcy_own_workers() if job.threads > 1 else NULL
     # What is read where y will be is in the caches, and best written there.
@@ -104,7 +104,7 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
     cdef list keep
     cdef Statistics stats
     cdef tuple more
-    cdef Given given
+    cdef Fixed given
     cdef Job job
     cdef Running run_stats
     cdef unsigned long mode = normcy_fp_enter()
@@ -122,7 +122,7 @@ cdef object normalize_batch(Method method, x_given, running_mean, running_var, w
         check_count(tracked)
         job.how.zero_guard = True
         if not own:
-            given = Given(run_stats, at.d.c, eps)
+            given = Fixed(run_stats, at.d.c, eps)
             given.point(&job)
         elif run_stats.present or return_stats:
             stats = Statistics(job.plan.slots)

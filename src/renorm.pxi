@@ -56,7 +56,7 @@ def batch_renorm(x_given, running_mean, running_std, weight, bias, training, mom
             stats.point(&job)
             job.target.how, job.target.mean, job.target.std = TO_RUNNING, &mean[0], &std[0]
         else:
-            job.given_mean, job.given_rstd = &mean[0], &std[0]
+            job.fixed_mean, job.fixed_rstd = &mean[0], &std[0]
         y = normalize(&job, x_given, x, parameter(weight, "weight", x_given, &at, keep),
                       parameter(bias, "bias", x_given, &at, keep), None, None, None, activation, out,
                       (*inputs, "running_mean", running_mean, "running_std", running_std))

@@ -109,7 +109,7 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         if staged:
             elementwise = elementwise_at(job, seg, r, left, room, NORMCY_MAX_SLOTS)
         at = seg * p.seg_stride + row_at(p, r) + left
-        if job.given_mean != NULL:
+        if job.fixed_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
         job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &elementwise if staged else NULL,
                          epilogue_at(job, at, &epilogue), &job.access)
@@ -184,7 +184,7 @@ cdef void apply_share(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t
     cdef unsigned long saved = begin_part(job)
     share(c.count, job.threads, part, &lo, &hi)
     for i in range(hi - lo):
-        j = lo + i if job.given_mean != NULL else hi - 1 - i
+        j = lo + i if job.fixed_mean != NULL else hi - 1 - i
         row, left = j // c.across * c.rows, j % c.across * c.cols
         last = min(row + c.rows, rows * p.segs)
         while row < last:
@@ -238,13 +238,13 @@ cdef int phased_rows(Job *job, const Chunks *c) noexcept:
     return 0
 
 
-cdef int given_rows(Job *job) noexcept:
+cdef int fixed_rows(Job *job) noexcept:
     """Statistics from outside: the apply pass alone."""
     cdef const Plan *p = &job.plan
     cdef Slots s
     cdef int t, team
     cdef ptrdiff_t rows = p.slots * p.planes
-    s.mean, s.rstd, s.shift_after = <double *>job.given_mean, <double *>job.given_rstd, NULL
+    s.mean, s.rstd, s.shift_after = <double *>job.fixed_mean, <double *>job.fixed_rstd, NULL
     s.scale, s.scaled = NULL, False
     with nogil:
         divide(job, split_rows(rows * p.segs, p.length).count)
@@ -265,8 +265,8 @@ cdef int drive_rows(Job *job) noexcept:
     cdef ptrdiff_t per_task, tasks
     cdef normcy_work_queue *queues
     cdef int t, team
-    if job.given_mean != NULL:
-        return given_rows(job)
+    if job.fixed_mean != NULL:
+        return fixed_rows(job)
     if job.threads > 1 and p.slots < 4 * job.threads and c.count > 1:
         return phased_rows(job, &c)
     if job.threads == 1:

@@ -99,7 +99,7 @@ cdef class Running:
         return apart_from(self.var_array, "running_var", inputs)
 
 
-cdef class Given:
+cdef class Fixed:
     """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
     cdef double *mean
     cdef double *rstd
@@ -125,4 +125,4 @@ cdef class Given:
         free(self.mean)
 
     cdef void point(self, Job *job):
-        job.given_mean, job.given_rstd = self.mean, self.rstd
+        job.fixed_mean, job.fixed_rstd = self.mean, self.rstd
