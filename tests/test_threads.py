@@ -25,7 +25,7 @@ CASES = [(method, layout) for method in METHODS for layout in LAYOUTS]
 
 @pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 def test_each_task_once(tmp_path):
-    """Also the last of a share, which two threads ask for at once; queue.c alone."""
+    """Also the last of a queue, which two threads ask for at once; queue.c alone."""
     subprocess.run([attack(tmp_path, "shared_tasks", ROOT / "src/runtime/queue.c"), "200000"], check=True, timeout=120)
 
 

@@ -6,15 +6,18 @@
 #include <xmmintrin.h>
 #endif
 
-/* Puts the thread in IEEE's default mode (round to nearest, subnormals kept, no traps); returns what to hand back. */
+/* Puts the current thread in IEEE's default mode: it rounds to nearest, keeps subnormals and traps nothing. Returns
+ * the mode that it was in, which normcy_fp_leave restores. */
 static inline unsigned long normcy_fp_enter(void) {
 #if defined(__x86_64__)
-    unsigned now = _mm_getcsr(), raised = now & 0x3fu, ieee = 0x1f80u; /* nothing but masks that keep traps away */
+    /* IEEE's default mode is no bit but the masks that turn traps off. Flags that were raised before stay raised. */
+    unsigned now = _mm_getcsr(), raised = now & 0x3fu, ieee = 0x1f80u;
     if (now != (ieee | raised))
         _mm_setcsr(ieee | raised);
     return now;
 #elif defined(__aarch64__)
-    unsigned long now, ieee = 0; /* no flushing, no traps, NaN kept, to nearest */
+    /* No bit set means: round to nearest, flush nothing, trap nothing, keep the bits of NaN. */
+    unsigned long now, ieee = 0;
     __asm__ volatile("mrs %0, fpcr" : "=r"(now));
     if (now != ieee)
         __asm__ volatile("msr fpcr, %0" : : "r"(ieee));
@@ -26,7 +29,8 @@ static inline unsigned long normcy_fp_enter(void) {
 
 static inline void normcy_fp_leave(unsigned long saved) {
 #if defined(__x86_64__)
-    if ((_mm_getcsr() ^ (unsigned)saved) & ~0x3fu) /* raised flags say nothing, and writing the register takes time */
+    /* Flags that were raised meanwhile are not taken back: a write of the register takes longer than the check. */
+    if ((_mm_getcsr() ^ (unsigned)saved) & ~0x3fu)
         _mm_setcsr((unsigned)saved);
 #elif defined(__aarch64__)
     __asm__ volatile("msr fpcr, %0" : : "r"(saved));

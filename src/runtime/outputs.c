@@ -6,24 +6,25 @@
 #include <sys/mman.h>
 #endif
 
-enum { SLOTS = 8, LINE = 64, HUGE_PAGE = 2 << 20 };
+enum { MAX_KEPT = 8, LINE_BYTES = 64, HUGE_PAGE_BYTES = 2 << 20 };
 
 typedef struct {
     void *p;
     size_t size;
 } block;
 
-/* Oldest first. Who finds it busy goes to the system instead, so nobody waits, not even the child of a fork(). */
-static block kept[SLOTS];
+/* The blocks that are kept, the oldest first. */
+static block kept[MAX_KEPT];
 static int count;
-static size_t kept_bytes, most_bytes;
-static char busy;
+static size_t kept_bytes, max_bytes;
+static char busy; /* is set while a thread works on the table */
 
 void normcy_keep_outputs(size_t bytes) {
-    most_bytes = bytes;
+    max_bytes = bytes;
 }
 
-/* What a request takes: sizes a little apart are the same, in steps of an eighth at most. */
+/* How many bytes are allocated for a request. Sizes are rounded up by an eighth at most, so that results of similar
+ * sizes can share a block. */
 static size_t block_size(size_t size) {
     size_t step = 4096;
     while (step * 16 < size)
@@ -51,11 +52,11 @@ void *normcy_take(size_t size) {
     }
     if (p)
         return p;
-    if (posix_memalign(&p, size >= 2 * HUGE_PAGE ? HUGE_PAGE : LINE, size))
+    if (posix_memalign(&p, size >= 2 * HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : LINE_BYTES, size))
         return NULL;
 #if defined(__linux__)
-    if (size >= 2 * HUGE_PAGE)
-        madvise(p, size, MADV_HUGEPAGE); /* advice: it may fail */
+    if (size >= 2 * HUGE_PAGE_BYTES)
+        madvise(p, size, MADV_HUGEPAGE); /* may fail, as it is advice only */
 #endif
     return p;
 }
@@ -65,11 +66,11 @@ void *normcy_resize(void *p, size_t size) {
 }
 
 void normcy_give_back(void *p, size_t size) {
-    block dropped[SLOTS];
+    block dropped[MAX_KEPT];
     int drops = 0;
     size = block_size(size);
-    if (p && size >= NORMCY_LARGE && size <= most_bytes && !__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE)) {
-        while (count == SLOTS || (count && kept_bytes + size > most_bytes)) {
+    if (p && size >= NORMCY_LARGE && size <= max_bytes && !__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE)) {
+        while (count == MAX_KEPT || (count && kept_bytes + size > max_bytes)) {
             dropped[drops++] = kept[0];
             forget(0);
         }

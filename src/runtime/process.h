@@ -1,19 +1,19 @@
-/* What belongs to the process or the thread rather than to a panel: fork and thread settings. */
+/* State of the process and of its threads that has nothing to do with a panel: forks, and the number of threads. */
 #ifndef NORMCY_PROCESS_H
 #define NORMCY_PROCESS_H
 
-/* Installs the fork handler; 0 on success. */
+/* Installs the handler of forks; returns 0 on success. */
 int normcy_process_init(void);
 
-/* Whether this is a child of fork(). It has none of the threads that OpenMP, asked by whatever library, may have left
- * to its only one, and believes to have: a parallel region there would wait for them forever. */
+/* Returns 1 in a child of fork(). After fork() OpenMP still believes in its thread pool, which any library may have
+ * made; a parallel region in the child would wait for those threads forever. */
 int normcy_forked(void);
 
-/* This thread's own thread count (0: none), as set by `with num_threads(n)`. */
+/* The current thread's own number of threads, set by `with num_threads(n)`; 0 means that it has none. */
 int normcy_thread_override(void);
 void normcy_set_thread_override(int n);
 
-/* CPUs that this thread may run on, by affinity. */
+/* How many CPUs the current thread may run on, by its affinity. */
 int normcy_affinity(void);
 
 #endif

@@ -2,23 +2,23 @@
 
 #include <stdlib.h>
 
-normcy_share *normcy_deal(ptrdiff_t tasks, int threads) {
-    normcy_share *shares = malloc((size_t)threads * sizeof *shares);
+normcy_work_queue *normcy_work_queue_init(ptrdiff_t tasks, int threads) {
+    normcy_work_queue *queues = malloc((size_t)threads * sizeof *queues);
     ptrdiff_t each = tasks / threads, more = tasks % threads, next = 0;
-    for (int t = 0; shares && t < threads; t++) {
-        shares[t].next = next;
-        shares[t].end = next += each + (t < more);
+    for (int t = 0; queues && t < threads; t++) {
+        queues[t].next = next;
+        queues[t].end = next += each + (t < more);
     }
-    return shares;
+    return queues;
 }
 
-ptrdiff_t normcy_next_task(normcy_share *shares, int threads, int own) {
+ptrdiff_t normcy_work_queue_pop(normcy_work_queue *queues, int threads, int own) {
     for (int i = 0; i < threads; i++) {
-        normcy_share *share = shares + (own + i) % threads;
-        if (__atomic_load_n(&share->next, __ATOMIC_RELAXED) >= share->end)
+        normcy_work_queue *queue = queues + (own + i) % threads;
+        if (__atomic_load_n(&queue->next, __ATOMIC_RELAXED) >= queue->end)
             continue;
-        ptrdiff_t task = __atomic_fetch_add(&share->next, 1, __ATOMIC_RELAXED);
-        if (task < share->end)
+        ptrdiff_t task = __atomic_fetch_add(&queue->next, 1, __ATOMIC_RELAXED);
+        if (task < queue->end)
             return task;
     }
     return -1;

@@ -12,35 +12,38 @@
 #endif
 
 enum {
-    NOTES = 1024,          /* bytes that OpenMP itself may need for a thread */
-    STACK_MIN = 128 << 10, /* bytes that a part's own variables fit, twice over */
-    PATIENCE = 10000,      /* turns to wait for a thread's end */
+    OPENMP_NOTE_BYTES = 1024,    /* memory that OpenMP itself may need for a thread */
+    MIN_STACK_BYTES = 128 << 10, /* twice what the local variables of a part need */
+    MAX_YIELDS = 10000,          /* how often to yield while a joined thread still counts */
 };
 
-struct normcy_crew {
-    int workers, holders; /* holders: the workers, and the thread that they work for */
-    int last;             /* the last team: OpenMP lets go of who is more, if not at once */
-    int growing;          /* has the lock below */
+struct normcy_workers {
+    int started;   /* workers that there are now */
+    int holders;   /* threads that point here: these workers, and the caller that they work for */
+    int last_team; /* threads of the caller's last team; OpenMP lets go of others, if not at once */
+    int growing;   /* is 1 while the caller holds growth_lock */
 };
 
-static pthread_key_t own, served; /* a thread's crew: of the one that they work for, of a worker */
-static pthread_mutex_t growth = PTHREAD_MUTEX_INITIALIZER; /* two that grow at once would count on the same threads */
-static size_t stack_size;                                  /* what OMP_STACKSIZE asks for; 0: the system's default */
+/* A thread's pointer to its own workers, and to the workers among which it is one. */
+static pthread_key_t own_key, registered_key;
+/* Two callers that start threads at once would both count on the same free ones. */
+static pthread_mutex_t growth_lock = PTHREAD_MUTEX_INITIALIZER;
+static size_t stack_size; /* of OpenMP's threads, from OMP_STACKSIZE; 0 is the system's default */
 
-static void drop(void *crew) {
-    normcy_crew *c = crew;
-    if (!__atomic_sub_fetch(&c->holders, 1, __ATOMIC_ACQ_REL))
-        free(c);
+static void release(void *workers_) {
+    normcy_workers *workers = workers_;
+    if (!__atomic_sub_fetch(&workers->holders, 1, __ATOMIC_ACQ_REL))
+        free(workers);
 }
 
-static void quit(void *crew) {
-    normcy_crew *c = crew;
-    __atomic_sub_fetch(&c->workers, 1, __ATOMIC_RELAXED);
-    drop(c);
+static void leave(void *workers_) {
+    normcy_workers *workers = workers_;
+    __atomic_sub_fetch(&workers->started, 1, __ATOMIC_RELAXED);
+    release(workers);
 }
 
-/* As GNU's OpenMP reads it: a number of KiB, or of what its suffix says. */
-static size_t stack_size_asked(const char *name) {
+/* A size as GNU's OpenMP reads it: a number of KiB, or of the unit that its suffix names; 0 if there is none. */
+static size_t size_from_environment(const char *name) {
     const char *text = getenv(name), *units = "bkmg";
     char *end;
     size_t size = text ? strtoull(text, &end, 10) : 0;
@@ -55,51 +58,54 @@ static size_t stack_size_asked(const char *name) {
     return size << shift >> shift == size ? size << shift : 0;
 }
 
-int normcy_team_init(void) {
-    stack_size = stack_size_asked("OMP_STACKSIZE");
+int normcy_threads_init(void) {
+    stack_size = size_from_environment("OMP_STACKSIZE");
     if (!stack_size)
-        stack_size = stack_size_asked("GOMP_STACKSIZE");
-    return pthread_key_create(&own, drop) || pthread_key_create(&served, quit);
+        stack_size = size_from_environment("GOMP_STACKSIZE");
+    return pthread_key_create(&own_key, release) || pthread_key_create(&registered_key, leave);
 }
 
-normcy_crew *normcy_own_crew(void) {
-    normcy_crew *crew = pthread_getspecific(own);
-    if (crew || !(crew = calloc(1, sizeof *crew)))
-        return crew;
-    crew->holders = 1;
-    if (!pthread_setspecific(own, crew))
-        return crew;
-    free(crew);
+normcy_workers *normcy_own_workers(void) {
+    normcy_workers *workers = pthread_getspecific(own_key);
+    if (workers || !(workers = calloc(1, sizeof *workers)))
+        return workers;
+    workers->holders = 1;
+    if (!pthread_setspecific(own_key, workers))
+        return workers;
+    free(workers);
     return NULL;
 }
 
-void normcy_serve(normcy_crew *crew) {
-    normcy_crew *before = pthread_getspecific(served);
-    if (!crew || before == crew)
+void normcy_register_worker(normcy_workers *workers) {
+    normcy_workers *before = pthread_getspecific(registered_key);
+    if (!workers || before == workers)
         return;
-    if (pthread_getspecific(own) == crew) { /* the caller: now that it is here, its workers are started */
-        if (crew->growing) {
-            crew->growing = 0;
-            pthread_mutex_unlock(&growth);
+    if (pthread_getspecific(own_key) == workers) {
+        /* This is the caller. OpenMP has started all workers by the time that it gets here. */
+        if (workers->growing) {
+            workers->growing = 0;
+            pthread_mutex_unlock(&growth_lock);
         }
         return;
     }
-    if (pthread_setspecific(served, crew))
+    if (pthread_setspecific(registered_key, workers))
         return;
     if (before)
-        quit(before);
-    __atomic_add_fetch(&crew->holders, 1, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&crew->workers, 1, __ATOMIC_RELAXED);
+        leave(before);
+    __atomic_add_fetch(&workers->holders, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&workers->started, 1, __ATOMIC_RELAXED);
 }
 
+/* A thread that is started to see whether it can be. */
 typedef struct {
     pthread_mutex_t *hold;
     pthread_t thread;
     long id;
-    char room[NOTES];
+    char openmp_note[OPENMP_NOTE_BYTES];
 } candidate;
 
-static void *stand_by(void *candidate_) {
+/* Stays until all candidates are there. */
+static void *run_candidate(void *candidate_) {
     candidate *c = candidate_;
 #if defined(__linux__)
     c->id = syscall(SYS_gettid);
@@ -109,60 +115,66 @@ static void *stand_by(void *candidate_) {
     return NULL;
 }
 
-/* The system counts a joined thread for a moment longer; until then there is no room for another. */
+/* The system counts a joined thread for a moment longer, and has no room for another until then. */
 static void await_end(const candidate *c) {
 #if defined(__linux__)
-    for (int turn = 0; turn < PATIENCE && !syscall(SYS_tgkill, getpid(), c->id, 0); turn++)
+    for (int i = 0; i < MAX_YIELDS && !syscall(SYS_tgkill, getpid(), c->id, 0); i++)
         sched_yield();
 #else
     (void)c;
 #endif
 }
 
-/* How many of `more` threads can be there at once. */
-static int startable(int more) {
+/* Starts up to `count` candidates that are there at the same time, and ends them. Returns how many there were. */
+static int start_and_end(candidate *candidates, int count, const pthread_attr_t *attributes) {
     pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
-    pthread_attr_t how;
-    candidate *all = malloc((size_t)more * sizeof *all);
-    size_t stack = 0;
     int n = 0;
-    if (!all || pthread_attr_init(&how)) {
-        free(all);
-        return 0;
-    }
-    if (stack_size)
-        pthread_attr_setstacksize(&how, stack_size); /* one that the system does not allow is ignored, as in OpenMP */
-    pthread_attr_getstacksize(&how, &stack);
     pthread_mutex_lock(&hold);
-    for (; n < more && stack >= STACK_MIN; n++) {
-        all[n].hold = &hold;
-        if (pthread_create(&all[n].thread, &how, stand_by, all + n))
+    for (; n < count; n++) {
+        candidates[n].hold = &hold;
+        if (pthread_create(&candidates[n].thread, attributes, run_candidate, candidates + n))
             break;
     }
     pthread_mutex_unlock(&hold);
     for (int i = 0; i < n; i++)
-        pthread_join(all[i].thread, NULL);
+        pthread_join(candidates[i].thread, NULL);
     for (int i = 0; i < n; i++)
-        await_end(all + i);
-    pthread_attr_destroy(&how);
-    free(all);
+        await_end(candidates + i);
     return n;
 }
 
-int normcy_team(normcy_crew *crew, int parts, int most) {
-    if (!crew || parts < 2)
-        return 1;
-    int have = 1 + __atomic_load_n(&crew->workers, __ATOMIC_RELAXED);
-    if (have > crew->last && crew->last)
-        have = crew->last;
-    if (have < parts) {
-        pthread_mutex_lock(&growth);
-        crew->growing = 1;
-        have += startable(parts - have);
+/* How many of `more` threads can be started. */
+static int startable(int more) {
+    candidate *candidates = malloc((size_t)more * sizeof *candidates);
+    pthread_attr_t attributes;
+    size_t stack = 0;
+    int n = 0;
+    if (candidates && !pthread_attr_init(&attributes)) {
+        if (stack_size) /* a size that the system does not allow is ignored, as OpenMP does */
+            pthread_attr_setstacksize(&attributes, stack_size);
+        pthread_attr_getstacksize(&attributes, &stack);
+        if (stack >= MIN_STACK_BYTES)
+            n = start_and_end(candidates, more, &attributes);
+        pthread_attr_destroy(&attributes);
     }
-    if (have > most)
-        have = most;
-    if (have > 1)
-        crew->last = have;
-    return have;
+    free(candidates);
+    return n;
+}
+
+int normcy_team_size(normcy_workers *workers, int parts, int max_threads) {
+    if (!workers || parts < 2)
+        return 1;
+    int size = 1 + __atomic_load_n(&workers->started, __ATOMIC_RELAXED);
+    if (size > workers->last_team && workers->last_team)
+        size = workers->last_team;
+    if (size < parts) {
+        pthread_mutex_lock(&growth_lock);
+        workers->growing = 1;
+        size += startable(parts - size);
+    }
+    if (size > max_threads)
+        size = max_threads;
+    if (size > 1)
+        workers->last_team = size;
+    return size;
 }

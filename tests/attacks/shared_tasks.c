@@ -10,7 +10,7 @@
 enum { THREADS = 2, TASKS = 3, PATIENCE = 1000 };
 
 static long rounds;
-static normcy_share *shares;
+static normcy_work_queue *queues;
 static int done[TASKS + 1]; /* one more, for a task that there is not */
 static long arrived;
 
@@ -29,9 +29,9 @@ static void *work(void *own_) {
     for (long i = 0; i < rounds; i++) {
         ptrdiff_t task;
         if (own == 0)
-            shares = normcy_deal(TASKS, THREADS);
+            queues = normcy_work_queue_init(TASKS, THREADS);
         meet(&meetings);
-        while ((task = normcy_next_task(shares, THREADS, own)) >= 0)
+        while ((task = normcy_work_queue_pop(queues, THREADS, own)) >= 0)
             __atomic_fetch_add(done + task, 1, __ATOMIC_RELAXED);
         meet(&meetings);
         for (int k = 0; k <= TASKS && own == 0; k++)
@@ -40,7 +40,7 @@ static void *work(void *own_) {
                 exit(1);
             }
         if (own == 0)
-            free(shares);
+            free(queues);
     }
     return NULL;
 }

@@ -179,11 +179,11 @@ static void try_small(shape s) {
     k->merge(n, s.rows, mean, m2, 3, mean_b, m2_b);
     ptrdiff_t abnormal = k->rstd(n, mean, m2, &options, rstd);
     float *mean_f32 = memory(n, sizeof *mean_f32, 0), *a = memory(n, sizeof *a, 0), *b = memory(n, sizeof *b, 0);
-    const double *given_mean = take(1) ? mean : NULL, *given_rstd = take(3) ? rstd : NULL;
+    const double *fixed_mean = take(1) ? mean : NULL, *fixed_rstd = take(3) ? rstd : NULL;
     const double *shift_after = take(1) ? doubles(n, 0) : NULL;
     const float *scale = take(1) ? powers_of_two(n) : NULL, *weight = take(1) ? floats(n) : NULL;
     const float *bias = take(1) ? floats(n) : NULL;
-    double odd = (double)k->coefficients(n, given_mean, given_rstd, shift_after, scale, weight, take(1), bias,
+    double odd = (double)k->coefficients(n, fixed_mean, fixed_rstd, shift_after, scale, weight, take(1), bias,
                                          NORMCY_LEAST_A, NORMCY_MOST_A, mean_f32, a, b);
     compare(mean, n, sizeof *mean);
     compare(m2, n, sizeof *m2);

@@ -3,25 +3,25 @@ from cython.parallel cimport prange
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 
 cdef extern from "runtime/threads.h" nogil:
-    ctypedef struct normcy_crew:
+    ctypedef struct normcy_workers:
         pass
-    int normcy_team_init()
-    normcy_crew *normcy_own_crew()
-    int normcy_team(normcy_crew *workers, int parts, int max_threads)
-    void normcy_serve(normcy_crew *workers)
+    int normcy_threads_init()
+    normcy_workers *normcy_own_workers()
+    int normcy_team_size(normcy_workers *workers, int parts, int max_threads)
+    void normcy_register_worker(normcy_workers *workers)
 
-if normcy_team_init():
+if normcy_threads_init():
     raise ImportError("normcy could not install its handler of threads that end")
 
 
 cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int parts,
                      int max_threads) noexcept:
     """All phases one after the other, as often as there are rounds. `parts` is the most that a phase has."""
-    cdef normcy_crew *workers = normcy_own_crew() if parts > 1 else NULL
+    cdef normcy_workers *workers = normcy_own_workers() if parts > 1 else NULL
     cdef ptrdiff_t round
     cdef int k, part, team
     with nogil:
-        team = normcy_team(workers, parts, max_threads) if parts > 1 else 1
+        team = normcy_team_size(workers, parts, max_threads) if parts > 1 else 1
         for round in range(rounds):
             for k in range(count):
                 if team == 1 or phases[k].parts == 1:
@@ -32,10 +32,10 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
                         run_part(workers, phases + k, work, round, part)
 
 
-cdef inline void run_part(normcy_crew *workers, const Phase *phase, void *work, ptrdiff_t round,
+cdef inline void run_part(normcy_workers *workers, const Phase *phase, void *work, ptrdiff_t round,
                           int part) noexcept nogil:
     cdef unsigned long saved
-    normcy_serve(workers)
+    normcy_register_worker(workers)
     saved = normcy_fp_enter()
     phase.part(work, round, part)
     normcy_fp_leave(saved)

@@ -15,14 +15,14 @@ from normcy._engine.tuning cimport (
 from normcy._engine.work cimport FIXED, LOCAL, Work
 
 cdef extern from "runtime/queue.h" nogil:
-    ctypedef struct normcy_share:
+    ctypedef struct normcy_work_queue:
         pass
-    normcy_share *normcy_deal(ptrdiff_t tasks, int threads)
-    ptrdiff_t normcy_next_task(normcy_share *shares, int threads, int own)
+    normcy_work_queue *normcy_work_queue_init(ptrdiff_t tasks, int threads)
+    ptrdiff_t normcy_work_queue_pop(normcy_work_queue *shares, int threads, int own)
 
 cdef struct Run:            # what the parts of a run are given
     Work work
-    normcy_share *queue     # LOCAL: NULL where one part does all tasks
+    normcy_work_queue *queue     # LOCAL: NULL where one part does all tasks
 
 
 cdef void init_job(Job *job, Method method, const Dims *d, double eps, double offset) noexcept nogil:
@@ -56,7 +56,7 @@ cdef int run_job(Job *job, ptrdiff_t size, int max_threads) noexcept:
             return -1
         run.work.lay_out(&run.work, scratch)
     if run.work.mode == LOCAL and job.parts > 1:
-        run.queue = normcy_deal(run.work.tasks, job.parts)
+        run.queue = normcy_work_queue_init(run.work.tasks, job.parts)
         if run.queue == NULL:
             free(scratch)
             return -1
@@ -103,10 +103,10 @@ cdef void tasks_part(void *of, ptrdiff_t round, int part) noexcept nogil:
         for task in range(w.tasks):
             w.task(w, task, 0)
         return
-    task = normcy_next_task(run.queue, w.job.parts, part)
+    task = normcy_work_queue_pop(run.queue, w.job.parts, part)
     while task >= 0:
         w.task(w, task, part)
-        task = normcy_next_task(run.queue, w.job.parts, part)
+        task = normcy_work_queue_pop(run.queue, w.job.parts, part)
 
 
 cdef void measure_part(void *of, ptrdiff_t unit, int part) noexcept nogil:
