@@ -24,8 +24,11 @@ ROOT = Path(__file__).parents[1]
 # Tests of what a source file does, and those that see most of the rest, by how soon they do.
 OWN = {
     "kernels/activation_tpl.h": "activations reproducibility::test_isas_and_threads",
+    "kernels/add_tpl.h": "paths fused memory kernels",
+    "kernels/apply_panel_tpl.h": "paths fused extremes memory",
     "kernels/apply_tile_tpl.h": "paths fused extremes kernels::test_isas_agree",
     "kernels/apply_tpl.h": "paths fused extremes memory",
+    "kernels/coefficients_tpl.h": "extremes numerics",
     "kernels/moments_cols_tpl.h": "reproducibility::test_isas_and_threads bounds",
     "kernels/moments_rows_tpl.h": "reproducibility::test_isas_and_threads bounds",
     "kernels/moments_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",

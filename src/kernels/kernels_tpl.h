@@ -1,8 +1,13 @@
-/* Everything that has one variant per instruction set, and the one table that exports it: ISA names both. */
+/* All kernels for one instruction set, and the table that exports them. A stub in isa/ defines ISA, the name of both.
+ */
+#include "kernels/add_tpl.h"
 #include "kernels/apply_tpl.h"
+#include "kernels/coefficients_tpl.h"
 #include "kernels/moments_cols_tpl.h"
+#include "kernels/moments_merge_tpl.h"
 #include "kernels/moments_rows_tpl.h"
 #include "kernels/rstd_tpl.h"
+#include "kernels/weight_range_tpl.h"
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)

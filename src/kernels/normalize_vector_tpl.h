@@ -1,33 +1,47 @@
-/* The norm of one vector: its coefficients and operands, and the three forms that the apply pass has.
+/* The norm of one vector, its coefficients and its operands.
  *
- * y = u * a + b, where u is one of three forms of x (kernels.h). Where an element stage is present, (a, b) become
- * (a * w, b * w + bias) with w = weight + offset first, one rounding of the large term less than to multiply y, unless
- * float32 cannot hold a * w. x - mean_f32 is exact near the mean; that subtraction is what a folded x * a + b lacks.
+ * (A) y = u * a + b, where u is one of the three operations of normcy_apply_op.
+ * (B) x - mean_f32 is exact near the mean. A folded x * a + b does not have that.
+ * (C) With an element-wise weight and bias, (a, b) become (a * w, b * w + bias) before they meet u.
+ *     Reason: the large term is rounded once less than if y were multiplied.
+ * (D) Where float32 cannot hold a * w, y is (u * a + b) * w + bias. Each element decides by its own a and w.
  */
 #ifndef NORMCY_NORMALIZE_VECTOR_TPL_H
 #define NORMCY_NORMALIZE_VECTOR_TPL_H
 
 #include "kernels/activation_tpl.h"
 
-/* What the coefficients cannot hold: nothing, a weight and a bias that all rows share, one value of each a row, or
- * anything, extreme weights included. */
-enum elementwise_operands { NO_OPERANDS, SHARED_OPERANDS, ROW_OPERANDS, ANY_OPERANDS, EXTREME_OPERANDS };
+/* What there is of an element-wise weight and bias. */
+enum elementwise_operands {
+    NO_OPERANDS,
+    SHARED_OPERANDS,  /* one weight and one bias a column, which all rows share */
+    ROW_OPERANDS,     /* one weight and one bias a row */
+    ANY_OPERANDS,     /* a weight and a bias of any kind */
+    EXTREME_OPERANDS, /* the same, and some weights may have to be applied last */
+};
 
+/* Which variant of the apply pass this is. All of it is constant at compile time, once inlined. */
 typedef struct {
-    int by_col, op, scaled, operands, epilogue; /* compile-time constants once inlined */
+    int by_col;
+    normcy_apply_op op;
+    int scaled;
+    enum elementwise_operands operands;
+    int epilogue;
 } apply_kind;
 
+/* The coefficients of one vector. */
 typedef struct {
     vf mean_f32, a, b, scale, gate, batch, own;
 } vec_coef;
 
-/* A value for each column of a row: at p + (j & columns), so that a value for the whole row costs no branch. */
+/* A weight or bias for the columns of one row: column j has p[j & columns]. So a value for the whole row, which has
+ * `columns` 0 and W copies at p, needs no branch. */
 typedef struct {
     const float *p;
     ptrdiff_t columns;
 } row_operand;
 
-/* Of the i-th row; `same` has room for the value of the whole row. */
+/* The operand of row i, or `absent` if there is none. `same` has room for the copies of a value for the whole row. */
 INLINE row_operand operand_of_row(const normcy_operand *from, ptrdiff_t i, float absent, float same[W]) {
     const float *p = from->p ? from->p + i * from->row : &absent;
     if (from->p && from->step)
@@ -70,7 +84,7 @@ INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) 
     return v;
 }
 
-/* Some first lanes by a, the rest by b. */
+/* The coefficients of a in some first lanes, those of b in the others. */
 INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind) {
     vec_coef v = {.a = first_lanes(some, a.a, b.a), .b = first_lanes(some, a.b, b.b)};
     if (kind.op == NORMCY_AFFINE)
@@ -84,15 +98,14 @@ INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind
     return v;
 }
 
-/* Lanes whose weight is applied last: it is huge, infinite or NaN, or its product with a is subnormal. A product that
- * is 0 because a factor is 0 has lost nothing. */
+/* The lanes whose weight has to be applied last: it is huge, infinite or NaN, or its product with a is subnormal. A
+ * product that is 0 because one factor is 0 has lost no digits. */
 INLINE vi weight_last(vf a, vf weight) {
     vi fits = (magnitude(weight) < set1(NORMCY_HUGE_WEIGHT)) &
               ((magnitude(a * weight) >= set1(NORMCY_LEAST_GAIN)) | (weight == 0) | (a == 0));
     return ~fits;
 }
 
-/* The whole norm of one vector. */
 INLINE vf normalize_vector(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
     vf scaled = kind.scaled ? x * c.scale : x, u;
     if (kind.op == NORMCY_SWISH)
