@@ -49,7 +49,8 @@ def build(folder, flags, **environment):
 
 def run_tests(built, arguments, preload, wrapper=(), **environment):
     """The tests on that build: with nothing but it on the path, or they would take the one that is installed."""
-    python = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    # what a sanitizer says before it ends the process goes to the file descriptor: pytest must not keep that for later
+    python = [sys.executable, "-P", "-m", "pytest", "--capture=sys", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONMALLOC": "malloc", **environment}
     where = [*wrapper, "env", f"LD_PRELOAD={' '.join(preload)}"]
     ask = [sys.executable, "-P", "-c", "import normcy; print(normcy.__file__)"]

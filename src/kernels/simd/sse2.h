@@ -22,7 +22,8 @@ INLINE int any(vi where) {
     return _mm_movemask_ps((__m128)where) != 0;
 }
 INLINE vd load_wide(const float *p) {
-    return (vd)_mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd((const double *)p)));
+    /* As an integer, whose load may be misaligned; that of a double may not. */
+    return (vd)_mm_cvtps_pd(_mm_castsi128_ps(_mm_loadu_si64(p)));
 }
 
 #define COMPILER_BARRIER(v, w) __asm__ volatile("" : "+x"(v), "+x"(w)::"memory")
