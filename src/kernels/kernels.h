@@ -1,11 +1,17 @@
-/* The contract of the C micro-kernels: what a panel is, who owns the memory, what each function promises.
+/* The contract of the C micro-kernels. list.h says what each of them does.
  *
- * A panel is `rows` x `cols` floats with unit column stride and `stride` floats from one row to the next.
- * The caller owns every array; kernels allocate nothing, know neither Python nor OpenMP, and cannot fail.
- * Floats may lie at any 4-byte boundary. Outputs overlap inputs only where they are the very same panel.
+ * A slot is the values that share one mean and one variance.
+ * A panel is `rows` x `cols` floats. The floats of a row follow each other, and rows begin `stride` floats apart. Slots
+ * lie along the rows of a panel or along its columns.
+ * A block is up to NORMCY_BLOCK floats of a row whose sums are taken in registers. A tile is a part of a panel that
+ * stays in L1 while a kernel works on it. A chunk is the part that a task hands to a kernel.
  *
- * Same bits on every instruction set: sixteen virtual lanes, blocks of fixed size, sums in one fixed order,
- * no contraction, only correctly rounded operations. A change that alters bits belongs in the CHANGELOG.
+ * (A) The caller owns every array. Kernels allocate nothing, know neither Python nor OpenMP, and cannot fail.
+ * (B) Floats may lie at any address that is a multiple of 4. An output may be the very same panel as an input; apart
+ *     from that they must not overlap. Kernels write nothing between the rows of a panel.
+ * (C) Every instruction set computes the same bits: rows have sixteen virtual lanes and blocks of fixed size, sums are
+ *     taken in one fixed order, nothing is contracted, and all operations round correctly. Only the bits of a NaN are
+ *     not promised.
  */
 #ifndef NORMCY_KERNELS_H
 #define NORMCY_KERNELS_H
@@ -14,62 +20,62 @@
 
 #include "kernels/numerics.h"
 
-enum { NORMCY_MAX_SLOTS = 64 }; /* most slots that one call of the row kernels takes */
+enum { NORMCY_MAX_SLOTS = 64 }; /* how many slots, or rows, one call of a row kernel takes at most */
 
-/* What `weight_range` finds; NORMCY_TINY weights could make a subnormal product with an a that needs no scale. */
+/* What weight_range finds. With a NORMCY_TINY weight, the product with an `a` that needs no scale may be subnormal. */
 enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };
 
 /* What moments are taken about. */
 typedef enum {
-    NORMCY_ABOUT_ZERO, /* sums of squares (RMSNorm): mean is 0 */
+    NORMCY_ABOUT_ZERO, /* as for RMSNorm: the mean counts as 0, and m2 is the sum of squares */
     NORMCY_ABOUT_MEAN,
 } normcy_about;
 
-/* How a sum of squares becomes 1 / std. */
+/* How a sum of squared deviations becomes 1 / std. */
 typedef struct {
-    double count;      /* values in a slot */
-    double correction; /* degrees of freedom taken off the count */
+    double count;      /* how many values a slot has */
+    double correction; /* the degrees of freedom that are subtracted from the count */
     double eps;
-    int outside_sqrt; /* std + eps instead of sqrt(var + eps) */
-    int zero_guard;   /* var + eps == 0 gives 0, as batch statistics in PyTorch do, instead of inf */
+    int outside_sqrt; /* uses std + eps instead of sqrt(var + eps) */
+    int zero_guard;   /* where var + eps is 0 the result is 0, as in PyTorch's batch statistics, instead of inf */
 } normcy_rstd_options;
 
-/* What the apply pass makes of x before the last multiplication and addition, y = u * a + b. */
+/* What the apply pass computes of x before the last multiplication and addition, y = u * a + b. */
 typedef enum {
     NORMCY_AFFINE, /* u = x * scale - mean_f32 */
-    NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), EvoNorm-S0 */
-    NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), EvoNorm-B0 */
+    NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), as in EvoNorm-S0 */
+    NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), as in EvoNorm-B0 */
 } normcy_apply_op;
 
-/* The coefficients, one set for each row or each column. Those that the form does not use may be NULL. */
+/* The coefficients, a set for each row or for each column. Arrays that the operation does not use may be NULL. */
 typedef struct {
     normcy_apply_op op;
     const float *mean_f32, *a, *b;
-    const float *scale; /* powers of two; AFFINE: or NULL where all of them are 1 */
+    const float *scale; /* powers of two. For NORMCY_AFFINE it may be NULL, if all of them are 1. */
     const float *gate, *batch, *own;
 } normcy_coef;
 
-/* A factor or a term that the coefficients cannot hold: element (row i, column j) is p[i * row + j * step]. */
+/* A weight or a bias that the coefficients cannot hold. For row i and column j it is p[i * row + j * step]. */
 typedef struct {
-    const float *p; /* NULL: absent */
+    const float *p; /* NULL if there is none */
     ptrdiff_t row;
-    int step; /* 1: one value a column; 0: one value a row */
+    int step; /* 1: each column has its value; 0: each row has one */
 } normcy_operand;
 
-/* The coefficients become (a * w, b * w + bias), w = weight + offset, where these are present. Where w is huge or a * w
- * subnormal, y is (u * a + b) * w + bias instead: one more rounding, but no product that float32 cannot hold. Which
- * form an element takes depends on its own a and w alone, never on what else is in the call. */
+/* With these, the coefficients become (a * w, b * w + bias), where w = weight + offset. Where w is huge or a * w is
+ * subnormal, y is (u * a + b) * w + bias instead: that is one more rounding, but no product that float32 cannot hold.
+ * Which of the two an element takes depends on its own a and w alone, never on what else is in the call. */
 typedef struct {
     normcy_operand weight, bias;
     float offset;
-    int extreme; /* some weights may need the second form; coef.scale must not be NULL then */
+    int extreme; /* some weights may have to be applied last; coef.scale must not be NULL then */
 } normcy_elementwise;
 
 typedef enum { NORMCY_IDENTITY, NORMCY_RELU, NORMCY_SILU, NORMCY_GELU, NORMCY_GELU_TANH } normcy_activation;
 
 /* What follows in the same pass: y becomes activation(y + add). */
 typedef struct {
-    const float *add; /* a panel of the stride of x and y, or NULL */
+    const float *add; /* a panel of the same stride as x and y, or NULL */
     normcy_activation activation;
 } normcy_epilogue;
 
@@ -80,54 +86,11 @@ typedef struct {
     int columns;     /* by column: how many are done at a time so that their coefficients stay in L1; 0: all of them */
 } normcy_access;
 
+/* The kernels of one instruction set. */
 typedef struct {
     const char *isa;
-
-    /* sum = x + addend, panels of one stride. */
-    void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride);
-
-    /* Moments of `slots` slots of `length` floats, `stride` floats apart. Writes mean[k] and m2[k], the sum of squared
-     * deviations. Slots of more than NORMCY_BLOCK floats (about zero: of four vectors) are summed in float32 unless
-     * `exact`, and right only where their squares neither overflow nor underflow. */
-    void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
-                         int exact, double *mean, double *m2);
-
-    /* The same with a slot for each column of a panel, always exact. mean and m2 have room for `cols` rounded up to
-     * NORMCY_LANES. */
-    void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                         double *mean, double *m2);
-
-    /* Chan's merge of `count` pairs of moments: (n, mean, m2) takes in (n_b, mean_b, m2_b). */
-    void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
-                  const double *m2_b);
-
-    /* 1 / std of `count` slots. Returns how many of them left float32's comfortable range, so that their moments
-     * must be taken again exactly, and x needs a scale. */
-    ptrdiff_t (*rstd)(ptrdiff_t count, const double *mean, const double *m2, const normcy_rstd_options *options,
-                      double *rstd);
-
-    /* Which of NORMCY_HUGE and NORMCY_TINY there are among `count` weights, `offset` added; a zero and a NaN are none.
-     */
-    int (*weight_range)(const float *v, ptrdiff_t count, float offset);
-
-    /* Whether any of `count` weights, one a slot, is so large that a gain of it may need the longer form. */
-    int (*huge)(const float *v, ptrdiff_t count);
-
-    /* mean_f32, a, b of y = (x - mean) * rstd * weight + shift_after * weight + bias, for `count` rows or columns.
-     * Absent (NULL): mean and shift_after are 0, rstd, weight and scale 1, bias 0. Returns how many of them float32
-     * cannot hold well without another scale: |a| outside of `least` to `most`, but for 0, or a mean from which x may
-     * be too far. */
-    ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
-                              const float *scale, const float *weight, double offset, const float *bias, double least,
-                              double most, float *mean_f32, float *a, float *b);
-
-    /* The apply pass: coefficients by row, or by column. elementwise and epilogue may be NULL. */
-    void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
-                       const normcy_access *access);
-    void (*apply_cols)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
-                       const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
-                       const normcy_access *access);
+#define KERNEL(result, name, parameters) result(*name) parameters;
+#include "kernels/list.h"
 } normcy_kernels;
 
 #endif

@@ -16,5 +16,7 @@
 
 extern const normcy_kernels PASTE(normcy_, ISA);
 const normcy_kernels PASTE(normcy_, ISA) = {
-    QUOTE(ISA), add, moments_rows, moments_cols, merge, rstd, weight_range, huge, coefficients, apply_rows, apply_cols,
+    .isa = QUOTE(ISA),
+#define KERNEL(result, name, parameters) .name = name,
+#include "kernels/list.h"
 };
