@@ -153,3 +153,65 @@ def test_options_that_mean_the_same(name, data, seed):
     assert seen(call()) == seen(plain())
     assert seen(tuple(call.written())) == seen(tuple(plain.written()))
     assert seen(call.own_arrays()) == seen(plain.own_arrays())
+
+
+class Shrinking:
+    """A number that takes an array's memory away when it is asked for its value."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __float__(self):
+        self.array.resize((1,), refcheck=False)
+        return 1.0
+
+    def __index__(self):
+        self.array.resize((1,), refcheck=False)
+        return 2
+
+
+SHRINKING = {
+    "adain": lambda x, odd, c: normcy.adain(x, x.copy(), eps=odd),
+    "adain's alpha": lambda x, odd, c: normcy.adain(x, x.copy(), alpha=odd),
+    "batch_norm": lambda x, odd, c: normcy.batch_norm(x, None, None, c, c, True, eps=odd),
+    "batch_renorm": lambda x, odd, c: normcy.batch_renorm(x, c.copy(), c.copy(), c, c, True, eps=odd),
+    "batch_renorm's r_max": lambda x, odd, c: normcy.batch_renorm(x, c.copy(), c.copy(), c, c, True, r_max=odd),
+    "conditional": lambda x, odd, c: normcy.conditional_instance_norm(x, np.zeros(8, int), c[None], c[None], eps=odd),
+    "evonorm_b0": lambda x, odd, c: normcy.evonorm_b0(x, c.copy(), c, c, c, True, eps=odd),
+    "evonorm_s0": lambda x, odd, c: normcy.evonorm_s0(x, 2, c, c, c, eps=odd),
+    "evonorm_s0's groups": lambda x, odd, c: normcy.evonorm_s0(x, odd, c, c, c),
+    "group_norm": lambda x, odd, c: normcy.group_norm(x, 2, c, c, eps=odd),
+    "group_norm's groups": lambda x, odd, c: normcy.group_norm(x, odd, c, c),
+    "group_norm's offset": lambda x, odd, c: normcy.group_norm(x, 2, c, c, weight_offset=odd),
+    "instance_norm": lambda x, odd, c: normcy.instance_norm(x, None, None, c, c, eps=odd),
+    "layer_norm2d": lambda x, odd, c: normcy.layer_norm2d(x, c, c, eps=odd),
+    "layer_norm": lambda x, odd, c: normcy.layer_norm(x, (64, 64), eps=odd),
+    "rms_norm": lambda x, odd, c: normcy.rms_norm(x, (64, 64), eps=odd),
+}
+
+
+@pytest.mark.parametrize("name", SHRINKING)
+def test_arguments_that_reshape_x_are_asked_first(name):
+    """Whatever runs code of the caller's runs before shapes and pointers are taken: a refusal, no memory of another."""
+    x, c = np.ones((8, 4, 64, 64), np.float32), np.ones(4, np.float32)
+    with pytest.raises(ValueError, match=r"x|content|normalized_shape"):
+        SHRINKING[name](x, Shrinking(x), c)
+
+
+def test_length_that_reshapes_v():
+    v = np.ones((64, 64), np.float32)
+    assert normcy.weight_norm(v, Shrinking(v), None).shape == (1,)
+
+
+def test_style_may_be_any_pair():
+    from collections import namedtuple
+
+    pair = namedtuple("pair", "mean std")
+    x, c = np.random.default_rng(0).standard_normal((2, 3, 5), np.float32), np.ones((2, 3), np.float32)
+    assert np.array_equal(normcy.adain(x, pair(c, c)), normcy.adain(x, (c, c)))
+
+
+def test_empty_output_shares_no_memory():
+    memory = np.ones(8, np.float32)
+    empty = memory[4:4].reshape(0, 8)
+    assert normcy.layer_norm(np.empty((0, 8), np.float32), 8, memory, memory, out=empty) is empty

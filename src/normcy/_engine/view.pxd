@@ -20,5 +20,5 @@ cdef bint has_even_steps(const View *v, int source, int to, bint channels_last, 
 
 
 cdef inline bint meet(const Extent *a, const Extent *b) noexcept nogil:
-    """Whether two arrays may have a byte in common."""
-    return a.low < b.high and b.low < a.high
+    """Whether two arrays may have a byte in common; one without elements has none."""
+    return a.low < b.high and b.low < a.high and a.low < a.high and b.low < b.high

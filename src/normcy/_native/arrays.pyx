@@ -182,7 +182,7 @@ cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1:
 
 
 cdef bint has_order_of(cnp.ndarray a, cnp.ndarray x):
-    """Whether a has x's memory order, so that the kernels can walk both same_geometry."""
+    """Whether a has x's memory order, so that the kernels can walk both with the same steps."""
     if cnp.PyArray_IS_C_CONTIGUOUS(x):
         return in_c_order(a)
     return cnp.PyArray_ISALIGNED(a) and same_geometry(x, a)

@@ -6,7 +6,7 @@ from normcy._engine.job cimport Job
 from normcy._engine.plan cimport BATCH, INSTANCE, Dims, Method
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout
-from normcy._native.call cimport Call, add_options, call_of, image_of, normalize_image
+from normcy._native.call cimport Call, add_options, describe_call, image_of, normalize_image
 from normcy._native.options cimport flag, number
 from normcy._native.running cimport Fixed, Running, check_count, momentum_of
 from normcy._native.statistics cimport Statistics
@@ -86,10 +86,11 @@ cdef int check_batch(Method method, x, Dims d, bint own, double eps) except -1:
 def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, layout, weight_offset, pre_add,
                sum_out, post_add, activation, out, return_stats, unbiased_running_var, ptrdiff_t channels=-1,
                tracked=None):
-    cdef Call call = call_of(x, "x", weight, bias, layout, activation, out)
+    cdef Call call
     cdef Tracking tracking
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, layout, activation, out)
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         call.channels = channels
         tracking = tracking_of(running_mean, running_var, training, "training", momentum, unbiased_running_var, tracked)
@@ -101,10 +102,11 @@ def batch_norm(x, running_mean, running_var, weight, bias, training, momentum, e
 def instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps, layout, weight_offset,
                   pre_add, sum_out, post_add, activation, out, return_stats, unbiased_running_var,
                   ptrdiff_t channels=-1, tracked=None):
-    cdef Call call = call_of(x, "x", weight, bias, layout, activation, out)
+    cdef Call call
     cdef Tracking tracking
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, layout, activation, out)
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         call.channels = channels
         tracking = tracking_of(running_mean, running_var, use_input_stats, "use_input_stats", momentum,

@@ -21,14 +21,14 @@ import numpy as np
 cnp.import_array()
 
 
-cdef Call call_of(x, str name, weight, bias, layout, activation, out) noexcept:
-    """A call without what few methods take."""
-    cdef Call call
+cdef int describe_call(Call *call, x, str name, weight, bias, layout, activation, out) except -1:
+    """A call with the rarer options at their defaults."""
     call.x, call.name, call.weight, call.bias = <PyObject *>x, <PyObject *>name, <PyObject *>weight, <PyObject *>bias
-    call.layout, call.activation, call.out = <PyObject *>layout, <PyObject *>activation, <PyObject *>out
+    call.layout, call.out = <PyObject *>layout, <PyObject *>out
     call.pre_add = call.sum_out = call.post_add = <PyObject *>None
+    call.activation = activation_of(activation)
     call.weight_offset, call.return_stats, call.channels = 0, False, -1
-    return call
+    return 0
 
 
 cdef int add_options(Call *call, weight_offset, pre_add, sum_out, post_add, return_stats) except -1:
@@ -102,7 +102,7 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
     before = None if pre_add is None else operand_like(pre_add, "pre_add", <cnp.ndarray>call.x, x)
     after = None if post_add is None else operand_like(post_add, "post_add", <cnp.ndarray>call.x, x)
     _shifted = take_weights(job, weight, bias)      # kept for as long as its memory is read
-    job.epilogue.activation = activation_of(<object>call.activation)
+    job.epilogue.activation = call.activation
     y = target(out, "out", <cnp.ndarray>call.x, <str>call.name, x, pre_add, post_add, spare=x is not <object>call.x)
     if out is not None:
         check_disjoint_from_inputs(out, "out", call, others)

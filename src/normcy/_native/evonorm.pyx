@@ -11,9 +11,9 @@ from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Dims, Strides, make_ope
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout, channel_strides, check_disjoint, per_channel
 from normcy._native.batch cimport check_batch
-from normcy._native.call cimport Call, call_of, image_of, measured, normalize_image
-from normcy._native.group cimport groups_of
-from normcy._native.options cimport flag, number
+from normcy._native.call cimport Call, describe_call, image_of, measured, normalize_image
+from normcy._native.group cimport check_groups
+from normcy._native.options cimport flag, integer, number
 from normcy._native.running cimport BLEND, Channels, channel, running, update
 from normcy._native.statistics cimport Statistics
 from normcy._native.views cimport in_c_order
@@ -42,18 +42,21 @@ cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple
 
 
 def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t channels=-1):
-    cdef Call call = call_of(x, "x", weight, bias, layout, None, out)
+    cdef Call call
     cdef Layout at
     cdef list keep = []
     cdef cnp.ndarray image
+    cdef ptrdiff_t groups
     cdef double small_eps
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, layout, None, out)
         call.channels = channels
+        groups, small_eps = integer(num_groups, "num_groups"), number(eps, "eps")
         image = image_of(&call, &at)
-        small_eps = number(eps, "eps")
-        at.d.groups = groups_of(num_groups, x, &at)
+        check_groups(groups, x, &at)
+        at.d.groups = groups
         if v is None:
             return only_affine(&call, image, &at, ())
         init_job(&job, GROUP, &at.d, small_eps, 0)
@@ -88,7 +91,7 @@ cdef Statistics instances_of(Job *job, cnp.ndarray x, Dims d, double eps, double
 
 
 def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout, out, ptrdiff_t channels=-1):
-    cdef Call call = call_of(x, "x", weight, bias, layout, None, out)
+    cdef Call call
     cdef Layout at
     cdef list keep = []
     cdef cnp.ndarray image
@@ -101,10 +104,11 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, layout, None, out)
         call.channels = channels
-        image = image_of(&call, &at)
         own = flag(training, "training") and v is not None
         small_eps, rate = number(eps, "eps"), number(momentum, "momentum")
+        image = image_of(&call, &at)
         stored = running(running_var, "running_var", x, &at, own, keep)
         if v is None:
             return only_affine(&call, image, &at, ("running_var", running_var))

@@ -2,4 +2,4 @@ cimport numpy as cnp
 
 from normcy._native.arrays cimport Layout
 
-cdef ptrdiff_t groups_of(num_groups, cnp.ndarray x, const Layout *at) except -1
+cdef int check_groups(ptrdiff_t groups, cnp.ndarray x, const Layout *at) except -1

@@ -7,7 +7,7 @@ from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_ABOUT_ZERO, normcy
 from normcy._engine.plan cimport LAYER, Dims
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout, floats, parameter, trailing_axes, trailing_parameter
-from normcy._native.call cimport Call, add_options, call_of, image_of, with_statistics
+from normcy._native.call cimport Call, add_options, describe_call, image_of, with_statistics
 from normcy._native.options cimport number, is_outside_sqrt
 from normcy._native.views cimport in_c_order
 
@@ -18,17 +18,20 @@ cnp.import_array()
 
 def layer_norm2d(x, weight, bias, eps, layout, weight_offset, pre_add, sum_out, post_add, activation, out, return_stats,
                  ptrdiff_t channels=-1):
-    cdef Call call = call_of(x, "x", weight, bias, layout, activation, out)
+    cdef Call call
     cdef Layout at
     cdef cnp.ndarray image
     cdef list keep = []
+    cdef double small_eps
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, layout, activation, out)
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         call.channels = channels
+        small_eps = number(eps, "eps")
         image = image_of(&call, &at)
-        init_job(&job, LAYER, &at.d, number(eps, "eps"), call.weight_offset)
+        init_job(&job, LAYER, &at.d, small_eps, call.weight_offset)
         shape = list(x.shape)
         shape[-1 if at.last else 1] = 1
         return with_statistics(&job, &call, image, parameter(weight, "weight", x, &at, keep),
@@ -75,10 +78,11 @@ cdef object normalize_trailing(const Call *call, normalized_shape, const normcy_
 
 def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
                return_stats, correction, eps_mode, bint of_layer=False):
-    cdef Call call = call_of(x, "x", weight, bias, None, activation, out)
+    cdef Call call
     cdef normcy_rstd_options how
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, None, activation, out)
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         how.eps, how.correction = number(eps, "eps"), number(correction, "correction")
         how.outside_sqrt = is_outside_sqrt(eps_mode)
@@ -89,10 +93,11 @@ def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, s
 
 def rms_norm(x, normalized_shape, weight, eps, weight_offset, pre_add, sum_out, post_add, activation, out,
              return_stats, bint of_layer=False):
-    cdef Call call = call_of(x, "x", weight, None, None, activation, out)
+    cdef Call call
     cdef normcy_rstd_options how
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, None, None, activation, out)
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         how.eps, how.correction, how.outside_sqrt = 2.0 ** -23 if eps is None else number(eps, "eps"), 0, False
         return normalize_trailing(&call, normalized_shape, &how, NORMCY_ABOUT_ZERO, of_layer)

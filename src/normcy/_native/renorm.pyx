@@ -9,7 +9,7 @@ from normcy._engine.plan cimport BATCH
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout, check_disjoint
 from normcy._native.batch cimport check_batch
-from normcy._native.call cimport Call, call_of, image_of, normalize_image
+from normcy._native.call cimport Call, describe_call, image_of, normalize_image
 from normcy._native.options cimport flag, number, real, shown
 from normcy._native.running cimport (
     STEP, Channels, channel, check_count, count_batch, momentum_of, running, update,
@@ -30,12 +30,12 @@ cdef double at_least(value, str name, double least) except? -1:
 
 def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum, eps, r_max, d_max, layout, activation,
                  out, ptrdiff_t channels=-1, cnp.ndarray tracked=None):
-    cdef Call call = call_of(x, "x", weight, bias, layout, activation, out)
+    cdef Call call
     cdef Layout at
     cdef list keep = []
     cdef cnp.ndarray image
     cdef bint own
-    cdef double small_eps, rate, n
+    cdef double small_eps, rate, most_r, most_d, n
     cdef ptrdiff_t k
     cdef Job job
     cdef Channels stored_mean, stored_std
@@ -43,10 +43,12 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
     cdef Statistics stats
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, layout, activation, out)
         call.channels = channels
-        image = image_of(&call, &at)
         own = flag(training, "training")
         small_eps, rate = number(eps, "eps"), momentum_of(momentum, tracked)
+        most_r, most_d = at_least(r_max, "r_max", 1), at_least(d_max, "d_max", 0)
+        image = image_of(&call, &at)
         n = <double>at.d.n * at.d.s
         init_job(&job, BATCH, &at.d, small_eps, 0)
         check_batch(BATCH, x, at.d, own, small_eps)
@@ -55,7 +57,7 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
         stored_std = running(running_std, "running_std", x, &at, own, keep)
         mean, std = np.zeros(at.d.c + 1), np.ones(at.d.c + 1)
         stats = Statistics(at.d.c if own else 0)
-        job.transform.r_max, job.transform.d_max = at_least(r_max, "r_max", 1), at_least(d_max, "d_max", 0)
+        job.transform.r_max, job.transform.d_max = most_r, most_d
         for k in range(at.d.c):
             mean[k], std[k] = channel(stored_mean, k)[0], channel(stored_std, k)[0]
             std[k] = std[k] if own else 1 / std[k]

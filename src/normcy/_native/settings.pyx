@@ -3,6 +3,7 @@ cimport openmp
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.isa cimport choose, chosen, level, runs
 from normcy._engine.tuning cimport PARALLEL_MIN_FLOATS
+from normcy._native.options cimport integer
 from normcy._native.outputs import keep_outputs
 
 cdef extern from *:
@@ -78,11 +79,10 @@ cdef int threads_for(ptrdiff_t size) except -1:
 
 
 cdef int checked_threads(n) except -1:
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"n: expected a positive int, got {type(n).__name__}")
-    if not 1 <= n.__index__() <= 1 << 16:
-        raise ValueError(f"n: expected a number of threads from 1 to 65536, got {n}")
-    return n.__index__()
+    cdef ptrdiff_t found = integer(n, "n")
+    if not 1 <= found <= 1 << 16:
+        raise ValueError(f"n: expected a number of threads from 1 to 65536, got {found}")
+    return <int>found
 
 
 def set_num_threads(n):

@@ -12,7 +12,7 @@ from normcy._native.arrays cimport (
     Layout, as_image, channel_strides, check_disjoint, copy_to_output, describe, floats, other_layout, target,
     way_to_array,
 )
-from normcy._native.call cimport Call, call_of, image_of, measured, normalize, normalize_image
+from normcy._native.call cimport Call, describe_call, image_of, measured, normalize, normalize_image
 from normcy._native.options cimport narrow, number
 
 import numpy as np
@@ -69,26 +69,31 @@ cdef class Style:
 
 
 def adain(content, style, eps, alpha, correction, style_eps, layout, out):
-    cdef Call call = call_of(content, "content", None, None, layout, None, out)
+    cdef Call call
     cdef Layout at
     cdef cnp.ndarray x
     cdef Job job
     cdef Style towards
-    cdef double style_small
+    cdef double small_eps, style_small_eps, dof, share
+    cdef tuple pair
     cdef tuple apart = ("style", style)
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, content, "content", None, None, layout, None, out)
+        small_eps, dof = number(eps, "eps"), number(correction, "correction")
+        style_small_eps = small_eps if style_eps is None else narrow(style_eps, "style_eps")
+        share = narrow(alpha, "alpha")
         x = image_of(&call, &at)
-        init_job(&job, INSTANCE, &at.d, number(eps, "eps"), 0)
+        init_job(&job, INSTANCE, &at.d, small_eps, 0)
+        job.rstd_options.correction = dof
+        job.transform.kind, job.transform.alpha = TO_STYLE, share
         towards = Style()
-        style_small = job.rstd_options.eps if style_eps is None else narrow(style_eps, "style_eps")
-        job.rstd_options.correction = number(correction, "correction")
-        job.transform.kind, job.transform.alpha = TO_STYLE, narrow(alpha, "alpha")
         if isinstance(style, tuple):
-            towards.of_pair(style, at.d.n, at.d.c)
-            apart = ("style", style[0], "style", style[1])
+            pair = tuple(style)
+            towards.of_pair(pair, at.d.n, at.d.c)
+            apart = ("style", pair[0], "style", pair[1])
         else:
-            towards.of_array(style, layout, at.d, job.rstd_options.correction, style_small)
+            towards.of_array(style, layout, at.d, dof, style_small_eps)
         if towards.mean.shape[0]:
             job.transform.mean, job.transform.std = &towards.mean[0], &towards.std[0]
             job.extreme = towards.is_huge()
@@ -161,13 +166,16 @@ cdef cnp.ndarray mixed(cnp.ndarray mixing, cnp.ndarray rows):
 
 
 def conditional_instance_norm(x, style, weight, bias, eps, layout, activation, out, ptrdiff_t channels=-1):
-    cdef Call call = call_of(x, "x", weight, bias, layout, activation, out)
+    cdef Call call
     cdef Layout at
     cdef cnp.ndarray image, w, b
+    cdef double small_eps
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
+        describe_call(&call, x, "x", weight, bias, layout, activation, out)
         call.channels = channels
+        small_eps = number(eps, "eps")
         image = image_of(&call, &at)
         w, b = table(weight, "weight", x, &at), table(bias, "bias", x, &at)
         if not cnp.PyArray_SAMESHAPE(w, b):
@@ -179,7 +187,7 @@ def conditional_instance_norm(x, style, weight, bias, eps, layout, activation, o
             mixing = mixing_of(style, at.d.n, np.shape(w)[0])
             w, b = mixed(mixing, w), mixed(mixing, b)
         call.weight, call.bias = <PyObject *>w, <PyObject *>b
-        init_job(&job, INSTANCE, &at.d, number(eps, "eps"), 0)
+        init_job(&job, INSTANCE, &at.d, small_eps, 0)
         job.rstd_options.zero_guard = True
         return normalize_image(&job, &call, image, &at, ("weight", weight, "bias", bias, "style", style))
     finally:

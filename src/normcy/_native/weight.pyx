@@ -7,7 +7,7 @@ from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO
 from normcy._engine.plan cimport BATCH, Dims
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport channel_strides, floats
-from normcy._native.call cimport Call, call_of, normalize
+from normcy._native.call cimport Call, describe_call, normalize
 from normcy._native.options cimport integer, real
 from normcy._native.views cimport in_c_order
 
@@ -16,14 +16,18 @@ import numpy as np
 cnp.import_array()
 
 
-cdef cnp.ndarray lengths(g, cnp.ndarray v, object axis):
-    """g as one value a slice."""
+cdef cnp.ndarray array_of_lengths(g, bint one):
+    """g as an array, whatever its shape; a number will do where there is one slice."""
+    cdef float length
+    if one and not isinstance(g, np.ndarray):
+        length = <float>real(g, "g")
+        return np.array(length, np.float32)
+    return floats(np.asarray(g) if type(g) is np.float32 else g, "g")
+
+
+cdef cnp.ndarray lengths(cnp.ndarray a, cnp.ndarray v, object axis):
+    """One value for each slice."""
     cdef ptrdiff_t k = 1 if axis is None else np.shape(v)[axis]
-    cdef float one
-    if axis is None and not isinstance(g, np.ndarray):
-        one = <float>real(g, "g")
-        return np.array([one], np.float32)
-    cdef cnp.ndarray a = floats(np.asarray(g) if type(g) is np.float32 else g, "g")
     kept = tuple([n if i == axis else 1 for i, n in enumerate(np.shape(v))])
     if axis is None and np.size(a) == 1 and set(np.shape(a)) <= {1}:
         return np.array(a, order="C").reshape(1)
@@ -50,18 +54,20 @@ cdef Dims slices_of(cnp.ndarray v, axis) noexcept:
 
 
 def weight_norm(v, g, dim, out):
-    cdef Call call = call_of(v, "v", None, None, None, None, out)
+    cdef Call call
     cdef cnp.ndarray dense, length
     cdef Dims d
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
-        dense = floats(v, "v")
+        describe_call(&call, v, "v", None, None, None, None, out)
         axis = None if dim is None else integer(dim, "dim")
+        length = array_of_lengths(g, axis is None)
+        dense = floats(v, "v")
         if axis is not None and not -dense.ndim <= axis < dense.ndim:
             raise ValueError(f"dim: expected None or an axis of v, of shape {np.shape(v)}, got {axis}")
         axis = axis if axis is None else axis % dense.ndim
-        length = lengths(g, dense, axis)
+        length = lengths(length, dense, axis)
         if not in_c_order(dense):
             dense = np.array(dense, order="C", subok=False)
         d = slices_of(dense, axis)
