@@ -1,5 +1,6 @@
 """Paths that only large arrays take, each on about the smallest that does: within the bound, and by any instruction set and number
-of threads the same bits. What makes a path be taken is in src/drivers.pxi, rows.pxi, cols.pxi and apply_tpl.h."""
+of threads the same bits. What makes a path be taken is in src/drivers.pxi, rows.pxi, cols.pxi and
+kernels/apply_panel_tpl.h."""
 
 import itertools
 
