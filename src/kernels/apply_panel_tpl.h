@@ -1,6 +1,6 @@
 /* The apply pass over a panel: which parts of it are done one after the other.
  *
- * (A) Rows go by in tiles of four where that saves loads or waiting, and one by one elsewhere.
+ * (A) Rows are done in tiles of four where that saves loads or waiting, and one by one elsewhere.
  * (B) Where rows share long weights, or columns have many coefficients, a few columns of all rows are done first, and
  *     then the next ones, so that the shared values stay in L1.
  * (C) Rows that follow each other without a gap can be one stream of whole vectors. A vector that two rows share takes

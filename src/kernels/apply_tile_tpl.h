@@ -14,9 +14,9 @@
 enum {
     /* Rows of a tile, where it has more than one. */
     TILE_ROWS = 4,
-    /* Floats of a row that go by before a costly activation finds them in L1. */
+    /* Floats of a row after which a costly activation follows, as they are still in L1. */
     TILE_FLOATS = 1024,
-    /* Floats of a weight and of a bias that stay in L1 while the rows that share them go by. */
+    /* Floats of a weight and of a bias that stay in L1 while all rows that share them are done. */
     SHARED_TILE_FLOATS = 2048,
     /* Rows of at least this many floats store whole lines: first a few floats up to where y is aligned. */
     ALIGNED_ROW_FLOATS = 256,

@@ -1,20 +1,27 @@
-/* Moments of columns, by exact sums: every column is a lane, its rows are added one after the other. */
+/* Moments of columns, by exact sums. Each column has a lane, in which its rows are added one after the other. The
+ * letters are those of moments_tpl.h.
+ */
 #ifndef NORMCY_MOMENTS_COLS_TPL_H
 #define NORMCY_MOMENTS_COLS_TPL_H
 
 #include "kernels/moments_tpl.h"
 
+/* Constants of speed; none of them changes a bit. */
 enum {
-    TILE_COLUMNS = 1024, /* columns done together: memory in one piece counts most, then that their sums stay in L1 */
-    PREFETCH_FROM_COLUMNS = 64,   /* columns */
-    PREFETCH_AHEAD_FLOATS = 2048, /* floats: 8 KiB */
+    /* Columns of a tile: many, as long rows of memory are fast to read, but so few that their sums stay in L1. */
+    TILE_COLUMNS = 1024,
+    /* Panels without a gap between rows are prefetched if they have this many columns, and this far ahead (8 KiB). */
+    PREFETCH_FROM_COLUMNS = 64,
+    PREFETCH_AHEAD_FLOATS = 2048,
+    /* Other panels are prefetched if so many rows are read side by side. */
+    PREFETCH_FROM_ROWS = 4,
 };
 
 INLINE vf some_of(const float *p, int n) {
     return n == W ? load(p) : load_part(p, first(n));
 }
 
-/* Takes up to 8 rows at W columns, of which `part` exist, into their sums, less k. */
+/* Adds up to 8 rows of W columns, of which `part` exist, to their sums about k. */
 INLINE void rows_at(const float *x, int rows, ptrdiff_t stride, int part, const vd k[2], moments_kind kind, vd s1[2],
                     vd s2[2]) {
 #pragma GCC unroll 8
@@ -32,12 +39,12 @@ INLINE void rows_at(const float *x, int rows, ptrdiff_t stride, int part, const 
     }
 }
 
-/* The same for all columns, about zero. */
+/* Adds up to 8 rows of all columns to their sums about zero. */
 INLINE void accumulate_rows(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, double *s1,
                             double *s2) {
-    /* The hardware prefetches poorly where eight rows side by side are short streams, each of which ends where the next
-     * begins: software prefetches in memory order there. Where rows are far apart, it prefetches the next ones. */
-    int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM_COLUMNS : rows >= 4;
+    /* The hardware prefetches poorly here. Rows without a gap are eight short streams, each of which ends where the
+     * next one began, so that lines are prefetched in memory order. Rows with gaps prefetch the rows after them. */
+    int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM_COLUMNS : rows >= PREFETCH_FROM_ROWS;
     const float *next = flat ? x + PREFETCH_AHEAD_FLOATS : x + rows * stride;
     ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
@@ -58,7 +65,7 @@ INLINE void accumulate_rows(const float *x, int rows, ptrdiff_t cols, ptrdiff_t 
     }
 }
 
-/* (B) for W columns, of which `part` exist and some are far from zero. */
+/* Computes the moments of W columns again, about their means (B). `part` of them exist, and the `far` ones need it. */
 static __attribute__((noinline)) void recompute_columns(const float *x, ptrdiff_t rows, ptrdiff_t stride, int part,
                                                         const int *far, double *mean, double *m2) {
     double k[W];
@@ -68,11 +75,11 @@ static __attribute__((noinline)) void recompute_columns(const float *x, ptrdiff_
     for (ptrdiff_t i = 0; i < rows; i++)
         rows_at(x + i * stride, 1, stride, part, shift, (moments_kind){NORMCY_ABOUT_MEAN, 1}, s1, s2);
     for (int j = 0; j < part; j++)
-        if (far[j]) /* the others keep their bits, on instruction sets of every width */
+        if (far[j]) /* the others keep their bits, whatever the width of a vector */
             finalize((double)rows, k[j], s1[j / (W / 2)][j % (W / 2)], s2[j / (W / 2)][j % (W / 2)], mean + j, m2 + j);
 }
 
-/* Mean and m2 of columns from their sums, which they are put in place of. */
+/* Replaces the sums of columns, and of their squares, by mean and m2. */
 INLINE void finalize_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, double *mean,
                              double *m2) {
     for (ptrdiff_t c = 0; c < cols; c += W) {

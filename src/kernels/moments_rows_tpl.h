@@ -1,11 +1,11 @@
-/* Moments of slots that lie along rows. */
+/* Moments of slots that lie along rows. The letters are those of moments_tpl.h. */
 #ifndef NORMCY_MOMENTS_ROWS_TPL_H
 #define NORMCY_MOMENTS_ROWS_TPL_H
 
 #include "kernels/row_sums_tpl.h"
 
-/* Takes in a slot block by block, by name(x, quads, last, ...). Compile-time constants: `quads`, it is that many, or 0,
- * any number; `whole`, all lanes of the last one are there. */
+/* Calls name(x, quads, last, ...) for each block of a slot. Two names of the caller are compile-time constants: `quads`
+ * is how many there are in all, or 0 for any number; `whole` says that the last one has all of its lanes. */
 #define EACH_BLOCK(name, ...)                                                                                          \
     do {                                                                                                               \
         ptrdiff_t left = shape->length;                                                                                \
@@ -28,7 +28,7 @@
         }                                                                                                              \
     } while (0)
 
-/* Mean and m2 of a slot from its sums about k; returns that of squares. */
+/* Computes mean and m2 of a slot from its sums about k. Returns the sum of squares. */
 INLINE double slot_moments(exact_sums *all, const row_shape *shape, float k, normcy_about about, double *mean,
                            double *m2) {
     double s2 = sum_tree(all->even);
@@ -39,7 +39,7 @@ INLINE double slot_moments(exact_sums *all, const row_shape *shape, float k, nor
     return s2;
 }
 
-/* (A) for a slot, about k; returns the sum of squares about it. */
+/* Computes the moments of a slot by exact sums about k (A). Returns the sum of squares about k. */
 INLINE double exact_slot(const float *x, int quads, int whole, const row_shape *shape, float k, moments_kind kind,
                          double *mean, double *m2) {
     exact_sums all = no_sums();
@@ -49,19 +49,19 @@ INLINE double exact_slot(const float *x, int quads, int whole, const row_shape *
     return slot_moments(&all, shape, k, kind.about, mean, m2);
 }
 
-/* A slot again, about its mean, which is known well enough. */
+/* Computes the moments of a slot again, about its mean, which is known well enough for that. */
 static __attribute__((noinline)) void recompute_slot(const float *x, const row_shape *shape, double *mean, double *m2) {
     exact_slot(x, 0, 0, shape, (float)*mean, (moments_kind){NORMCY_ABOUT_MEAN, 1}, mean, m2);
 }
 
-/* (B) for a slot whose sum of squares about zero is s2. */
+/* Does so where (B) asks for it; s2 is the sum of squares about zero. */
 INLINE void recompute_if_far(const float *x, const row_shape *shape, normcy_about about, double s2, double *mean,
                              double *m2) {
     if (about != NORMCY_ABOUT_ZERO && far_from_zero(s2, *m2))
         recompute_slot(x, shape, mean, m2);
 }
 
-/* Slots of one vector: what exact_slots would do, without the vectors that are not there. */
+/* Does for slots of up to sixteen values what exact_slots would do, without the vectors that are absent. */
 INLINE void tiny_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, const row_shape *shape, normcy_about about,
                        double *mean, double *m2) {
     const moments_kind kind = {about, 0};
@@ -86,7 +86,7 @@ INLINE void exact_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int q
     }
 }
 
-/* (C): the mean of four vectors spread over the row. */
+/* The shift of (C): the mean of four vectors, one from the middle of each quarter of the row. */
 INLINE float shift_of(const float *x, const row_shape *shape) {
     vf r[NV];
     for (int h = 0; h < NV; h++) {
@@ -99,7 +99,7 @@ INLINE float shift_of(const float *x, const row_shape *shape) {
     return sum_floats(r) * (1.0f / NORMCY_QUAD);
 }
 
-/* (C) for a slot, about k; returns the sum of squares about it. */
+/* Computes the moments of a slot by sums in float32 about k (C). Returns the sum of squares about k. */
 INLINE double slot_about(const float *x, int quads, int whole, const row_shape *shape, float k, normcy_about about,
                          double *mean, double *m2) {
     vf c = set1(k);
@@ -110,12 +110,12 @@ INLINE double slot_about(const float *x, int quads, int whole, const row_shape *
 
 INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int quads, int whole, const row_shape *shape,
                         normcy_about about, double *mean, double *m2) {
-    for (int f = 0; f < NORMCY_BLOCK / NORMCY_QUAD; f++) /* while the first shift is waited for */
+    for (int f = 0; f < NORMCY_BLOCK / NORMCY_QUAD; f++) /* memory arrives while the first shift is computed */
         prefetch_quad(x + f * NORMCY_QUAD, 0);
     float next = about == NORMCY_ABOUT_ZERO ? 0 : shift_of(x, shape);
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
         float k = next;
-        if (about != NORMCY_ABOUT_ZERO && s + 1 < slots) /* early, so that nothing waits for it */
+        if (about != NORMCY_ABOUT_ZERO && s + 1 < slots) /* is computed early, so that no block waits for it */
             next = shift_of(x + stride, shape);
         double s2 = slot_about(x, quads, whole, shape, k, about, mean + s, m2 + s);
         if (about != NORMCY_ABOUT_ZERO && far_from_shift(s2, m2[s]))
@@ -125,7 +125,7 @@ INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int q
 
 #undef EACH_BLOCK
 
-/* A call of `name` for each number of quads that slots of up to a block have. */
+/* Calls `name` for all slots with the constants that their length allows. */
 #define SLOTS_OF(name, quads, whole, about) name(x, slots, stride, quads, whole, shape, about, mean, m2)
 #define SLOTS_BY_LENGTH(name, whole, about)                                                                            \
     switch (length > NORMCY_BLOCK ? 0 : (length + NORMCY_QUAD - 1) / NORMCY_QUAD) {                                    \

@@ -1,7 +1,8 @@
 /* Single-pass moments: what the kernels of rows and of columns share.
  *
  * (A) Exact sums. Values and their squares are converted to float64 as they are loaded, and added up about zero. This
- *     is how columns are summed, and rows of up to NORMCY_EXACT_ROW values.
+ *     is how columns are summed, and rows of up to NORMCY_EXACT_ROW values (without a mean to subtract, as in RMSNorm:
+ *     NORMCY_EXACT_ROW_ABOUT_ZERO).
  *     Reason: a float32 times itself has 48 bits and float64 holds 53, so that only the additions round, fused with the
  *     product or not, and nothing overflows or underflows. Short rows are as fast in this way as in float32 about a
  *     shift, which would have to be found first.
@@ -13,7 +14,7 @@
  *     is so far off that the squares about it exceed those about the mean by more than a sixth, the row is summed again
  *     by (A).
  *     Reason: in cache, exact sums of long rows take up to twice as long.
- * (D) About zero, as for RMSNorm, there is no mean to subtract.
+ * (D) About zero, as for RMSNorm, nothing is subtracted, so that (B) and the shift of (C) are not needed.
  *
  * docs/decisions/0002-numerics.md derives how far off each of these can be.
  */
@@ -22,30 +23,30 @@
 
 #include "kernels/simd/vec.h"
 
-/* Both are compile-time constants once inlined. */
+/* What is summed. Both are compile-time constants once inlined. */
 typedef struct {
     normcy_about about;
-    int shifted; /* what is summed are differences from a shift, whose squares round in float64, too */
+    int shifted; /* the values are differences from a shift, whose squares are not exact in float64 */
 } moments_kind;
 
-/* Takes v, of floats or of differences between them, into sums in float64. */
+/* Adds v to the sum of values, and v * v to the sum of squares. */
 INLINE void sum_exactly(vd *s1, vd *s2, vd v, moments_kind kind) {
     if (kind.about != NORMCY_ABOUT_ZERO)
         *s1 += v;
     *s2 = kind.shifted ? *s2 + v * v : plus_exact_square(*s2, v);
 }
 
-/* (B) of a slot that was summed about zero: whether its mean cancels more of m2 than the bound allows. */
+/* (B): returns 1 if the mean of a slot that was summed about zero cancels more of m2 than the bound allows. */
 INLINE int far_from_zero(double s2, double m2) {
     return NORMCY_FAR_STDS * NORMCY_FAR_STDS * m2 < s2;
 }
 
-/* (C) of a row that was summed about a shift. */
+/* (C): returns 1 if the shift of a row was too far off. */
 INLINE int far_from_shift(double s2, double m2) {
     return NORMCY_EXCESS_DENOMINATOR * s2 > NORMCY_EXCESS_NUMERATOR * m2;
 }
 
-/* From sums about k to mean and m2. */
+/* Computes mean and m2 from the sums about k. */
 INLINE void finalize(double n, double k, double s1, double s2, double *mean, double *m2) {
     double off = s1 / n, m = s2 - s1 * off;
     *mean = k + off;

@@ -1,25 +1,27 @@
-/* Sums of a block of a row, in sixteen virtual lanes: in float64, or in float32 about a shift. */
+/* The sums of a block of a row, in sixteen virtual lanes: exactly in float64, or in float32 about a shift.
+ *
+ * A block has one to four quads of four vectors of sixteen lanes, which are NV native vectors each.
+ */
 #ifndef NORMCY_ROW_SUMS_TPL_H
 #define NORMCY_ROW_SUMS_TPL_H
 
 #include "kernels/moments_tpl.h"
 
-enum {
-    PREFETCH_MOST_FLOATS = 2048, /* floats: what follows a run is asked for, or, in longer ones, what is that far on */
-};
+/* A call prefetches what follows its slots in memory, or, in longer ones, what is this far ahead. */
+enum { PREFETCH_MOST_FLOATS = 2048 };
 
-/* What is the same for all slots of a call. */
+/* What all slots of a call have in common. */
 typedef struct {
     ptrdiff_t length;
-    lanes last[4 * NV]; /* which lanes the vectors of the last four have; all sixteen lanes of one, then of the next */
-    ptrdiff_t ahead;    /* floats from what is read to what is asked for */
-    ptrdiff_t quarters[4]; /* the middle of each, where the vectors are that a longer slot has its shift from */
+    lanes last[4 * NV];    /* the lanes that there are of each native vector in the last quad */
+    ptrdiff_t ahead;       /* how many floats ahead of the loads to prefetch */
+    ptrdiff_t quarters[4]; /* the middle of each quarter of a longer slot, whose vectors there give the shift */
 } row_shape;
 
 INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
-    ptrdiff_t rest = (length - 1) % NORMCY_QUAD + 1, run = slots * stride;
+    ptrdiff_t rest = (length - 1) % NORMCY_QUAD + 1, all = slots * stride;
     s->length = length;
-    s->ahead = run > 0 && run < PREFETCH_MOST_FLOATS ? run : PREFETCH_MOST_FLOATS;
+    s->ahead = all > 0 && all < PREFETCH_MOST_FLOATS ? all : PREFETCH_MOST_FLOATS;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
     for (int k = 0; k < 4; k++)
@@ -27,34 +29,35 @@ INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrd
     return s;
 }
 
-/* Exact sums of sixteen lanes, those of squares in two parts so that additions need not wait for each other. */
+/* Sums of sixteen lanes in float64. Squares have two sums, so that an addition need not wait for the one before. */
 typedef struct {
     vd s1[2 * NV], even[2 * NV], odd[2 * NV];
 } exact_sums;
 
 INLINE exact_sums no_sums(void) {
-    exact_sums all; /* an initializer would be a call of memset, and the sums would stay in memory */
+    exact_sums all; /* with an initializer, gcc would call memset and keep the sums in memory */
 #pragma GCC unroll 8
     for (int i = 0; i < 2 * NV; i++)
         all.s1[i] = all.even[i] = all.odd[i] = (vd){0};
     return all;
 }
 
-/* p itself. The compiler no longer knows that it is x plus an offset, and so does not keep sixteen such sums in
- * registers. */
+/* Returns p, but hides from the compiler that p is x plus an offset. It would keep sixteen such addresses in registers
+ * otherwise. */
 INLINE const float *one_pointer(const float *p) {
     __asm__("" : "+r"(p));
     return p;
 }
 
-/* Asks for what is as far ahead of four vectors as the shape says. */
+/* Prefetches a quad, once for all of its native vectors. */
 INLINE void prefetch_quad(const float *ahead, int h) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4 && h == 0; i++)
         __builtin_prefetch(ahead + i * NORMCY_LANES);
 }
 
-/* Four vectors as doubles, less k. `last`, a compile-time constant: some lanes need not be there, and are 0. */
+/* Loads the h-th native vectors of a quad as doubles, minus k if `shifted` is set. If `last` is set, which is a
+ * compile-time constant, some lanes may be absent; they become 0. */
 INLINE void load_quad(vd v[4][2], const float *x, int h, int last, const row_shape *shape, float k, int shifted) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
@@ -70,7 +73,8 @@ INLINE void load_quad(vd v[4][2], const float *x, int h, int last, const row_sha
     }
 }
 
-/* Takes in a block of 1 to 4 quads, a compile-time constant; `last`: the slot ends there. */
+/* Adds a block of 1 to 4 quads to the sums about k. `quads` and `last`, whether the slot ends there, are compile-time
+ * constants. */
 INLINE void exact_block(const float *x, int quads, int last, const row_shape *shape, float k, moments_kind kind,
                         exact_sums *all) {
     const float *ahead = one_pointer(x + shape->ahead);
@@ -96,7 +100,7 @@ INLINE void exact_block(const float *x, int quads, int last, const row_shape *sh
     }
 }
 
-/* Sums in float32, of differences and of their squares. */
+/* Sums in float32: r of the differences from a shift, q of their squares. */
 typedef struct {
     vf r, q;
 } sums;
@@ -105,8 +109,8 @@ INLINE sums combine(sums a, sums b) {
     return (sums){sum_by_fma(a.r, b.r), a.q + b.q};
 }
 
-/* Of four vectors, pairwise, less c. Values add up in the units that multiply, so that these and
- * those that add have as much work. */
+/* Sums the h-th native vectors of a quad about c, pairwise. Differences add up in the units that multiply, so that
+ * these and the units that add have equal work. */
 INLINE sums row_quad(const float *x, int h, int last, const row_shape *shape, vf c, normcy_about about) {
     vf v[4];
 #pragma GCC unroll 4
@@ -122,7 +126,7 @@ INLINE sums row_quad(const float *x, int h, int last, const row_shape *shape, vf
     return s;
 }
 
-/* Takes in a block about c, as exact_block does. */
+/* Adds a block to the sums about c, as exact_block does, but in float32. */
 INLINE void block_about(const float *x, int quads, int last, const row_shape *shape, vf c, normcy_about about,
                         exact_sums *all) {
     const float *ahead = one_pointer(x + shape->ahead);

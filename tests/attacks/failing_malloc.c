@@ -1,6 +1,7 @@
-/* Preloaded, it makes the n-th allocation by normcy's compiled core fail, once, and counts them.
+/* A library that is preloaded. It counts the allocations by normcy's compiled core, and makes the n-th of them fail,
+ * once.
  *
- * Allocations by others, in the same process, are left alone: who called is told by where the return address lies.
+ * Allocations by others in the same process are left alone. The return address tells who called.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,7 +13,7 @@ extern void *__libc_malloc(size_t), *__libc_realloc(void *, size_t), *__libc_mem
 
 static long until, count;
 
-/* From now on, the n-th fails; 0: none. Returns how many there were since the last call. */
+/* Makes the n-th allocation from now on fail; 0 makes none fail. Returns how many there were since the last call. */
 long fail_allocation(long n) {
     long seen = count;
     until = n;

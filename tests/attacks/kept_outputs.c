@@ -1,5 +1,7 @@
-/* What src/runtime/outputs.c keeps and what it lets go of, seen from the calls of free and realloc that it makes: it is
- * built with -Dfree=noted_free -Drealloc=noted_realloc. Ends with the number of the check that failed, or 0. */
+/* Checks what src/runtime/outputs.c keeps and what it lets go of. That file is built with -Dfree=noted_free and
+ * -Drealloc=noted_realloc, so that this program sees its calls. The exit status is the number of the check that failed,
+ * or 0.
+ */
 #undef free
 #undef realloc
 #include "runtime/outputs.h"
@@ -23,7 +25,7 @@ void *noted_realloc(void *p, size_t size) {
     return realloc(p, size);
 }
 
-/* Takes so many blocks and gives all of them back; returns how many of them are kept. */
+/* Takes some blocks and gives all of them back. Returns how many of them are kept. */
 static int kept_of(int blocks, size_t size) {
     void *p[MANY];
     for (int i = 0; i < blocks; i++)
@@ -50,13 +52,13 @@ int main(void) {
     CHECK(2, normcy_take(9 * MIB) == large);
     normcy_give_back(large, 9 * MIB);
     normcy_give_back(small, 2 * MIB);
-    CHECK(3, frees == 0 && kept_of(MANY, 2 * MIB) <= KEPT); /* no more than there is room to note */
-    for (int i = 0; i < MANY; i++)                          /* what is taken again does not count as kept */
+    CHECK(3, frees == 0 && kept_of(MANY, 2 * MIB) <= KEPT); /* no more than the table has room for */
+    for (int i = 0; i < MANY; i++)                          /* blocks that were taken again do not count as kept */
         CHECK(4, kept_of(4, 4 * MIB) == 4);
-    CHECK(5, kept_of(4, 20 * MIB) == 3); /* what is kept stays within the budget */
+    CHECK(5, kept_of(4, 20 * MIB) == 3); /* kept blocks stay within the budget */
     CHECK(6, kept_of(1, 65 * MIB) == 0);
     CHECK(7, kept_of(1, NORMCY_LARGE / 2) == 0);
-    void *p = normcy_resize(normcy_take(2 * MIB), 2 * MIB + 1); /* blocks are of whole steps, which the next takes */
+    void *p = normcy_resize(normcy_take(2 * MIB), 2 * MIB + 1); /* sizes are rounded up, as for the next request */
     CHECK(8, p && asked > 2 * MIB + 1 && asked % 4096 == 0);
     normcy_give_back(p, 2 * MIB + 1);
     CHECK(9, normcy_take(asked) == p);

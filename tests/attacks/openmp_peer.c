@@ -1,16 +1,16 @@
-/* Another library that uses OpenMP, and threads that Python has not made: test_threads.py calls normcy from both. */
+/* Another library that uses OpenMP, and threads that Python did not make. test_threads.py calls normcy from both. */
 #include <omp.h>
 #include <pthread.h>
 
 enum { MOST = 64 };
 
-/* Calls back from each thread of a parallel region. */
+/* Calls `call` from each thread of a parallel region. */
 void from_region(int threads, void (*call)(int)) {
 #pragma omp parallel num_threads(threads)
     call(omp_get_thread_num());
 }
 
-/* A region that does nothing but have that many threads; returns how many there were. */
+/* Runs a region that does nothing. Returns how many threads it had. */
 int region(int threads) {
     int n = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : n)
@@ -29,7 +29,7 @@ static void *begin(void *start_) {
     return 0;
 }
 
-/* Calls back from threads of the system's, all at once. */
+/* Calls `call` from plain threads of the system, all at once. */
 void from_pthreads(int threads, void (*call)(int)) {
     pthread_t all[MOST];
     start starts[MOST];

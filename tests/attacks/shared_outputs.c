@@ -1,6 +1,7 @@
-/* Threads that take blocks of src/runtime/outputs.c and give them back, as results of a Python without its global lock.
- * Each block is one thread's until it is given back: what that thread wrote there stays. Prints how often it had to
- * look. */
+/* Four threads take blocks from src/runtime/outputs.c and give them back, as results of a Python without its global lock
+ * do. A block belongs to one thread until it is given back, so that what the thread wrote there must stay. The program
+ * prints how often it looked.
+ */
 #include "runtime/outputs.h"
 
 #include <pthread.h>
@@ -65,7 +66,7 @@ int main(int argc, char **argv) {
         pthread_join(threads[i], NULL);
         looks += seen[i];
     }
-    void *p = normcy_take(NORMCY_LARGE); /* that blocks are kept at all, so that there is something to look at */
+    void *p = normcy_take(NORMCY_LARGE); /* if blocks were not kept, this program would prove nothing */
     normcy_give_back(p, NORMCY_LARGE);
     if (normcy_take(NORMCY_LARGE) != p)
         return 4;

@@ -1,5 +1,6 @@
-/* Two threads that take tasks of src/runtime/queue.c until none is left, again and again: each task is one thread's,
- * once. They begin within nanoseconds of each other, and have as little to do. */
+/* Two threads take tasks from src/runtime/queue.c until none is left, again and again. Each task must be done once, by
+ * one of them. They begin within nanoseconds of each other, and tasks take as little time, so that they collide often.
+ */
 #include "runtime/queue.h"
 
 #include <pthread.h>
@@ -7,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { THREADS = 2, TASKS = 3, PATIENCE = 1000 };
+enum { THREADS = 2, TASKS = 3, MAX_SPINS = 1000 };
 
 static long rounds;
 static normcy_work_queue *queues;
-static int done[TASKS + 1]; /* one more, for a task that there is not */
+static int done[TASKS + 1]; /* one more, for a task that does not exist */
 static long arrived;
 
 /* Waits for the other thread. */
@@ -19,7 +20,7 @@ static void meet(long *meetings) {
     long all = THREADS * ++*meetings;
     __atomic_add_fetch(&arrived, 1, __ATOMIC_ACQ_REL);
     for (int i = 0; __atomic_load_n(&arrived, __ATOMIC_ACQUIRE) < all; i++)
-        if (i > PATIENCE) /* it may have no core of its own */
+        if (i > MAX_SPINS) /* the other thread may need this core */
             sched_yield();
 }
 

@@ -1,4 +1,4 @@
-/* The kernels for AVX512. */
+/* The kernels for AVX-512F. */
 #define NORMCY_ISA_AVX512
 #define ISA avx512
 #include "kernels/kernels_tpl.h"

@@ -1,28 +1,41 @@
 #include "kernels/isa/dispatch.h"
 
+/* One instruction set: its kernels, and whether they can run here. */
+typedef struct {
+    const normcy_kernels *kernels;
+    int (*runs)(void);
+} isa;
+
+static int always(void) {
+    return 1;
+}
+
 #if defined(__x86_64__)
 extern const normcy_kernels normcy_baseline, normcy_avx2, normcy_avx512;
-static const normcy_kernels *const isas[] = {&normcy_baseline, &normcy_avx2, &normcy_avx512};
+
+/* The compiler's check asks CPUID for the features, and XCR0 for the registers that the operating system saves. */
+static int has_avx2(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+static int has_avx512(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") != 0;
+}
+
+static const isa isas[] = {{&normcy_baseline, always}, {&normcy_avx2, has_avx2}, {&normcy_avx512, has_avx512}};
 #elif defined(__aarch64__)
 extern const normcy_kernels normcy_neon;
-static const normcy_kernels *const isas[] = {&normcy_neon};
+static const isa isas[] = {{&normcy_neon, always}};
 #else
 extern const normcy_kernels normcy_baseline;
-static const normcy_kernels *const isas[] = {&normcy_baseline};
+static const isa isas[] = {{&normcy_baseline, always}};
 #endif
 
 const normcy_kernels *normcy_isa(int i) {
-    return i < (int)(sizeof isas / sizeof *isas) ? isas[i] : 0;
+    return i < (int)(sizeof isas / sizeof *isas) ? isas[i].kernels : 0;
 }
 
 int normcy_isa_runs(int i) {
-#if defined(__x86_64__)
-    /* The compiler's own check: CPUID for the features, XCR0 for the registers that the kernel saves. */
-    __builtin_cpu_init();
-    if (i == 1)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (i == 2)
-        return __builtin_cpu_supports("avx512f") != 0;
-#endif
-    return normcy_isa(i) != 0;
+    return normcy_isa(i) && isas[i].runs();
 }

@@ -1,13 +1,13 @@
-/* Which instruction sets this build carries and this CPU has. */
+/* Which instruction sets this build has kernels for, and which of them this CPU can run. */
 #ifndef NORMCY_DISPATCH_H
 #define NORMCY_DISPATCH_H
 
 #include "kernels/kernels.h"
 
-/* The table of the i-th instruction set of this build, slowest first; NULL past the last. */
+/* The kernels of the i-th instruction set of this build, the slowest first; NULL after the last one. */
 const normcy_kernels *normcy_isa(int i);
 
-/* Whether this CPU and its operating system can run that instruction set. */
+/* Returns 1 if this CPU and its operating system can run them. */
 int normcy_isa_runs(int i);
 
 #endif
