@@ -1,6 +1,6 @@
-/* Four threads take blocks from src/runtime/outputs.c and give them back, as results of a Python without its global lock
- * do. A block belongs to one thread until it is given back, so that what the thread wrote there must stay. The program
- * prints how often it looked.
+/* Four threads take blocks from src/runtime/outputs.c and give them back, as results of a Python without its global
+ * lock do. A block belongs to one thread until it is given back, so that what the thread wrote there must stay. The
+ * program prints how often it looked.
  */
 #include "runtime/outputs.h"
 

@@ -21,7 +21,7 @@ cdef struct Job:
     const normcy_kernels *k
     Plan plan
     # Arrays, of one shape and one memory order
-    const float *x          # what is normalized; with an addend, where source + addend is put first
+    const float *x          # the input; with an addend, source + addend is stored here first
     ptrdiff_t x_from        # which element of the array is x[0]: not the first in a part that is kept aside
     float *y                # NULL: statistics only
     const float *source

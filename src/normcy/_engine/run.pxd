@@ -1,4 +1,4 @@
-"""A job from the decisions on how to go about it to its end."""
+"""Plans a job and runs it."""
 from normcy._engine.job cimport Job
 from normcy._engine.plan cimport Dims, Method
 

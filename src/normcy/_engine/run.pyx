@@ -70,7 +70,7 @@ cdef void tune(Job *job, ptrdiff_t size, int max_threads) noexcept nogil:
     """How many parts to make, and how to go through memory."""
     job.max_threads = max_threads
     job.parts = <int>min(<ptrdiff_t>max_threads, max(<ptrdiff_t>1, size // PART_MIN_FLOATS))
-    # What is read where y will be is in the caches, and best written there.
+    # Where an input shares y's memory, those lines are in the caches, and y is best written there.
     job.beyond_caches = size >= NONTEMPORAL_FLOATS * job.parts and not (
         job.source == job.y or job.addend == job.y or job.epilogue.add == job.y)
     job.local_in_cache, job.access.in_cache = size <= LOCAL_IN_CACHE_FLOATS, size <= IN_CACHE_FLOATS

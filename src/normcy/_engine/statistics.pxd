@@ -3,7 +3,7 @@ are out of float32's range, and the transforms towards a style, a length or runn
 from normcy._engine.job cimport Job, Slots
 
 cdef struct SlotReader:     # how a driver reads a slot once more
-    void (*exactly)(const Job *job, ptrdiff_t slot, double *mean, double *m2) noexcept nogil    # NULL: it did
+    void (*exactly)(const Job *job, ptrdiff_t slot, double *mean, double *m2) noexcept nogil    # NULL: they are exact
     double (*total)(const Job *job, ptrdiff_t slot) noexcept nogil
 
 cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,

@@ -20,7 +20,7 @@ cdef enum:
     SHORT_SLOT_FLOATS = 128         # below which what a tile costs counts more than where x is
     SEGMENT_RUN_FLOATS = 16384      # of slots with segments: shorter pieces of memory cost more jumps than L2 gains
     LONG_WEIGHT_FLOATS = 1024       # of a weight and of a bias that leave room for a tile
-    SHARING_ROWS = 8                # that at least share longer ones
+    SHARING_ROWS = 8                # the fewest of a tile where they share longer weights
 
     # Slots along columns
     TURNED_ROWS = 32                # from which it pays to begin them where y is aligned

@@ -291,7 +291,7 @@ cdef cnp.ndarray per_channel(obj, str name, cnp.ndarray x, const Layout *at):
 
 
 cdef tuple trailing_axes(cnp.ndarray x, normalized_shape, bint of_layer):
-    """normalized_shape as a tuple, which the last axes of x match. That of a layer was right: then x is not."""
+    """normalized_shape as a tuple, which the last axes of x match; of a layer, whose own is right, x is blamed."""
     cdef tuple shape = integers(normalized_shape, "normalized_shape")
     cdef int i, lead = cnp.PyArray_NDIM(x) - len(shape)
     cdef bint fits = lead >= 0 and len(shape) > 0
