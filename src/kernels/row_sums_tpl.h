@@ -51,8 +51,10 @@ INLINE const float *one_pointer(const float *p) {
 
 /* Prefetches a quad, once for all of its native vectors. */
 INLINE void prefetch_quad(const float *ahead, int h) {
+    if (h > 0)
+        return;
 #pragma GCC unroll 4
-    for (int i = 0; i < 4 && h == 0; i++)
+    for (int i = 0; i < 4; i++)
         __builtin_prefetch(ahead + i * NORMCY_LANES);
 }
 
