@@ -35,6 +35,8 @@
 #include "kernels/simd/avx512.h"
 #elif defined(NORMCY_ISA_AVX2)
 #include "kernels/simd/avx2.h"
+#elif defined(NORMCY_ISA_SVE256)
+#include "kernels/simd/sve256.h"
 #elif defined(NORMCY_ISA_NEON)
 #include "kernels/simd/neon.h"
 #elif defined(__SSE2__)
