@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 from setuptools.modified import newer_group
 
 # C code that has state is linked into one module, or there would be two of it.
@@ -48,9 +50,10 @@ KERNEL_FLAGS = ["-falign-loops=64", "-funroll-loops"]
 # Instruction sets by architecture: stub and the flags that it alone gets, no more than its kernels need.
 ISAS = {
     "x86_64": {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f"]},
-    "aarch64": {"neon": []},
+    "aarch64": {"neon": [], "sve256": ["-march=armv8-a+sve", "-msve-vector-bits=256"]},
 }
 BASE_FLAGS = {"x86_64": ["-march=x86-64", "-mtune=generic"]}  # after the user's CFLAGS, so that -march=native yields
+OPTIONAL = ["sve256"]  # left out where the system does not say how long registers are, or the compiler is too old
 
 OPENMP_PROBE = """
 #include <omp.h>
@@ -91,15 +94,27 @@ class BuildNative(build_ext):
             ext.depends = [*ext.depends, *KERNEL_FILES]
             if self.force or newer_group([*ext.sources, *ext.depends], self.get_ext_fullpath(ext.name), "newer"):
                 isas = ISAS.get(arch, {"baseline": []}).items()
-                ext.extra_objects = [self.kernels_of(isa, base + KERNEL_FLAGS + own) for isa, own in isas]
+                kernels = [self.kernels_of(isa, base + KERNEL_FLAGS + own) for isa, own in isas]
+                ext.extra_objects = [built for built in kernels if built]
         super().build_extension(ext)
 
-    def kernels_of(self, isa: str, flags: list[str]) -> str:
-        """The object file of an instruction set's kernels, compiled where it is older than what it is made of."""
+    def kernels_of(self, isa: str, flags: list[str]) -> str | None:
+        """The object file of an instruction set's kernels, compiled where it is older than what it is made of.
+
+        None for one that is optional and cannot be built.
+        """
+        if isa in OPTIONAL and sys.platform != "linux":
+            return None
         source = f"src/kernels/isa/{isa}.c"
         (built,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
         if self.force or newer_group(KERNEL_FILES, built):
-            self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src"], extra_postargs=flags)
+            try:
+                self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src"], extra_postargs=flags)
+            except CompileError:
+                if isa not in OPTIONAL:
+                    raise
+                print(f"normcy: this compiler cannot make the kernels for {isa}; building without them")
+                return None
         return built
 
     def check_compiler(self) -> None:

@@ -11,7 +11,7 @@ installed = {d.metadata["Name"].lower() for d in distributions()} - {"pip", "set
 assert installed == {"numpy", "normcy"}, installed
 config = normcy.get_config()
 assert config["openmp"] == ("--openmp" in sys.argv), config
-assert set(config["isa_levels"]) in ({"baseline", "avx2", "avx512"}, {"neon"}, {"baseline"}), config
+assert set(config["isa_levels"]) in ({"baseline", "avx2", "avx512"}, {"neon"}, {"neon", "sve256"}, {"baseline"}), config
 
 x = np.random.default_rng(0).standard_normal((4, 32, 40, 40), dtype=np.float32) + 100
 for name, arguments in {

@@ -19,6 +19,8 @@ def has_fuzzer():
 
 
 ARM = {"compiler": "aarch64-linux-gnu-gcc", "architecture": "aarch64", "link": ["-static"]}
+QEMU = ["qemu-aarch64", "-cpu"]
+SVE256 = [*QEMU, "max,sve-default-vector-length=32"]  # bytes
 needs_arm = pytest.mark.skipif(
     not (shutil.which(ARM["compiler"]) and shutil.which("qemu-aarch64")),
     reason="needs Debian's gcc-aarch64-linux-gnu and qemu-user",
@@ -59,10 +61,29 @@ def test_same_bits_however_optimized(tmp_path, compiler, optimize):
 
 
 @needs_arm
-def test_same_bits_on_arm(tmp_path):
-    lines = output("qemu-aarch64", build(tmp_path, "bits", ["-O3"], **ARM))
-    assert lines[0].split()[0] == "neon"
+def test_same_bits_on_arm(folder):
+    lines = output(*SVE256, build(folder, "bits", ["-O3"], **ARM))
+    assert [line.split()[0] for line in lines] == ["neon", "sve256"]
     check_hashes(lines)
+
+
+@needs_arm
+@pytest.mark.parametrize("cpu", ["cortex-a72", "max,sve-default-vector-length=16", "max,sve-default-vector-length=64"])
+def test_sve_of_no_other_length(folder, cpu):
+    """Without SVE, or with other registers than the kernels are made for, only NEON is left."""
+    (line,) = output(*QEMU, cpu, build(folder, "fuzz", ["-O3", "-DALONE"], **ARM), 10)
+    assert line.split()[0] == "neon"
+
+
+@needs_arm
+@pytest.mark.parametrize("inputs", [1000, pytest.param(20000, marks=pytest.mark.torture)])
+def test_memory_on_arm(folder, inputs):
+    """No byte is touched behind arrays, and the instruction sets agree."""
+    guarded = [*ARM["link"], "-Wl,--wrap=malloc,--wrap=free", ROOT / "tests/kernels/guarded_malloc.c"]
+    program = build(folder, "fuzz", ["-O3", "-DALONE"], **{**ARM, "link": guarded})
+    lines = output(*SVE256, program, inputs)
+    assert [line.split()[0] for line in lines] == ["neon", "sve256"]
+    assert len({line.split()[1] for line in lines}) == 1
 
 
 @needs_arm
@@ -70,7 +91,7 @@ def test_same_bits_on_arm(tmp_path):
 def test_same_bits_on_arm_of_any_values(tmp_path):
     """Any shape, option and bit pattern, NaN among them; on x86-64 the instruction sets are compared too."""
     here = output(build(tmp_path, "fuzz", ["-O3", "-DALONE"]), 20000)
-    arm = output("qemu-aarch64", build(tmp_path, "fuzz", ["-O3", "-DALONE"], **ARM), 20000)
+    arm = output(*SVE256, build(tmp_path, "fuzz", ["-O3", "-DALONE"], **ARM), 20000)
     assert len({line.split()[1] for line in here + arm}) == 1
 
 

@@ -1,5 +1,10 @@
 #include "kernels/isa/dispatch.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#endif
+
 /* One instruction set: its kernels, and whether they can run here. */
 typedef struct {
     const normcy_kernels *kernels;
@@ -24,6 +29,17 @@ static int has_avx512(void) {
 }
 
 static const isa isas[] = {{&normcy_baseline, always}, {&normcy_avx2, has_avx2}, {&normcy_avx512, has_avx512}};
+#elif defined(__aarch64__) && defined(HWCAP_SVE) && defined(PR_SVE_GET_VL)
+extern const normcy_kernels normcy_neon;
+extern const normcy_kernels normcy_sve256 __attribute__((weak)); /* NULL where the compiler could not build it */
+
+/* The system says how many bytes the registers have; to ask the CPU itself takes an instruction of SVE. Each thread has
+ * a length of its own, which it inherits, and which only a call of prctl by that thread changes. */
+static int has_sve256(void) {
+    return (getauxval(AT_HWCAP) & HWCAP_SVE) && (prctl(PR_SVE_GET_VL) & PR_SVE_VL_LEN_MASK) == 256 / 8;
+}
+
+static const isa isas[] = {{&normcy_neon, always}, {&normcy_sve256, has_sve256}};
 #elif defined(__aarch64__)
 extern const normcy_kernels normcy_neon;
 static const isa isas[] = {{&normcy_neon, always}};

@@ -5,8 +5,7 @@
  *     Reason: a type of sixteen lanes for all would be simpler still, but gcc lowers one through the stack.
  * (B) GNU vector arithmetic does most of the work (types.h). For the rest, the header of each instruction set defines
  *     the same names, which are described below.
- * (C) That header is chosen by the instruction set, never by a width, so that another set of the same width (SVE with
- *     256 bits) is one more header and one more line here.
+ * (C) That header is chosen by the instruction set, never by a width: AVX2 and SVE of 256 bits have the same one.
  *
  * stream_store        stores a vector past the caches, to an aligned place
  * store_fence         is called before others read what stream_store wrote
@@ -35,6 +34,8 @@
 #include "kernels/simd/avx512.h"
 #elif defined(NORMCY_ISA_AVX2)
 #include "kernels/simd/avx2.h"
+#elif defined(NORMCY_ISA_SVE256)
+#include "kernels/simd/sve256.h"
 #elif defined(NORMCY_ISA_NEON)
 #include "kernels/simd/neon.h"
 #elif defined(__SSE2__)
