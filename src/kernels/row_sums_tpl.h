@@ -49,12 +49,10 @@ INLINE const float *one_pointer(const float *p) {
     return p;
 }
 
-/* Prefetches a quad, once for all of its native vectors. */
+/* Prefetches a quad, once for all of its native vectors. The condition belongs to the loop: with an `if` around it, gcc
+ * 12 puts the prefetches elsewhere, and moments of rows out of cache take 15 % longer. */
 INLINE void prefetch_quad(const float *ahead, int h) {
-    if (h > 0)
-        return;
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4 && h == 0; i++)
         __builtin_prefetch(ahead + i * NORMCY_LANES);
 }
 
