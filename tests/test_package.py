@@ -125,7 +125,7 @@ def test_reasons_of_the_core_come_through():
     done = subprocess.run(
         [sys.executable, "-c", "import normcy"], cwd=ROOT, env={**os.environ, "NORMCY_ISA": "mmx"}, capture_output=True, text=True
     )  # fmt: skip
-    assert done.stderr.splitlines()[-1].startswith("ImportError: NORMCY_ISA=mmx: this build has no such level")
+    assert done.stderr.splitlines()[-1].startswith("ImportError: NORMCY_ISA=mmx: this build has no kernels for it")
 
 
 def requirements():

@@ -3,7 +3,7 @@ merged in the order of their index: this is why results have the same bits with 
 
 Every constant here defines bits.
 """
-from normcy._engine.kernels cimport NORMCY_LANES
+from normcy._engine.kernels cimport NORMCY_LANES, normcy_kernels
 
 cdef enum:
     CHUNK_FLOATS = 16384            # of a slot for one call of a moments kernel; more where there would be MAX_CHUNKS
@@ -21,6 +21,8 @@ cdef struct Chunks:
 
 cdef Chunks split_rows(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
 cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
+cdef void merge_chunks(const normcy_kernels *k, ptrdiff_t slots, ptrdiff_t chunks, ptrdiff_t stride,
+                       const double *values, double *mean, double *m2) noexcept nogil
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
@@ -36,7 +38,8 @@ cdef inline ptrdiff_t fold_of(ptrdiff_t cols) noexcept nogil:
     return k
 
 
-cdef inline void share(ptrdiff_t total, int parts, int part, ptrdiff_t *begin, ptrdiff_t *end) noexcept nogil:
+cdef inline void items_of_part(ptrdiff_t total, int parts, int part, ptrdiff_t *begin,
+                               ptrdiff_t *end) noexcept nogil:
     """Which of `total` items belong to a part: neighbours, as many as to any other or one more."""
     begin[0] = total // parts * part + min(<ptrdiff_t>part, total % parts)
     end[0] = begin[0] + total // parts + (part < total % parts)

@@ -1,4 +1,4 @@
-from normcy._engine.kernels cimport NORMCY_BLOCK, NORMCY_LANES
+from normcy._engine.kernels cimport NORMCY_BLOCK, NORMCY_LANES, normcy_kernels
 
 
 cdef Chunks split_rows(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
@@ -23,3 +23,14 @@ cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
                  min(<ptrdiff_t>CHUNK_ROWS_LONG, rows // 8 // CHUNK_ROWS_MIN * CHUNK_ROWS_MIN))
     c.count = ceil_div(rows, c.rows)
     return c
+
+
+cdef void merge_chunks(const normcy_kernels *k, ptrdiff_t slots, ptrdiff_t chunks, ptrdiff_t stride,
+                       const double *values, double *mean, double *m2) noexcept nogil:
+    """Moments of the first chunk become those of all. A chunk has the moments of `slots` slots, each of values[chunk]
+    values; the next chunk has its own `stride` doubles further on."""
+    cdef ptrdiff_t j
+    cdef double n = values[0]
+    for j in range(1, chunks):
+        k.merge(slots, n, mean, m2, values[j], mean + j * stride, m2 + j * stride)
+        n += values[j]

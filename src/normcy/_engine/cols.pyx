@@ -1,6 +1,8 @@
 from libc.string cimport memcpy, memmove
 
-from normcy._engine.chunks cimport NARROW_COLUMNS, WIDE_GROUP_COLUMNS, Chunks, ceil_div, fold_of, share, split_cols
+from normcy._engine.chunks cimport (
+    NARROW_COLUMNS, WIDE_GROUP_COLUMNS, Chunks, ceil_div, fold_of, items_of_part, merge_chunks, split_cols,
+)
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
 )
@@ -214,20 +216,17 @@ cdef void cols_task(const Work *w, ptrdiff_t task, int part) noexcept nogil:
 
 
 cdef void cols_measure(const Work *w, ptrdiff_t panel, ptrdiff_t chunk) noexcept nogil:
-    chunk_of_cols(w.job, &w.chunks, panel, chunk, 0, w.job.plan.cols, w.mean + chunk * w.stride,
-                  w.m2 + chunk * w.stride)
+    w.values[chunk] = chunk_of_cols(w.job, &w.chunks, panel, chunk, 0, w.job.plan.cols, w.mean + chunk * w.stride,
+                                    w.m2 + chunk * w.stride)
 
 
 cdef void cols_combine(Work *w, ptrdiff_t panel) noexcept nogil:
-    cdef const Plan *p = &w.job.plan
     cdef Slots *s = &w.columns.stats
-    cdef ptrdiff_t j, rows = w.chunks.rows
-    memcpy(s.mean, w.mean, w.stride * sizeof(double))
-    memcpy(s.m2, w.m2, w.stride * sizeof(double))
-    for j in range(1, w.chunks.count):
-        w.job.k.merge(p.cols, <double>(j * rows), s.mean, s.m2, <double>min(rows, panel_rows(p) - j * rows),
-                      w.mean + j * w.stride, w.m2 + j * w.stride)
-    finish_columns(w.job, panel, 0, p.cols, s)
+    cdef ptrdiff_t cols = w.job.plan.cols
+    merge_chunks(w.job.k, cols, w.chunks.count, w.stride, w.values, w.mean, w.m2)
+    memcpy(s.mean, w.mean, cols * sizeof(double))
+    memcpy(s.m2, w.m2, cols * sizeof(double))
+    finish_columns(w.job, panel, 0, cols, s)
 
 
 cdef void cols_apply(const Work *w, ptrdiff_t panel, int part) noexcept nogil:
@@ -238,7 +237,7 @@ cdef void cols_apply(const Work *w, ptrdiff_t panel, int part) noexcept nogil:
     if w.mode == FIXED:
         c.stats.mean = <double *>w.job.fixed_mean + panel * w.job.plan.cols
         c.stats.rstd = <double *>w.job.fixed_rstd + panel * w.job.plan.cols
-    share(ceil_div(rows, w.step_rows), w.job.parts, part, &lo, &hi)
+    items_of_part(ceil_div(rows, w.step_rows), w.job.parts, part, &lo, &hi)
     for i in range(hi - lo):
         j = lo + i if w.mode == FIXED else hi - 1 - i
         apply_cols(w.job, &c, begin + j * w.step_rows, begin + min((j + 1) * w.step_rows, rows), 0, w.job.plan.cols)
@@ -254,7 +253,8 @@ cdef void cols_lay_out(Work *w, char *scratch) noexcept nogil:
     w.columns = columns_in(scratch, w.stride, w.mode == PHASED and shifts_after(w.job))
     w.mean = <double *>(scratch + own)
     w.m2 = w.mean + w.stride * w.chunks.count
-    w.parts_scratch = <char *>(w.m2 + w.stride * w.chunks.count) if w.mode == PHASED else scratch + own
+    w.values = w.m2 + w.stride * w.chunks.count
+    w.parts_scratch = to_cache_line(<char *>(w.values + w.chunks.count)) if w.mode == PHASED else scratch + own
 
 
 cdef ptrdiff_t tile_columns(const Plan *p) noexcept nogil:
@@ -285,5 +285,5 @@ cdef void plan_cols(Job *job, Work *w) noexcept nogil:
         job.access.in_cache = job.local_in_cache
     else:
         w.mode, pieces = PHASED, w.chunks.count
-        w.scratch_bytes += 2 * w.stride * w.chunks.count * sizeof(double)
+        w.scratch_bytes += (2 * w.stride + 1) * w.chunks.count * sizeof(double) + CACHE_LINE_BYTES
     job.parts = <int>min(<ptrdiff_t>job.parts, pieces)

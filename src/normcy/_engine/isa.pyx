@@ -16,11 +16,11 @@ cdef void choose(int i) noexcept nogil:
     kernels = normcy_isa(i)
 
 
-cdef const normcy_kernels *level(int i) noexcept nogil:
-    """The i-th of this build, slowest first; NULL past the last."""
+cdef const normcy_kernels *kernels_of(int i) noexcept nogil:
+    """Those of the i-th instruction set of this build, slowest first; NULL past the last."""
     return normcy_isa(i)
 
 
 cdef bint runs(int i) noexcept nogil:
-    """Whether this CPU and its operating system can run that one."""
+    """Whether this CPU and its operating system can run the i-th."""
     return normcy_isa_runs(i)

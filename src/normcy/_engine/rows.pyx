@@ -1,4 +1,4 @@
-from normcy._engine.chunks cimport Chunks, ceil_div, share, split_rows
+from normcy._engine.chunks cimport Chunks, ceil_div, items_of_part, merge_chunks, split_rows
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, rows_in_one_call,
 )
@@ -179,10 +179,7 @@ cdef void rows_measure(const Work *w, ptrdiff_t slot, ptrdiff_t chunk) noexcept 
 
 
 cdef void rows_combine(Work *w, ptrdiff_t slot) noexcept nogil:
-    cdef ptrdiff_t j
-    for j in range(1, w.chunks.count):
-        w.job.k.merge(1, w.values[0], w.mean, w.m2, w.values[j], w.mean + j, w.m2 + j)
-        w.values[0] += w.values[j]
+    merge_chunks(w.job.k, 1, w.chunks.count, 1, w.values, w.mean, w.m2)
     finish_statistics(w.job, &reader, slot, 1, 1, &w.stats)
 
 
@@ -192,7 +189,7 @@ cdef void rows_apply(const Work *w, ptrdiff_t unit, int part) noexcept nogil:
     cdef const Plan *p = &job.plan
     cdef Chunks c = split_rows(w.unit_rows * p.segs, p.length)
     cdef ptrdiff_t i, j, lo, hi, row, last, left, n, rows = w.unit_rows, begin = unit * rows
-    share(c.count, job.parts, part, &lo, &hi)
+    items_of_part(c.count, job.parts, part, &lo, &hi)
     for i in range(hi - lo):
         j = lo + i if w.mode == FIXED else hi - 1 - i
         row, left = j // c.across * c.rows, j % c.across * c.cols

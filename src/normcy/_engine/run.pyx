@@ -1,7 +1,7 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from normcy._engine.chunks cimport EXACT_FLOATS, share
+from normcy._engine.chunks cimport EXACT_FLOATS, items_of_part
 from normcy._engine.cols cimport plan_cols
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
@@ -112,7 +112,7 @@ cdef void tasks_part(void *of, ptrdiff_t round, int part) noexcept nogil:
 cdef void measure_part(void *of, ptrdiff_t unit, int part) noexcept nogil:
     cdef const Work *w = &(<Run *>of).work
     cdef ptrdiff_t chunk, begin, end
-    share(w.chunks.count, w.job.parts, part, &begin, &end)
+    items_of_part(w.chunks.count, w.job.parts, part, &begin, &end)
     for chunk in range(begin, end):
         w.measure(w, unit, chunk)
 

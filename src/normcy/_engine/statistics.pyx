@@ -11,8 +11,8 @@ cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t 
     if job.k.rstd(count, s.mean, s.m2, &job.rstd_options, s.rstd):
         rescue(job, reader, slot, count, group, s)
     if job.mean != NULL:
-        hand_out(job, reader, slot, count, group, s)
-    transform_statistics(&job.transform, slot, count, job.plan.count, s)
+        store_statistics(job, reader, slot, count, group, s)
+    transform_statistics(&job.transform, slot, count, group, job.plan.count, s)
 
 
 cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
@@ -40,7 +40,7 @@ cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
     return <float>(2.0 ** 100) if m2 / n < 2.0 ** -100 and fabs(mean) < 2.0 ** -16 else 1
 
 
-cdef void hand_out(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
+cdef void store_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
                    Slots *s) noexcept nogil:
     """Write the statistics to where the caller wants them; a mean that is not finite is that of a plain sum."""
     cdef ptrdiff_t i, k, slots = count // group
@@ -67,22 +67,23 @@ cdef double total_of(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t s
     return total
 
 
-cdef void transform_statistics(const StatsTransform *t, ptrdiff_t slot, ptrdiff_t count, double values,
-                               Slots *s) noexcept nogil:
+cdef void transform_statistics(const StatsTransform *t, ptrdiff_t first, ptrdiff_t count, ptrdiff_t group,
+                               double values, Slots *s) noexcept nogil:
     """Turn mean and 1 / std of slots into a gain (in rstd) and a shift: y = (x - mean) gain + shift_after."""
-    cdef ptrdiff_t i
+    cdef ptrdiff_t i, slot
     for i in range(count if t.kind != UNCHANGED else 0):
+        slot = first + i // group
         if t.kind == TO_LENGTH:
             s.rstd[i] /= sqrt(values)
             if s.scaled:        # Lengths do not need it, and without it small values keep their digits.
                 s.scale[i] = 1
         elif t.kind == TO_STYLE:
-            s.rstd[i] = t.alpha * t.std[slot + i] * s.rstd[i] + (1 - t.alpha)
-            s.shift_after[i] = t.alpha * t.mean[slot + i] + (1 - t.alpha) * s.mean[i]
+            s.rstd[i] = t.alpha * t.std[slot] * s.rstd[i] + (1 - t.alpha)
+            s.shift_after[i] = t.alpha * t.mean[slot] + (1 - t.alpha) * s.mean[i]
             if s.scaled and s.scale[i] < 0.25:      # Means do not need it; alpha < 1 shows small values.
                 s.scale[i] = 0.25
         elif t.kind == TO_RUNNING:
-            towards_running(t, slot + i, i, s)
+            towards_running(t, slot, i, s)
 
 
 cdef void towards_running(const StatsTransform *t, ptrdiff_t slot, ptrdiff_t i, Slots *s) noexcept nogil:

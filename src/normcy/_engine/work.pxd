@@ -31,7 +31,7 @@ cdef struct Work:
     char *parts_scratch
     double *mean            # PHASED: moments of the chunks
     double *m2
-    double *values          # by row: how many values each has
+    double *values          # how many values of a slot each has
     ptrdiff_t stride        # by column: from the moments of one chunk to those of the next
     Slots stats             # by row: of the slot that all threads work on, or of all
     Columns columns         # by column: of that panel

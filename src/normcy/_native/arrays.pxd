@@ -26,6 +26,7 @@ cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1
 cdef cnp.ndarray operand_like(obj, str name, cnp.ndarray original, cnp.ndarray x)
 cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add, bint spare)
 cdef int copy_to_output(cnp.ndarray y, out) except -1
+cdef cnp.ndarray in_order(cnp.ndarray a, list keep)
 cdef Strides channel_strides(cnp.ndarray a)
 cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep)
 cdef cnp.ndarray per_channel(obj, str name, cnp.ndarray x, const Layout *at)

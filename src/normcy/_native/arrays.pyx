@@ -233,6 +233,15 @@ cdef int copy_to_output(cnp.ndarray y, out) except -1:
     return 0
 
 
+cdef cnp.ndarray in_order(cnp.ndarray a, list keep):
+    """a, or a copy of it in C order, which `keep` holds for as long as its memory is read."""
+    if in_c_order(a):
+        return a
+    a = np.array(a, order="C", subok=False)
+    keep.append(a)
+    return a
+
+
 cdef Strides channel_strides(cnp.ndarray a):
     """One value a channel, in C order, or none."""
     cdef Strides v
@@ -263,20 +272,15 @@ cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep
             b = empty_beside(x)
             if not same_geometry(a, b) or not cnp.PyArray_ISALIGNED(a):
                 b[...] = a
+                keep.append(b)
                 a = b
-            if a is not obj:
-                keep.append(a)
             v.p = <const float *>cnp.PyArray_DATA(a)
             return v
     else:
         raise ValueError(f"{name}: expected shape ({c},), one value a channel, ({n}, {c}), one a sample and channel, "
                          f"or that of x, {np.shape(x)}; got {np.shape(a)}"
                          f"{other_layout(np.shape(x), at.last, cnp.PyArray_DIM(a, rank - 1) if rank else 0)}")
-    if not in_c_order(a):
-        a = np.array(a, order="C", subok=False)
-    if a is not obj:
-        keep.append(a)
-    v.p = <const float *>cnp.PyArray_DATA(a)
+    v.p = <const float *>cnp.PyArray_DATA(in_order(a, keep))
     return v
 
 
@@ -326,9 +330,5 @@ cdef Strides trailing_parameter(obj, str name, cnp.ndarray x, tuple shape, ptrdi
     if not fits:
         sets = f" or {(x.shape[0], *shape)}, one set a sample" if cnp.PyArray_NDIM(x) > rank else ""
         raise ValueError(f"{name}: expected shape {shape}{sets}; got {np.shape(a)}")
-    if not in_c_order(a):
-        a = np.array(a, order="C", subok=False)
-    if a is not obj:
-        keep.append(a)
-    v.p = <const float *>cnp.PyArray_DATA(a)
+    v.p = <const float *>cnp.PyArray_DATA(in_order(a, keep))
     return v

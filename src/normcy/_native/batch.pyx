@@ -65,7 +65,7 @@ cdef object normalize_batch(Method method, const Call *call, const Tracking *tra
                        "pre_add", <object>call.pre_add, "post_add", <object>call.post_add))
     result = normalize_image(&job, call, x, &at, ("running_mean", running_mean, "running_var", running_var), more)
     if call.return_stats and stats is not None:
-        stats.hand_out()
+        stats.fill_outputs()
     if own and cnp.PyArray_SIZE(x) and (running.present or tracked is not None):
         running.take_in(stats, at.d.c, 1 if batch else at.d.n, job.plan.count, tracked, tracking.momentum,
                         tracking.unbiased)

@@ -164,5 +164,5 @@ cdef object with_statistics(Job *job, const Call *call, cnp.ndarray x, Strides w
     stats.point(job)
     more = stats.outputs(shape)[1 if job.about == NORMCY_ABOUT_ZERO else 0:]
     result = normalize(job, call, x, weight, bias, (), more)
-    stats.hand_out()
+    stats.fill_outputs()
     return result

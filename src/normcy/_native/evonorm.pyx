@@ -1,5 +1,4 @@
 """EvoNorm: a normalization and an activation in one. B0 divides by the larger of two stds, S0 multiplies a swish."""
-cimport cython
 cimport numpy as cnp
 from libc.math cimport sqrt
 
@@ -9,14 +8,13 @@ from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_RATIO, NORMCY_SWISH
 from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Dims, Strides, make_operand
 from normcy._engine.run cimport init_job
-from normcy._native.arrays cimport Layout, channel_strides, check_disjoint, per_channel
+from normcy._native.arrays cimport Layout, channel_strides, check_disjoint, in_order, per_channel
 from normcy._native.batch cimport check_batch
 from normcy._native.call cimport Call, describe_call, image_of, measured, normalize_image
 from normcy._native.group cimport check_groups
 from normcy._native.options cimport flag, integer, number
 from normcy._native.running cimport BLEND, Channels, channel, running, update
 from normcy._native.statistics cimport Statistics
-from normcy._native.views cimport in_c_order
 
 import numpy as np
 
@@ -25,11 +23,7 @@ cnp.import_array()
 
 cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
     """v, (C,)."""
-    cdef cnp.ndarray a = per_channel(v, "v", x, at)
-    if not in_c_order(a):
-        a = np.array(a, order="C", subok=False)
-    keep.append(a)
-    return channel_strides(a)
+    return channel_strides(in_order(per_channel(v, "v", x, at), keep))
 
 
 cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple others):
@@ -90,13 +84,22 @@ cdef Statistics instances_of(Job *job, cnp.ndarray x, Dims d, double eps, double
     return stats
 
 
+cdef int take_in(double[::1] var, double count, double momentum, running_var, Channels kept) except -1:
+    """Blend the unbiased variances of a batch, of `count` values a channel, into the running ones."""
+    cdef Channels absent = [NULL, 0]
+    cdef ptrdiff_t c
+    for c in range(var.shape[0]):
+        var[c] = var[c] * count / (count - 1)
+    return update(running_var, None, momentum, BLEND, var.shape[0], kept, &var[0], absent, NULL)
+
+
 def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout, out, ptrdiff_t channels=-1):
     cdef Call call
     cdef Layout at
     cdef list keep = []
     cdef cnp.ndarray image
     cdef bint own
-    cdef double small_eps, rate, n
+    cdef double small_eps, rate
     cdef Channels stored
     cdef double[::1] var, std
     cdef Statistics _stats = None       # kept for as long as the job reads it
@@ -125,11 +128,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
             _stats = instances_of(&job, image, at.d, small_eps, std, var)
         y = normalize_image(&job, &call, image, &at, ("v", v, "running_var", running_var))
         if own and cnp.PyArray_SIZE(image):
-            n = <double>at.d.n * at.d.s
-            for k in range(at.d.c):
-                var[k] = var[k] * n / (n - 1)
-            with cython.critical_section(running_var):      # threads that train one layer take turns
-                update(stored, at.d.c, rate, &var[0], BLEND)
+            take_in(var, <double>at.d.n * at.d.s, rate, running_var, stored)
         return y
     finally:
         normcy_fp_leave(mode)

@@ -32,17 +32,9 @@ def moments(x, axes, correction, keepdims):
         dense = floats(x, "x")
         minus = number(correction, "correction")
         keep_dims = flag(keepdims, "keepdims")
-        d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
         reduced = reduced_axes(axes, dense.ndim)
         shape = x.shape
-        if not in_c_order(dense):
-            dense = np.array(dense, order="C", subok=False)
-        blocks = fold_axes(shape, reduced)
-        if len(blocks) > 3:
-            dense = np.ascontiguousarray(np.moveaxis(dense, reduced, range(dense.ndim - len(reduced), dense.ndim)))
-            blocks = fold_axes(np.shape(dense), tuple(range(dense.ndim - len(reduced), dense.ndim)))
-        method = moments_dims(blocks, &d)
-        d.sample, d.pitch = d.c * d.s, d.c if d.channels_last else d.s
+        dense = in_blocks(dense, reduced, &method, &d)
         init_job(&job, method, &d, 0, 0)
         job.exact = True
         stats = Statistics(job.plan.slots)
@@ -83,8 +75,23 @@ cdef list fold_axes(shape, tuple reduced):
     return blocks
 
 
-cdef Method moments_dims(list blocks, Dims *d):
+cdef cnp.ndarray in_blocks(cnp.ndarray x, tuple reduced, Method *method, Dims *d):
+    """x in C order, its axes transposed if they make more than three blocks, and the norm that has its statistics."""
+    cdef int first = x.ndim - len(reduced)
+    if not in_c_order(x):
+        x = np.array(x, order="C", subok=False)
+    blocks = fold_axes(np.shape(x), reduced)
+    if len(blocks) > 3:
+        x = np.ascontiguousarray(np.moveaxis(x, reduced, range(first, x.ndim)))
+        blocks = fold_axes(np.shape(x), tuple(range(first, x.ndim)))
+    method[0] = norm_of_blocks(blocks, d)
+    d.sample, d.pitch = d.c * d.s, d.c if d.channels_last else d.s
+    return x
+
+
+cdef Method norm_of_blocks(list blocks, Dims *d):
     """At most three blocks as (n, s, c) of an instance norm, or (n, c, s) of a batch norm where the middle is kept."""
+    d.n, d.c, d.s, d.groups, d.channels_last = 1, 1, 1, 1, True
     sizes = [n for n, _ in blocks]
     kinds = [r for _, r in blocks]
     if kinds == [True, False, True]:

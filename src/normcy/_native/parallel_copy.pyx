@@ -2,7 +2,7 @@
 cimport numpy as cnp
 from libc.string cimport memcpy
 
-from normcy._engine.chunks cimport ceil_div, share
+from normcy._engine.chunks cimport ceil_div, items_of_part
 from normcy._engine.parallel cimport Phase, run_phases
 from normcy._engine.tuning cimport COPY_FLOATS
 from normcy._native.arrays cimport describe, floats, overlapping, writeable
@@ -42,7 +42,7 @@ cdef void copy_part(void *of, ptrdiff_t round, int part) noexcept nogil:
     """In pieces: see COPY_FLOATS."""
     cdef Copy *work = <Copy *>of
     cdef ptrdiff_t at, end, n
-    share(work.size, work.parts, part, &at, &end)
+    items_of_part(work.size, work.parts, part, &at, &end)
     while at < end:
         n = min(<ptrdiff_t>COPY_FLOATS, end - at)
         memcpy(work.target + at, work.source + at, n * sizeof(float))

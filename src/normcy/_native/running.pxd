@@ -1,11 +1,11 @@
-"""Running statistics: read as checked arrays of any stride, and updated, in one place, by one of two formulas."""
+"""Running statistics: checked arrays of any stride, which one function updates by one of two formulas."""
 cimport numpy as cnp
 
 from normcy._engine.job cimport Job
 from normcy._native.arrays cimport Layout
 from normcy._native.statistics cimport Statistics
 
-cdef struct Channels:       # a running statistic: p[c * step]
+cdef struct Channels:       # a running statistic: p[c * step]; p NULL: absent
     float *p
     ptrdiff_t step
 
@@ -31,10 +31,10 @@ cdef class Fixed:
     cdef void point(self, Job *job)
 
 cdef Channels running(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *
-cdef void update(Channels kept, ptrdiff_t channels, double momentum, const double *batch, Formula formula) noexcept
+cdef int update(owner, cnp.ndarray tracked, double momentum, Formula formula, ptrdiff_t channels, Channels mean,
+                const double *batch_mean, Channels spread, const double *batch_spread) except -1
 cdef int check_count(cnp.ndarray tracked) except -1
 cdef double momentum_of(momentum, tracked) except? -1
-cdef double count_batch(cnp.ndarray tracked, double momentum) noexcept
 
 
 cdef inline float *channel(Channels v, ptrdiff_t c) noexcept nogil:

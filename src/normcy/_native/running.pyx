@@ -55,11 +55,25 @@ cdef double count_batch(cnp.ndarray tracked, double momentum) noexcept:
     return momentum if momentum == momentum else 1 / <double>count[0]
 
 
-cdef void update(Channels kept, ptrdiff_t channels, double momentum, const double *batch, Formula formula) noexcept:
-    """Take a batch's statistic into a running one. A running one that is not finite has no distance to step."""
+cdef int update(owner, cnp.ndarray tracked, double momentum, Formula formula, ptrdiff_t channels, Channels mean,
+                const double *batch_mean, Channels spread, const double *batch_spread) except -1:
+    """Count a batch, and take its statistics into the running ones that are present.
+
+    Threads that train one layer do this one after the other, each with a number of its own. `owner` is an array that
+    they share where nothing is counted.
+    """
+    with cython.critical_section(owner if tracked is None else tracked):
+        momentum = count_batch(tracked, momentum)
+        blend(mean, channels, momentum, batch_mean, formula)
+        blend(spread, channels, momentum, batch_spread, formula)
+    return 0
+
+
+cdef void blend(Channels kept, ptrdiff_t channels, double momentum, const double *batch, Formula formula) noexcept:
+    """Take one statistic in. A running value that is not finite has no distance to step."""
     cdef ptrdiff_t c
     cdef float *old
-    for c in range(channels):
+    for c in range(channels if kept.p != NULL else 0):
         old = channel(kept, c)
         if formula == STEP and fabs(old[0]) < HUGE_VAL:
             old[0] = <float>(old[0] + momentum * (batch[c] - old[0]))
@@ -88,18 +102,12 @@ cdef class Running:
 
     cdef int take_in(self, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count, cnp.ndarray tracked,
                      double momentum, bint unbiased) except -1:
-        """Take in a batch's statistics, the average of its samples', which overwrites those of the first sample.
-
-        Threads that train one layer do this one after the other, each with a number of its own.
-        """
-        if self.present:
-            average(stats, channels, samples, count - 1 if unbiased else count)
-        with cython.critical_section(self.mean_array if tracked is None else tracked):
-            momentum = count_batch(tracked, momentum)
-            if self.present and channels:
-                update(self.mean, channels, momentum, &stats.mean[0], BLEND)
-                update(self.var, channels, momentum, &stats.m2[0], BLEND)
-        return 0
+        """Take in a batch's statistics, the average of its samples', which overwrites those of the first sample."""
+        if not self.present or not channels:
+            return update(None, tracked, momentum, BLEND, 0, self.mean, NULL, self.var, NULL)
+        average(stats, channels, samples, count - 1 if unbiased else count)
+        return update(self.mean_array, tracked, momentum, BLEND, channels, self.mean, &stats.mean[0], self.var,
+                      &stats.m2[0])
 
 
 cdef void average(Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double dof) noexcept:

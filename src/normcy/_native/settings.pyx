@@ -1,7 +1,7 @@
 cimport openmp
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
-from normcy._engine.isa cimport choose, chosen, level, runs
+from normcy._engine.isa cimport choose, chosen, kernels_of, runs
 from normcy._engine.tuning cimport PARALLEL_MIN_FLOATS
 from normcy._native.options cimport integer
 from normcy._native.outputs import keep_outputs
@@ -102,10 +102,10 @@ def override_threads(n):
 
 
 def isas():
-    """Names of the instruction-set levels in this build, slowest first, each with whether this CPU runs it."""
+    """Names of the instruction sets in this build, slowest first, each with whether this CPU runs it."""
     found, i = {}, 0
-    while level(i) != NULL:
-        found[level(i).isa.decode()] = bool(runs(i))
+    while kernels_of(i) != NULL:
+        found[kernels_of(i).isa.decode()] = bool(runs(i))
         i += 1
     return found
 
@@ -123,12 +123,12 @@ def has_openmp():
 
 
 def use_isa(wanted):
-    """Compute with that level from now on ("": the best); for tests, which compare levels within one process."""
+    """Compute with that instruction set from now on ("": the best). Tests compare them within one process."""
     have = isas()
     usable = [name for name in have if have[name]]
     name = wanted or usable[-1]
     if name not in usable:
-        why = "this CPU lacks it" if name in have else "this build has no such level"
+        why = "this CPU lacks it" if name in have else "this build has no kernels for it"
         raise ImportError(f"NORMCY_ISA={name}: {why}; it can be one of {', '.join(usable)}")
     choose(list(have).index(name))
 

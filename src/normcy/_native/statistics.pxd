@@ -9,4 +9,4 @@ cdef class Statistics:
     cdef cnp.ndarray mean_out, rstd_out
     cdef void point(self, Job *job)
     cdef tuple outputs(self, shape)
-    cdef void hand_out(self) noexcept
+    cdef void fill_outputs(self) noexcept

@@ -28,10 +28,12 @@ cdef cnp.ndarray array_of_lengths(g, bint one):
 cdef cnp.ndarray lengths(cnp.ndarray a, cnp.ndarray v, object axis):
     """One value for each slice."""
     cdef ptrdiff_t k = 1 if axis is None else np.shape(v)[axis]
-    kept = tuple([n if i == axis else 1 for i, n in enumerate(np.shape(v))])
     if axis is None and np.size(a) == 1 and set(np.shape(a)) <= {1}:
         return np.array(a, order="C").reshape(1)
-    if axis is not None and np.shape(a) in ((k,), kept):
+    if axis is not None and np.shape(a) == (k,):
+        return a if in_c_order(a) else np.array(a, order="C")
+    kept = tuple([n if i == axis else 1 for i, n in enumerate(np.shape(v))])
+    if axis is not None and np.shape(a) == kept:
         return np.array(a, order="C").reshape(k)
     raise ValueError(f"g: expected {'a scalar' if axis is None else f'shape ({k},) or {kept}'}, one value a slice of "
                      f"v, got {np.shape(a)}")
