@@ -38,6 +38,7 @@ OWN = {
     "kernels/rstd_tpl.h": "extremes numerics",
     "kernels/simd/four_lanes.h": "memory kernels",
     "normcy/_engine/chunks.pxd": "paths reproducibility::test_isas_and_threads",
+    "normcy/_engine/chunks.pyx": "paths reproducibility::test_isas_and_threads bounds",
     "normcy/_engine/coefficients.pyx": "extremes numerics running paths",
     "normcy/_engine/cols.pyx": "extremes numerics running paths bounds",
     "normcy/_engine/rows.pyx": "extremes numerics running paths",
