@@ -126,7 +126,7 @@ def test_long_weights(method, layout, shape, use_isa):
     case("batch_train", 2, 2, 1_050_003),
 )
 def test_slots_of_more_than_64_chunks_of_rows(method, layout, shape, use_isa):
-    """MAX_CHUNKS: in a slot of more than 64 * 16,384 values that lie together, chunks are longer."""
+    """NORMCY_MAX_CHUNKS: in a slot of more than 64 * 16,384 values that lie together, chunks are longer."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -139,7 +139,7 @@ def test_slots_of_more_than_64_chunks_of_rows(method, layout, shape, use_isa):
     case("layer2d", 1, 16_500, 129),
 )
 def test_slots_of_more_than_64_chunks_of_columns(method, layout, shape, use_isa):
-    """MAX_CHUNKS: in columns of more than 64 chunks, those are longer than 32,768 values, or 256 rows."""
+    """NORMCY_MAX_CHUNKS: in columns of more than 64 chunks, those are longer than 32,768 values, or 256 rows."""
     same_everywhere(method, layout, shape, use_isa)
 
 

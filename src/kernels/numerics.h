@@ -1,4 +1,4 @@
-/* Every constant of the kernels that defines bits of results.
+/* Every constant that defines bits of results.
  *
  * Whoever changes one changes results. The hashes have to be made anew (`make bits`), the CHANGELOG has to say so, and
  * the error bounds have to be derived again: docs/decisions/0002-numerics.md takes its figures from here, and
@@ -30,6 +30,21 @@ enum {
      * about the mean: where the shift is more than 0.41 std away from the mean. */
     NORMCY_EXCESS_NUMERATOR = 7,
     NORMCY_EXCESS_DENOMINATOR = 6,
+
+    /* Floats of a slot that one call of a moments kernel takes, and the most such chunks of a slot: longer slots have
+     * longer chunks. Chunks merge in the order of their index. */
+    NORMCY_CHUNK_FLOATS = 16384,
+    NORMCY_MAX_CHUNKS = 64,
+    /* Along columns: the fewest rows of a chunk, and the fewest where a panel has eight such chunks or more. */
+    NORMCY_CHUNK_ROWS = 64,
+    NORMCY_LONG_CHUNK_ROWS = 256,
+    /* Panels of fewer columns have their rows folded side by side: see cols.pxd. */
+    NORMCY_NARROW_COLUMNS = 64,
+    /* Moments of the columns of a group add up about the group's mean where there are this many columns or more. */
+    NORMCY_WIDE_GROUP_COLUMNS = 1025,
+    /* Slots of this many values or more are summed in float64 along rows, too: they are out of L1, where memory is the
+     * bound and not the arithmetic. */
+    NORMCY_EXACT_SLOT = 32768,
 };
 
 /* Moments are within float32's comfortable range where the variance is between these and the mean below its limit.
@@ -39,6 +54,15 @@ enum {
 #define NORMCY_MOST_VARIANCE 0x1p124
 #define NORMCY_MOST_MEAN 0x1p100
 #define NORMCY_LEAST_OUTSIDE_EPS 0x1p-48
+
+/* Slots outside of it are rescued: x is scaled by one of these. The first is for large or infinite variances, the
+ * second for large means, and the third for variances below NORMCY_SMALL_VARIANCE, if the mean is below
+ * NORMCY_SMALL_MEAN: beside a larger mean, float32 has no variance that small but 0. */
+#define NORMCY_SCALE_DOWN 0x1p-70
+#define NORMCY_SCALE_MEAN 0x1p-2
+#define NORMCY_SCALE_UP 0x1p100
+#define NORMCY_SMALL_VARIANCE 0x1p-100
+#define NORMCY_SMALL_MEAN 0x1p-16
 
 /* A weight of this magnitude or more, one a value, is applied last: (u * a + b) * w + bias, as a * w could overflow. */
 #define NORMCY_HUGE_WEIGHT 0x1p64f

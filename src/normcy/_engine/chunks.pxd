@@ -1,18 +1,9 @@
 """How a slot is cut into chunks. It depends on the slot's shape alone, never on threads or on the batch, and chunks are
 merged in the order of their index: this is why results have the same bits with any number of threads.
 
-Every constant here defines bits.
+How large they are is in numerics.h, with all other constants that define bits.
 """
-from normcy._engine.kernels cimport NORMCY_LANES, normcy_kernels
-
-cdef enum:
-    CHUNK_FLOATS = 16384            # of a slot for one call of a moments kernel; more where there would be MAX_CHUNKS
-    MAX_CHUNKS = 64
-    CHUNK_ROWS_MIN = 64             # of a chunk along columns
-    CHUNK_ROWS_LONG = 256           # the same where there are 8 such chunks at least
-    NARROW_COLUMNS = 64             # below which rows are folded side by side: see cols.pxd
-    WIDE_GROUP_COLUMNS = 1025       # of a group, from which its moments add up about its mean
-    EXACT_FLOATS = 32768            # of a slot from which rows are summed in float64: out of L1, memory is the bound
+from normcy._engine.kernels cimport NORMCY_LANES, NORMCY_NARROW_COLUMNS, normcy_kernels
 
 cdef struct Chunks:
     ptrdiff_t rows, cols    # of a chunk
@@ -32,7 +23,7 @@ cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
 cdef inline ptrdiff_t fold_of(ptrdiff_t cols) noexcept nogil:
     """How many rows of a narrow panel lie side by side: the least that fill whole vectors; 1 where it is not narrow."""
     cdef ptrdiff_t k = 1
-    if cols < NARROW_COLUMNS:
+    if cols < NORMCY_NARROW_COLUMNS:
         while cols * k % NORMCY_LANES:
             k *= 2
     return k

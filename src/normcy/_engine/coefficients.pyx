@@ -2,7 +2,10 @@ from libc.math cimport HUGE_VAL, NAN, fabs, frexp, ldexp
 from libc.string cimport memcpy, memset
 
 from normcy._engine.job cimport TO_STYLE
-from normcy._engine.kernels cimport NORMCY_HUGE_WEIGHT, NORMCY_LEAST_A, NORMCY_LEAST_GAIN, NORMCY_MOST_A
+from normcy._engine.kernels cimport (
+    NORMCY_HUGE_WEIGHT, NORMCY_LEAST_A, NORMCY_LEAST_GAIN, NORMCY_MOST_A, NORMCY_MOST_MEAN, NORMCY_SCALE_DOWN,
+    NORMCY_SCALE_MEAN, NORMCY_SCALE_UP,
+)
 from normcy._engine.plan cimport operand_at
 
 
@@ -120,7 +123,7 @@ cdef void fill_ratio(const Job *job, ptrdiff_t count, const Slots *s, ptrdiff_t 
 cdef float ratio_scale(double own, double batch, double gated) noexcept nogil:
     """The power of two that keeps a ratio's two terms, and their sum with a typical gate * x, within float32."""
     cdef double largest = max(own, batch, gated)
-    return <float>(2.0 ** -70 if largest >= 2.0 ** 100 else 2.0 ** 100 if largest < 2.0 ** -100 else 1)
+    return <float>(NORMCY_SCALE_DOWN if largest >= 2.0 ** 100 else NORMCY_SCALE_UP if largest < 2.0 ** -100 else 1)
 
 
 cdef float scale_of_gain(double mean, double gain, float own, const Gains *within) noexcept nogil:
@@ -132,7 +135,7 @@ cdef float scale_of_gain(double mean, double gain, float own, const Gains *withi
     cdef int of_gain, of_mean
     cdef double share = fabs(gain) / own
     if share == 0 or within.least <= share < within.most or not share < HUGE_VAL:
-        return <float>0.25 if own == 1 and fabs(mean) >= 2.0 ** 100 else own
+        return <float>NORMCY_SCALE_MEAN if own == 1 and fabs(mean) >= NORMCY_MOST_MEAN else own
     frexp(gain, &of_gain)
     frexp(mean, &of_mean)
     if share < within.least:

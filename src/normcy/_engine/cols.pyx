@@ -1,13 +1,14 @@
 from libc.string cimport memcpy, memmove
 
-from normcy._engine.chunks cimport (
-    NARROW_COLUMNS, WIDE_GROUP_COLUMNS, Chunks, ceil_div, fold_of, items_of_part, merge_chunks, split_cols,
-)
+from normcy._engine.chunks cimport Chunks, ceil_div, fold_of, items_of_part, merge_chunks, split_cols
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in
-from normcy._engine.kernels cimport NORMCY_LANES, normcy_coef, normcy_elementwise, normcy_epilogue, normcy_operand
+from normcy._engine.kernels cimport (
+    NORMCY_LANES, NORMCY_NARROW_COLUMNS, NORMCY_WIDE_GROUP_COLUMNS, normcy_coef, normcy_elementwise, normcy_epilogue,
+    normcy_operand,
+)
 from normcy._engine.plan cimport Plan, operand_at, panel_rows, panels_of, row_at
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport (
@@ -50,8 +51,8 @@ cdef void repeat(float *v, ptrdiff_t cols, ptrdiff_t k) noexcept nogil:
 cdef void folded_moments(const Job *job, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t k,
                          double *mean, double *m2) noexcept nogil:
     """Moments of the columns of rows that follow each other, k of them at a time."""
-    cdef double wide_mean[NORMCY_LANES * NARROW_COLUMNS]
-    cdef double wide_m2[NORMCY_LANES * NARROW_COLUMNS]
+    cdef double wide_mean[NORMCY_LANES * NORMCY_NARROW_COLUMNS]
+    cdef double wide_m2[NORMCY_LANES * NORMCY_NARROW_COLUMNS]
     cdef ptrdiff_t i, whole = rows // k, rest = rows % k
     job.k.moments_cols(x, whole, cols * k, cols * k, job.about, wide_mean, wide_m2)
     memcpy(mean, wide_mean, cols * sizeof(double))
@@ -106,7 +107,7 @@ cdef void merge_columns(ptrdiff_t count, double rows, double *mean, double *m2) 
     cdef ptrdiff_t i
     cdef int _pass
     cdef double k = mean[0], d, off, squares, total = 0
-    for _pass in range(2 if count >= WIDE_GROUP_COLUMNS else 1):
+    for _pass in range(2 if count >= NORMCY_WIDE_GROUP_COLUMNS else 1):
         off = squares = total = 0
         for i in range(count):
             d = mean[i] - k

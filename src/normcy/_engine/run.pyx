@@ -1,11 +1,11 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from normcy._engine.chunks cimport EXACT_FLOATS, items_of_part
+from normcy._engine.chunks cimport items_of_part
 from normcy._engine.cols cimport plan_cols
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
-from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN
+from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT
 from normcy._engine.parallel cimport Phase, run_phases
 from normcy._engine.plan cimport init_plan
 from normcy._engine.rows cimport plan_rows
@@ -32,7 +32,7 @@ cdef void init_job(Job *job, Method method, const Dims *d, double eps, double of
     init_plan(&job.plan, method, d)
     job.about = NORMCY_ABOUT_MEAN
     job.rstd_options.count, job.rstd_options.eps = job.plan.count, eps
-    job.exact = job.plan.count >= EXACT_FLOATS
+    job.exact = job.plan.count >= NORMCY_EXACT_SLOT
     job.offset = offset
 
 

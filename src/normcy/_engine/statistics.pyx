@@ -2,6 +2,10 @@ from libc.math cimport HUGE_VAL, fabs, sqrt
 from libc.string cimport memcpy
 
 from normcy._engine.job cimport TO_LENGTH, TO_RUNNING, TO_STYLE, UNCHANGED, Job, Slots, StatsTransform
+from normcy._engine.kernels cimport (
+    NORMCY_MOST_MEAN, NORMCY_MOST_VARIANCE, NORMCY_SCALE_DOWN, NORMCY_SCALE_MEAN, NORMCY_SCALE_UP, NORMCY_SMALL_MEAN,
+    NORMCY_SMALL_VARIANCE,
+)
 
 
 cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
@@ -32,12 +36,13 @@ cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdi
 
 cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
     """The power of two that brings the values of an abnormal slot into range; 1 where they stand as they are."""
-    if not (m2 / n < 2.0 ** 124) or not fabs(mean) < HUGE_VAL:
-        return <float>(2.0 ** -70)
-    if fabs(mean) >= 2.0 ** 100:
-        return 0.25
-    # Underflow takes small values all round: beside a larger mean, float32 has no variance this small but 0.
-    return <float>(2.0 ** 100) if m2 / n < 2.0 ** -100 and fabs(mean) < 2.0 ** -16 else 1
+    if not (m2 / n < NORMCY_MOST_VARIANCE) or not fabs(mean) < HUGE_VAL:
+        return <float>NORMCY_SCALE_DOWN
+    if fabs(mean) >= NORMCY_MOST_MEAN:
+        return <float>NORMCY_SCALE_MEAN
+    if m2 / n < NORMCY_SMALL_VARIANCE and fabs(mean) < NORMCY_SMALL_MEAN:
+        return <float>NORMCY_SCALE_UP
+    return 1
 
 
 cdef void store_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
@@ -80,8 +85,8 @@ cdef void transform_statistics(const StatsTransform *t, ptrdiff_t first, ptrdiff
         elif t.kind == TO_STYLE:
             s.rstd[i] = t.alpha * t.std[slot] * s.rstd[i] + (1 - t.alpha)
             s.shift_after[i] = t.alpha * t.mean[slot] + (1 - t.alpha) * s.mean[i]
-            if s.scaled and s.scale[i] < 0.25:      # Means do not need it; alpha < 1 shows small values.
-                s.scale[i] = 0.25
+            if s.scaled and s.scale[i] < NORMCY_SCALE_MEAN:     # Means do not need it; alpha < 1 shows small values.
+                s.scale[i] = <float>NORMCY_SCALE_MEAN
         elif t.kind == TO_RUNNING:
             towards_running(t, slot, i, s)
 
