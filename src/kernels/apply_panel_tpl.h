@@ -11,18 +11,7 @@
 #define NORMCY_APPLY_PANEL_TPL_H
 
 #include "kernels/apply_tile_tpl.h"
-
-/* Constants of speed; none of them changes a bit. */
-enum {
-    /* Rows that are a multiple of this many floats apart share lines of L1, so that they are not done together. */
-    PAGE_FLOATS = 1024,
-    /* Rows of this length and more are often a power of two apart, and push each other out of L1. */
-    LONG_ROW_FLOATS = 2048,
-    /* Rows up to this length are done together even if they share nothing, so that they do not wait for each other. */
-    SHORT_ROW_FLOATS = 256,
-    /* Rows up to this length are done together even out of cache, because four short rows of y are contiguous. */
-    TINY_ROW_FLOATS = 192,
-};
+#include "kernels/tuning.h"
 
 /* A vector of a weight or bias where two rows meet: its last W - head values, and then its first `head`. */
 INLINE row_operand row_boundary(row_operand o, ptrdiff_t cols, int head, float boundary[W]) {
@@ -97,7 +86,7 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     int costly = epilogue && epilogue->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
     int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
     if (access->nontemporal && kind.op == NORMCY_AFFINE && !costly)
-        p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW_FLOATS;
+        p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= STREAM_STORE_ROW_FLOATS;
     ptrdiff_t width = tile_width(rows, cols, access, kind);
     int contiguous = is_contiguous(cols, stride, whole, kind);
     if (!kind.by_col && !kind.scaled && contiguous && !costly && width == cols &&
