@@ -64,7 +64,7 @@ INLINE void apply_vector(row_cursor p, const tile_rows *tile, int rows, ptrdiff_
     }
 }
 
-/* Applies the norm, but for costly activations, to columns j to `end` of all rows. */
+/* Applies the norm and its epilogue, except for a costly activation, to columns j to `end` of all rows. */
 INLINE void apply_tile_columns(row_cursor p, const tile_rows *tile, int rows, ptrdiff_t j, ptrdiff_t end,
                                const normcy_coef *coef, apply_kind kind) {
     int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W);

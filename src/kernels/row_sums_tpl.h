@@ -11,8 +11,8 @@
 /* What all slots of a call have in common. */
 typedef struct {
     ptrdiff_t length;
-    lanes last[4 * NV];    /* the lanes that there are of each native vector in the last quad */
-    ptrdiff_t ahead;       /* how many floats ahead of the loads to prefetch: what follows the slots of a short call */
+    lanes last[4 * NV];    /* which lanes of each native vector exist in the last quad */
+    ptrdiff_t ahead;       /* how many floats ahead of the loads to prefetch: in short calls, what follows the slots */
     ptrdiff_t quarters[4]; /* the middle of each quarter of a longer slot, whose vectors there give the shift */
 } row_shape;
 
@@ -47,8 +47,9 @@ INLINE const float *one_pointer(const float *p) {
     return p;
 }
 
-/* Prefetches a quad, once for all of its native vectors. The condition belongs to the loop: with an `if` around it, gcc
- * 12 puts the prefetches elsewhere, and moments of rows out of cache take 15 % longer. */
+/* Prefetches a quad, once for all of its native vectors: sixteen floats are a cache line. The condition belongs to the
+ * loop: with an `if` around it, gcc 12 puts the prefetches elsewhere, and moments of rows out of cache take 15 %
+ * longer. */
 INLINE void prefetch_quad(const float *ahead, int h) {
     for (int i = 0; i < 4 && h == 0; i++)
         __builtin_prefetch(ahead + i * NORMCY_LANES);
