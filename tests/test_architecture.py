@@ -91,6 +91,12 @@ def test_state_of_the_process_exists_once():
     assert {Path(name).name for name in linked} >= {"dispatch.c", "outputs.c", "process.c"}
 
 
+def test_constants_of_kernels_are_in_two_headers():
+    """Those that define bits are in numerics.h, those that decide speed in tuning.h."""
+    for path in SRC.glob("kernels/*_tpl.h"):
+        assert not re.search(r"\benum \{", path.read_text()), path.name
+
+
 def test_kernels_know_neither_python_nor_openmp():
     headers = [*SRC.glob("**/*_tpl.h"), *SRC.glob("**/vec.h"), *SRC.glob("**/kernels.h")]
     assert len(headers) > 8

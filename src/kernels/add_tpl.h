@@ -1,4 +1,4 @@
-/* The residual that comes before a norm: sum = x + addend. */
+/* Adds the residual that comes before a norm: sum = x + addend. */
 #ifndef NORMCY_ADD_TPL_H
 #define NORMCY_ADD_TPL_H
 

@@ -1,4 +1,4 @@
-/* The apply pass over a panel: which parts of it are done one after the other.
+/* The apply pass over a panel: in which order its parts are done.
  *
  * (A) Rows are done in tiles of four where that saves loads or waiting, and one by one elsewhere.
  * (B) Where rows share long weights, or columns have many coefficients, a few columns of all rows are done first, and
@@ -11,27 +11,17 @@
 #define NORMCY_APPLY_PANEL_TPL_H
 
 #include "kernels/apply_tile_tpl.h"
+#include "kernels/tuning.h"
 
-/* Constants of speed; none of them changes a bit. */
-enum {
-    /* Rows that are a multiple of this many floats apart share lines of L1, so that they are not done together. */
-    PAGE_FLOATS = 1024,
-    /* Rows of this length and more are often a power of two apart, and push each other out of L1. */
-    LONG_ROW_FLOATS = 2048,
-    /* Rows up to this length are done together even if they share nothing, so that they do not wait for each other. */
-    SHORT_ROW_FLOATS = 256,
-    /* Rows up to this length are done together even out of cache, because four short rows of y are contiguous. */
-    TINY_ROW_FLOATS = 192,
-};
-
-/* A vector of a weight or bias where two rows meet: its last W - head values, and then its first `head`. */
+/* Makes the vector of a weight or bias where two rows meet: its last W - head values, and then its first `head`. */
 INLINE row_operand row_boundary(row_operand o, ptrdiff_t cols, int head, float boundary[W]) {
     for (int k = 0; k < W; k++)
         boundary[k] = o.p[(k < W - head ? cols - (W - head) + k : k - (W - head)) & o.columns];
     return (row_operand){boundary, 0};
 }
 
-/* The stream of (C). y is aligned after its first `head` floats. If there are weights, cols is a multiple of W. */
+/* Applies the norm to rows as the stream of (C). y is aligned after its first `head` floats. If there are weights, cols
+ * is a multiple of W. */
 INLINE void apply_contiguous(row_cursor p, ptrdiff_t rows, ptrdiff_t cols, int head, const normcy_coef *coef,
                              const normcy_elementwise *elementwise, apply_kind kind) {
     tile_rows row, both; /* the current row, and the vector that it shares with the next one */
@@ -80,30 +70,44 @@ INLINE int is_contiguous(ptrdiff_t cols, ptrdiff_t stride, int whole, apply_kind
     return stride == cols && (kind.operands == NO_OPERANDS ? cols >= W : kind.operands == SHARED_OPERANDS && whole);
 }
 
+/* Rows gain by tiles (A) below this length. */
+INLINE ptrdiff_t tiled_below(apply_kind kind) {
+    return kind.by_col || kind.operands == SHARED_OPERANDS ? LONG_ROW_FLOATS : SHORT_ROW_FLOATS;
+}
+
+/* The parts of the cursor that not every variant has. */
+INLINE void set_offset_and_epilogue(row_cursor *p, const normcy_elementwise *elementwise,
+                                    const normcy_epilogue *epilogue, apply_kind kind) {
+    if (kind.operands && elementwise->weight.p)
+        p->offset = set1(elementwise->offset);
+    if (kind.epilogue && epilogue)
+        p->add = epilogue->add, p->relu = epilogue->activation == NORMCY_RELU;
+}
+
+/* Chooses the way through the panel, and takes it. The conditions stay in this function: where they were in others, the
+ * arithmetic was the same, but gcc 12 allocated registers otherwise, in the loops too. */
 INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *shared, const normcy_elementwise *elementwise,
                         const normcy_epilogue *epilogue, const normcy_access *access, apply_kind kind) {
     const normcy_coef own = *shared, *coef = &own; /* no store to y can change a copy, so that it stays in registers */
-    int gains = stride % PAGE_FLOATS &&
-                cols < (kind.by_col || kind.operands == SHARED_OPERANDS ? LONG_ROW_FLOATS : SHORT_ROW_FLOATS);
+    /* Tiles are for what is in cache, and for rows so short that four of them are one stream of memory. */
+    int gains = stride % PAGE_FLOATS && cols < tiled_below(kind);
     ptrdiff_t i = 0, tiled = (access->in_cache || (!kind.by_col && cols <= TINY_ROW_FLOATS)) && gains && !kind.scaled
                                  ? rows
                                  : 0;
     row_cursor p = {.x = x, .y = y, .stride = stride};
-    if (kind.operands && elementwise->weight.p)
-        p.offset = set1(elementwise->offset);
-    if (kind.epilogue && epilogue)
-        p.add = epilogue->add, p.relu = epilogue->activation == NORMCY_RELU;
+    set_offset_and_epilogue(&p, elementwise, epilogue, kind);
     int costly = epilogue && epilogue->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
     int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
+    /* Stores past the caches gain only where most lines are whole and the arithmetic is light. */
     if (access->nontemporal && kind.op == NORMCY_AFFINE && !costly)
-        p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= LONG_ROW_FLOATS;
+        p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= STREAM_STORE_ROW_FLOATS;
     ptrdiff_t width = tile_width(rows, cols, access, kind);
     int contiguous = is_contiguous(cols, stride, whole, kind);
     if (!kind.by_col && !kind.scaled && contiguous && !costly && width == cols &&
         (p.nontemporal || (kind.operands == NO_OPERANDS && cols > TINY_ROW_FLOATS))) {
         apply_contiguous(p, rows, cols, head, coef, elementwise, kind);
-        rows = tiled = 0;
+        rows = tiled = 0; /* which leaves nothing to the loops below */
     }
     const row_cursor top = p;
     for (ptrdiff_t j = 0, end; j < cols; j = end) {

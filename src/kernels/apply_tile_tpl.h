@@ -9,18 +9,7 @@
 #define NORMCY_APPLY_TILE_TPL_H
 
 #include "kernels/normalize_vector_tpl.h"
-
-/* Constants of speed; none of them changes a bit. */
-enum {
-    /* Rows of a tile, where it has more than one. */
-    TILE_ROWS = 4,
-    /* Floats of a row after which a costly activation follows, as they are still in L1. */
-    TILE_FLOATS = 1024,
-    /* Floats of a weight and of a bias that stay in L1 while all rows that share them are done. */
-    SHARED_TILE_FLOATS = 2048,
-    /* Rows of at least this many floats store whole lines: first a few floats up to where y is aligned. */
-    ALIGNED_ROW_FLOATS = 256,
-};
+#include "kernels/tuning.h"
 
 /* Where x, y and the addend are in memory, from the current row on. */
 typedef struct {
@@ -75,7 +64,7 @@ INLINE void apply_vector(row_cursor p, const tile_rows *tile, int rows, ptrdiff_
     }
 }
 
-/* Applies the norm, but for costly activations, to columns j to `end` of all rows. */
+/* Applies the norm and its epilogue, except for a costly activation, to columns j to `end` of all rows. */
 INLINE void apply_tile_columns(row_cursor p, const tile_rows *tile, int rows, ptrdiff_t j, ptrdiff_t end,
                                const normcy_coef *coef, apply_kind kind) {
     int head = (int)(-((uintptr_t)(p.y + j) / sizeof(float)) % W);
@@ -121,8 +110,8 @@ INLINE void apply_tile(row_cursor p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff
         apply_tile_columns(p, &tile, rows, j, end, coef, kind);
         return;
     }
-    for (; j < end; j += TILE_FLOATS) {
-        ptrdiff_t stop = end - j < TILE_FLOATS ? end : j + TILE_FLOATS;
+    for (; j < end; j += ACTIVATION_TILE_COLUMNS) {
+        ptrdiff_t stop = end - j < ACTIVATION_TILE_COLUMNS ? end : j + ACTIVATION_TILE_COLUMNS;
         apply_tile_columns(p, &tile, rows, j, stop, coef, kind);
         for (int r = 0; r < rows; r++)
             activate(p.y + r * p.stride + j, stop - j, epilogue->activation);

@@ -39,8 +39,8 @@ INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const
     }
 }
 
-/* Returns 1 if float32 holds all coefficients well, as it nearly always does. It costs little, as it looks at the
- * results alone; a 0 says that count_unfit has to take a closer look. */
+/* Returns 1 if float32 holds all coefficients well, which is nearly always so. This check is cheap, because it looks at
+ * the results alone; after a 0, count_unfit has to take a closer look. */
 INLINE int all_fit(ptrdiff_t count, const float *mean_f32, const float *a, float least, float most) {
     vf fitting = set1(1);
     vi fits = fitting == fitting;

@@ -5,23 +5,13 @@
 #define NORMCY_MOMENTS_COLS_TPL_H
 
 #include "kernels/moments_tpl.h"
-
-/* Constants of speed; none of them changes a bit. */
-enum {
-    /* Columns of a tile: many, as long rows of memory are fast to read, but so few that their sums stay in L1. */
-    TILE_COLUMNS = 1024,
-    /* Panels without a gap between rows are prefetched if they have this many columns, and this far ahead (8 KiB). */
-    PREFETCH_FROM_COLUMNS = 64,
-    PREFETCH_AHEAD_FLOATS = 2048,
-    /* Other panels are prefetched if so many rows are read side by side. */
-    PREFETCH_FROM_ROWS = 4,
-};
+#include "kernels/tuning.h"
 
 INLINE vf some_of(const float *p, int n) {
     return n == W ? load(p) : load_part(p, first(n));
 }
 
-/* Adds up to 8 rows of W columns, of which `part` exist, to their sums about k. */
+/* Adds up to SUMMED_ROWS rows of W columns, of which `part` exist, to their sums about k. */
 INLINE void rows_at(const float *x, int rows, ptrdiff_t stride, int part, const vd k[2], moments_kind kind, vd s1[2],
                     vd s2[2]) {
 #pragma GCC unroll 8
@@ -39,13 +29,13 @@ INLINE void rows_at(const float *x, int rows, ptrdiff_t stride, int part, const 
     }
 }
 
-/* Adds up to 8 rows of all columns to their sums about zero. */
+/* Adds up to SUMMED_ROWS rows of all columns to their sums about zero. */
 INLINE void accumulate_rows(const float *x, int rows, ptrdiff_t cols, ptrdiff_t stride, moments_kind kind, double *s1,
                             double *s2) {
-    /* The hardware prefetches poorly here. Rows without a gap are eight short streams, each of which ends where the
-     * next one began, so that lines are prefetched in memory order. Rows with gaps prefetch the rows after them. */
-    int flat = stride == cols, prefetch = flat ? cols >= PREFETCH_FROM_COLUMNS : rows >= PREFETCH_FROM_ROWS;
-    const float *next = flat ? x + PREFETCH_AHEAD_FLOATS : x + rows * stride;
+    /* The hardware prefetches poorly here. Rows without a gap are short streams, each of which ends where the next
+     * one began, so that lines are prefetched in memory order. Rows with gaps prefetch the rows after them. */
+    int flat = stride == cols, prefetch = flat ? cols >= COLS_PREFETCH_MIN_COLUMNS : rows >= COLS_PREFETCH_MIN_ROWS;
+    const float *next = flat ? x + COLS_PREFETCH_FLOATS : x + rows * stride;
     ptrdiff_t step = flat ? W : stride, along = flat ? rows * W : W;
     for (ptrdiff_t c = 0; c < cols; c += W) {
         int part = lanes_left(c, cols);
@@ -53,8 +43,8 @@ INLINE void accumulate_rows(const float *x, int rows, ptrdiff_t cols, ptrdiff_t 
         for (int i = 0; prefetch && i < rows; i++)
             __builtin_prefetch(next + i * step);
         next += along;
-        if (part == W && rows == 8)
-            rows_at(x + c, 8, stride, W, NULL, kind, a, b);
+        if (part == W && rows == SUMMED_ROWS)
+            rows_at(x + c, SUMMED_ROWS, stride, W, NULL, kind, a, b);
         else
             rows_at(x + c, rows, stride, part, NULL, kind, a, b);
         for (int half = 0; half < 2; half++) {
@@ -98,8 +88,8 @@ INLINE void moments_of_tile(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrd
                             double *mean, double *m2) {
     const moments_kind kind = {about, 0};
     ptrdiff_t i = 0;
-    for (; i + 8 <= rows; i += 8)
-        accumulate_rows(x + i * stride, 8, cols, stride, kind, mean, m2);
+    for (; i + SUMMED_ROWS <= rows; i += SUMMED_ROWS)
+        accumulate_rows(x + i * stride, SUMMED_ROWS, cols, stride, kind, mean, m2);
     if (i < rows)
         accumulate_rows(x + i * stride, (int)(rows - i), cols, stride, kind, mean, m2);
     if (about != NORMCY_ABOUT_ZERO)
@@ -112,7 +102,7 @@ static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff
     memset(mean, 0, room);
     memset(m2, 0, room);
     for (ptrdiff_t c = 0, n; c < cols; c += n) {
-        n = cols - c < TILE_COLUMNS ? cols - c : TILE_COLUMNS;
+        n = cols - c < MOMENTS_TILE_COLUMNS ? cols - c : MOMENTS_TILE_COLUMNS;
         if (about == NORMCY_ABOUT_ZERO)
             moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_ZERO, mean + c, m2 + c);
         else

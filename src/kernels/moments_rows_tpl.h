@@ -54,14 +54,14 @@ static __attribute__((noinline)) void recompute_slot(const float *x, const row_s
     exact_slot(x, 0, 0, shape, (float)*mean, (moments_kind){NORMCY_ABOUT_MEAN, 1}, mean, m2);
 }
 
-/* Does so where (B) asks for it; s2 is the sum of squares about zero. */
+/* Computes the moments of a slot again where (B) asks for it; s2 is the sum of squares about zero. */
 INLINE void recompute_if_far(const float *x, const row_shape *shape, normcy_about about, double s2, double *mean,
                              double *m2) {
     if (about != NORMCY_ABOUT_ZERO && far_from_zero(s2, *m2))
         recompute_slot(x, shape, mean, m2);
 }
 
-/* Does for slots of up to sixteen values what exact_slots would do, without the vectors that are absent. */
+/* Computes what exact_slots would for slots of up to sixteen values, but leaves out the vectors that are absent. */
 INLINE void tiny_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, const row_shape *shape, normcy_about about,
                        double *mean, double *m2) {
     const moments_kind kind = {about, 0};

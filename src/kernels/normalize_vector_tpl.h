@@ -1,7 +1,7 @@
 /* The norm of one vector, its coefficients and its operands.
  *
  * (A) y = u * a + b, where u is one of the three operations of normcy_apply_op.
- * (B) x - mean_f32 is exact near the mean. A folded x * a + b does not have that.
+ * (B) x - mean_f32 is exact near the mean. A folded x * a + b would cancel there.
  * (C) With an element-wise weight and bias, (a, b) become (a * w, b * w + bias) before they meet u.
  *     Reason: the large term is rounded once less than if y were multiplied.
  * (D) Where float32 cannot hold a * w, y is (u * a + b) * w + bias. Each element decides by its own a and w.
@@ -11,7 +11,7 @@
 
 #include "kernels/activation_tpl.h"
 
-/* What there is of an element-wise weight and bias. */
+/* Which element-wise weights and biases there are. */
 enum elementwise_operands {
     NO_OPERANDS,
     SHARED_OPERANDS,  /* one weight and one bias a column, which all rows share */

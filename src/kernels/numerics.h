@@ -2,7 +2,7 @@
  *
  * Whoever changes one changes results. The hashes have to be made anew (`make bits`), the CHANGELOG has to say so, and
  * the error bounds have to be derived again: docs/decisions/0002-numerics.md takes its figures from here, and
- * tests/bounds.py has them in a table. Constants that only cost or gain time are beside the code that they tune.
+ * tests/bounds.py has them in a table. Constants that decide speed and nothing else are in tuning.h.
  *
  * The coefficients of the activations are in activation_tpl.h, beside the polynomials that they belong to.
  */

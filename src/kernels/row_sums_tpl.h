@@ -6,22 +6,20 @@
 #define NORMCY_ROW_SUMS_TPL_H
 
 #include "kernels/moments_tpl.h"
-
-/* A call prefetches what follows its slots in memory, or, in longer ones, what is this far ahead. */
-enum { PREFETCH_MOST_FLOATS = 2048 };
+#include "kernels/tuning.h"
 
 /* What all slots of a call have in common. */
 typedef struct {
     ptrdiff_t length;
-    lanes last[4 * NV];    /* the lanes that there are of each native vector in the last quad */
-    ptrdiff_t ahead;       /* how many floats ahead of the loads to prefetch */
+    lanes last[4 * NV];    /* which lanes of each native vector exist in the last quad */
+    ptrdiff_t ahead;       /* how many floats ahead of the loads to prefetch: in short calls, what follows the slots */
     ptrdiff_t quarters[4]; /* the middle of each quarter of a longer slot, whose vectors there give the shift */
 } row_shape;
 
 INLINE row_shape *shape_of(row_shape *s, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length) {
     ptrdiff_t rest = (length - 1) % NORMCY_QUAD + 1, all = slots * stride;
     s->length = length;
-    s->ahead = all > 0 && all < PREFETCH_MOST_FLOATS ? all : PREFETCH_MOST_FLOATS;
+    s->ahead = all > 0 && all < ROWS_PREFETCH_FLOATS ? all : ROWS_PREFETCH_FLOATS;
     for (int k = 0; k < 4 * NV; k++)
         s->last[k] = first(lanes_left(k * W, rest));
     for (int k = 0; k < 4; k++)
@@ -49,8 +47,9 @@ INLINE const float *one_pointer(const float *p) {
     return p;
 }
 
-/* Prefetches a quad, once for all of its native vectors. The condition belongs to the loop: with an `if` around it, gcc
- * 12 puts the prefetches elsewhere, and moments of rows out of cache take 15 % longer. */
+/* Prefetches a quad, once for all of its native vectors: sixteen floats are a cache line. The condition belongs to the
+ * loop: with an `if` around it, gcc 12 puts the prefetches elsewhere, and moments of rows out of cache take 15 %
+ * longer. */
 INLINE void prefetch_quad(const float *ahead, int h) {
     for (int i = 0; i < 4 && h == 0; i++)
         __builtin_prefetch(ahead + i * NORMCY_LANES);

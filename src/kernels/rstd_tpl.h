@@ -1,4 +1,4 @@
-/* 1 / std from moments, in float64. */
+/* Computes 1 / std from moments, in float64. */
 #ifndef NORMCY_RSTD_TPL_H
 #define NORMCY_RSTD_TPL_H
 
@@ -6,7 +6,7 @@
 
 #include "kernels/simd/vec.h"
 
-/* The smallest variance whose float32 squares are exact enough beside eps. Below it, underflow could show. */
+/* The smallest variance whose squares in float32 are exact enough beside eps. Below it, their underflow could show. */
 static double least_variance(const normcy_rstd_options *options) {
     if (options->outside_sqrt)
         return options->eps >= NORMCY_LEAST_OUTSIDE_EPS ? 0 : NORMCY_LEAST_VARIANCE;

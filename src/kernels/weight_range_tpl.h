@@ -1,5 +1,6 @@
-/* Whether some weights are so large or so small that they may have to be applied last. The limits here are stricter by
- * a factor of two than those by which normalize_vector_tpl.h decides for each element, so that none is missed.
+/* Finds out whether some weights are so large or so small that they may have to be applied last. The limits here are
+ * stricter by a factor of two than those by which normalize_vector_tpl.h decides for each element, so that none is
+ * missed.
  */
 #ifndef NORMCY_WEIGHT_RANGE_TPL_H
 #define NORMCY_WEIGHT_RANGE_TPL_H

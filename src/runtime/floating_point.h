@@ -1,4 +1,4 @@
-/* IEEE's default floating-point mode for what computes, whatever mode the calling thread is in. */
+/* Has a thread compute in IEEE's default floating-point mode, whatever mode its caller has put it in. */
 #ifndef NORMCY_FLOATING_POINT_H
 #define NORMCY_FLOATING_POINT_H
 
@@ -10,13 +10,13 @@
  * the mode that it was in, which normcy_fp_leave restores. */
 static inline unsigned long normcy_fp_enter(void) {
 #if defined(__x86_64__)
-    /* IEEE's default mode is no bit but the masks that turn traps off. Flags that were raised before stay raised. */
+    /* In IEEE's default mode, only the bits that turn traps off are set. Flags that were raised before stay raised. */
     unsigned now = _mm_getcsr(), raised = now & 0x3fu, ieee = 0x1f80u;
     if (now != (ieee | raised))
         _mm_setcsr(ieee | raised);
     return now;
 #elif defined(__aarch64__)
-    /* No bit set means: round to nearest, flush nothing, trap nothing, keep the bits of NaN. */
+    /* With no bit set, the CPU rounds to nearest, flushes and traps nothing, and keeps the bits of NaN. */
     unsigned long now, ieee = 0;
     __asm__ volatile("mrs %0, fpcr" : "=r"(now));
     if (now != ieee)
@@ -29,7 +29,7 @@ static inline unsigned long normcy_fp_enter(void) {
 
 static inline void normcy_fp_leave(unsigned long saved) {
 #if defined(__x86_64__)
-    /* Flags that were raised meanwhile are not taken back: a write of the register takes longer than the check. */
+    /* Flags that were raised meanwhile stay raised, because writing the register takes longer than this check. */
     if ((_mm_getcsr() ^ (unsigned)saved) & ~0x3fu)
         _mm_setcsr((unsigned)saved);
 #elif defined(__aarch64__)

@@ -18,13 +18,13 @@ enum {
 };
 
 struct normcy_workers {
-    int started;   /* workers that there are now */
-    int holders;   /* threads that point here: these workers, and the caller that they work for */
-    int last_team; /* threads of the caller's last team; OpenMP lets go of others, if not at once */
-    int growing;   /* is 1 while the caller holds growth_lock */
+    int started;   /* how many workers there are now */
+    int holders;   /* how many threads point here: these workers, and the caller that they work for */
+    int last_team; /* the size of the caller's last team; OpenMP ends other workers, if not at once */
+    int growing;   /* 1 while the caller holds growth_lock */
 };
 
-/* A thread's pointer to its own workers, and to the workers among which it is one. */
+/* A thread's pointers to its own workers, and to those among which it is one itself. */
 static pthread_key_t own_key, registered_key;
 /* Two callers that start threads at once would both count on the same free ones. */
 static pthread_mutex_t growth_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -104,7 +104,7 @@ typedef struct {
     char openmp_note[OPENMP_NOTE_BYTES];
 } candidate;
 
-/* Stays until all candidates are there. */
+/* Waits until all candidates have been started. */
 static void *run_candidate(void *candidate_) {
     candidate *c = candidate_;
 #if defined(__linux__)
@@ -115,7 +115,7 @@ static void *run_candidate(void *candidate_) {
     return NULL;
 }
 
-/* The system counts a joined thread for a moment longer, and has no room for another until then. */
+/* The system counts a joined thread for a moment longer, in which it may refuse to start another. */
 static void await_end(const candidate *c) {
 #if defined(__linux__)
     for (int i = 0; i < MAX_YIELDS && !syscall(SYS_tgkill, getpid(), c->id, 0); i++)
@@ -125,7 +125,7 @@ static void await_end(const candidate *c) {
 #endif
 }
 
-/* Starts up to `count` candidates that are there at the same time, and ends them. Returns how many there were. */
+/* Starts up to `count` candidates, all of which exist at the same time, and ends them. Returns how many there were. */
 static int start_and_end(candidate *candidates, int count, const pthread_attr_t *attributes) {
     pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
     int n = 0;

@@ -4,7 +4,7 @@
  *     has, as many plain threads are started and ended again, and the call takes no more than could be started.
  * (B) OpenMP keeps the threads that it started for a calling thread, its workers, for that thread's later calls. So
  *     workers are counted as they come and go, and (A) is needed only where a call takes more of them than ever before.
- * (C) OpenMP lets some workers go as soon as the same thread asks for fewer, in whatever library. That is why the size
+ * (C) OpenMP ends some workers once the same thread asks for fewer, in whatever library. That is why the size
  *     of the last team counts, too.
  */
 #ifndef NORMCY_THREADS_H

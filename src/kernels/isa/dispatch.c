@@ -33,8 +33,8 @@ static const isa isas[] = {{&normcy_baseline, always}, {&normcy_avx2, has_avx2},
 extern const normcy_kernels normcy_neon;
 extern const normcy_kernels normcy_sve256 __attribute__((weak)); /* NULL where the compiler could not build it */
 
-/* The system says how many bytes the registers have; to ask the CPU itself takes an instruction of SVE. Each thread has
- * a length of its own, which it inherits, and which only a call of prctl by that thread changes. */
+/* The system says how many bytes the registers have; only an instruction of SVE could ask the CPU itself. Each thread
+ * has a length of its own, which it inherits, and which only a call of prctl by that thread changes. */
 static int has_sve256(void) {
     return (getauxval(AT_HWCAP) & HWCAP_SVE) && (prctl(PR_SVE_GET_VL) & PR_SVE_VL_LEN_MASK) == 256 / 8;
 }

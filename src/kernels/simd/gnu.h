@@ -4,7 +4,7 @@
 
 #include "kernels/simd/four_lanes.h"
 
-/* No portable store goes past the caches. */
+/* There is no portable store that goes past the caches. */
 INLINE void stream_store(float *p, vf v) {
     store(p, v);
 }

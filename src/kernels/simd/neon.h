@@ -1,5 +1,5 @@
-/* The vector vocabulary for NEON, the baseline of aarch64. The compiler makes NEON of GNU vectors as they are: fmax and
- * fmin, for one, treat NaN and zeros otherwise than `larger` and `smaller` have to.
+/* The vector vocabulary for NEON, the baseline of aarch64. The compiler makes NEON instructions of GNU vectors by
+ * itself. FMAX and FMIN would not do, as they treat NaN and zeros in another way than `larger` and `smaller` have to.
  */
 #ifndef NORMCY_NEON_H
 #define NORMCY_NEON_H

@@ -22,7 +22,7 @@ INLINE int any(vi where) {
     return _mm_movemask_ps((__m128)where) != 0;
 }
 INLINE vd load_wide(const float *p) {
-    /* As an integer, whose load may be misaligned; that of a double may not. */
+    /* The two floats are loaded as an integer, which may be misaligned; a double may not. */
     return (vd)_mm_cvtps_pd(_mm_castsi128_ps(_mm_loadu_si64(p)));
 }
 

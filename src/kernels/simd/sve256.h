@@ -1,5 +1,5 @@
-/* The vector vocabulary for SVE where its registers have exactly 256 bits, which -msve-vector-bits=256 has the compiler
- * take for granted: GNU vectors of 32 bytes are such registers then, and convert to the types of arm_sve.h. Where they
+/* The vector vocabulary for SVE where its registers have exactly 256 bits, which -msve-vector-bits=256 promises to the
+ * compiler: GNU vectors of 32 bytes are such registers then, and convert to the types of arm_sve.h. Where they
  * have more or fewer bits these kernels would run and give nonsense, so that dispatch.c asks for their length.
  */
 #ifndef NORMCY_SVE256_H
@@ -14,13 +14,13 @@
 #define W 8
 #include "kernels/simd/types.h"
 
-/* It is ordered as any other store, so that nothing is left for a fence. */
+/* This store is ordered as any other is, so that no fence is needed. */
 INLINE void stream_store(float *p, vf v) {
     svstnt1_f32(svptrue_b32(), p, v);
 }
 INLINE void store_fence(void) {
 }
-/* FMAX and FMIN treat NaN and zeros otherwise than these have to. */
+/* FMAX and FMIN treat NaN and zeros in another way than these functions have to. */
 INLINE vf larger(vf a, vf b) {
     return svsel_f32(svcmpgt_f32(svptrue_b32(), a, b), a, b);
 }
@@ -31,7 +31,7 @@ INLINE int any(vi where) {
     return svptest_any(svptrue_b32(), svcmpne_n_s32(svptrue_b32(), where, 0));
 }
 
-/* The units that multiply are those that add, so that FMLA would gain nothing here. */
+/* The units that multiply are those that add, so that a fused a * 1 + b would gain nothing here. */
 INLINE vf sum_by_fma(vf a, vf b) {
     return a + b;
 }

@@ -38,7 +38,7 @@ INLINE vd set1_d(double s) {
     return s - (vd){0};
 }
 
-/* a where the mask is set, b elsewhere. */
+/* Takes a where the mask is set, and b elsewhere. */
 INLINE vf choose(vi where, vf a, vf b) {
     return (vf)(((vi)a & where) | ((vi)b & ~where));
 }

@@ -5,7 +5,7 @@
  *     Reason: a type of sixteen lanes for all would be simpler still, but gcc lowers one through the stack.
  * (B) GNU vector arithmetic does most of the work (types.h). For the rest, the header of each instruction set defines
  *     the same names, which are described below.
- * (C) That header is chosen by the instruction set, never by a width: AVX2 and SVE of 256 bits have the same one.
+ * (C) That header is chosen by the instruction set, never by a width: AVX2 and SVE of 256 bits have the same width.
  *
  * stream_store        stores a vector past the caches, to an aligned place
  * store_fence         is called before others read what stream_store wrote
@@ -51,13 +51,13 @@ INLINE vf at_most(vf v, float limit) {
     return smaller(set1(limit), v);
 }
 
-/* How many of the W floats that start at `at` lie below `end`. */
+/* Returns how many of the W floats that start at `at` lie below `end`. */
 INLINE int lanes_left(ptrdiff_t at, ptrdiff_t end) {
     ptrdiff_t n = end - at;
     return n < 0 ? 0 : n > W ? W : (int)n;
 }
 
-/* Sum of the sixteen lanes in halves: 16 -> 8 -> 4 -> 2 -> 1, the same tree on every instruction set. */
+/* Adds up the sixteen lanes in halves: 16 -> 8 -> 4 -> 2 -> 1, the same tree on every instruction set. */
 INLINE double sum_tree(vd lanes[2 * NV]) {
 #pragma GCC unroll 8
     for (int half = NV; half >= 1; half /= 2)

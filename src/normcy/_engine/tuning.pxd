@@ -1,6 +1,7 @@
-"""Every constant that decides how fast something is and nothing else. None of them changes a bit of any result.
+"""Every constant of the engine that decides how fast something is and nothing else. None changes a bit of any result.
 
-They were measured on CPUs with 1 to 2 MiB of L2 for each core. A name says its unit.
+They were measured on CPUs with 1 to 2 MiB of L2 for each core. A name says its unit. Those of the kernels are in
+src/kernels/tuning.h.
 """
 
 cdef enum:
