@@ -88,9 +88,10 @@ class Method:
 
     @property
     def bound(self) -> float:
-        """`units` and what follows: a residual adds a rounding, an activation scales errors and adds 3 units of its own.
+        """The bound of the norm with what follows, in units.
 
-        Activations scale errors by their slope, up to 1.13. ReLU has a slope of 1 and is exact.
+        A residual adds one rounding. An activation scales errors by its slope, up to 1.13, and adds 3 units. ReLU has a
+        slope of 1 and is exact.
         """
         units = self.units + ("post_add" in self.parameters)
         return units if self.activation in (None, "relu") else round(1.13 * units + 3, 2)
