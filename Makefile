@@ -1,4 +1,4 @@
-# One line for each daily act. Everything happens in .venv; ARGS= passes arguments on.
+# One target for each daily task. Everything is installed into .venv; ARGS= passes arguments on.
 PYTHON ?= python3
 BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -13,12 +13,12 @@ KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-ma
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) 'pip>=25.1'  # the first that knows --group
+	$(INSTALL) 'pip>=25.1'  # the first version that has --group
 	$(INSTALL) --group build
 	$(INSTALL) --no-build-isolation -e '.[test]'
 	touch $@
 $(BUILT): $(INSTALLED) setup.py $(SOURCES)
-	$(BIN)/python setup.py --quiet build_ext --inplace  # nothing but what has changed
+	$(BIN)/python setup.py --quiet build_ext --inplace  # only what has changed
 	touch $@
 
 test: build
@@ -27,10 +27,10 @@ test: build
 torture: build
 	$(BIN)/python -m pytest -m torture $(ARGS)
 
-mutants: build  # whether the tests notice what is wrong; hours, but for ARGS="--only threads.c", --quick
+mutants: build  # checks that the tests notice faults; it takes hours without ARGS="--only threads.c" or --quick
 	$(BIN)/python tests/mutants.py $(ARGS)
 
-bits: build  # the hashes of all results anew; the CHANGELOG says so
+bits: build  # writes the hashes of all results; a change of them goes into the CHANGELOG
 	$(BIN)/python tests/bits.py
 
 compare: build

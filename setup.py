@@ -1,6 +1,6 @@
-"""Builds normcy's extension modules: Cython on top, C kernels compiled once for each instruction set below.
+"""Builds normcy's extension modules from Cython, and from C kernels that are compiled once for each instruction set.
 
-NORMCY_OPENMP=0 builds without OpenMP; otherwise it is used where a small program proves that it works.
+NORMCY_OPENMP=0 builds without OpenMP; otherwise it is used if a small test program works with it.
 """
 
 import os
@@ -18,7 +18,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 from setuptools.modified import newer_group
 
-# C code that has state is linked into one module, or there would be two of it.
+# C code that has state is linked into one module only, since each module would have a state of its own.
 C_SOURCES = {
     "_engine/isa": ["src/kernels/isa/dispatch.c"],  # and the kernels
     "_engine/parallel": ["src/runtime/threads.c"],
@@ -40,20 +40,20 @@ DIRECTIVES = {
     "auto_pickle": False,
 }
 
-# What keeps the bits the same (no contraction), and what lets plain float64 loops vectorize without changing them.
+# No contraction keeps the bits the same; the other options let plain float64 loops vectorize without changing them.
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fvisibility=hidden"]
 
-# Loops over vectors are a few instructions long: across two lines of code, or not unrolled, some took twice as long.
+# Loops over vectors are a few instructions long; some took twice as long across two lines of code, or not unrolled.
 KERNEL_FLAGS = ["-falign-loops=64", "-funroll-loops"]
 
-# Instruction sets by architecture: stub and the flags that it alone gets, no more than its kernels need.
+# Instruction sets by architecture: each stub and its own flags, which are no more than its kernels need.
 ISAS = {
     "x86_64": {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f"]},
     "aarch64": {"neon": [], "sve256": ["-march=armv8-a+sve", "-msve-vector-bits=256"]},
 }
-BASE_FLAGS = {"x86_64": ["-march=x86-64", "-mtune=generic"]}  # after the user's CFLAGS, so that -march=native yields
-OPTIONAL = ["sve256"]  # left out where the system does not say how long registers are, or the compiler is too old
+BASE_FLAGS = {"x86_64": ["-march=x86-64", "-mtune=generic"]}  # after the user's CFLAGS, to override -march=native
+OPTIONAL = ["sve256"]  # left out if the system does not say how long registers are, or the compiler is too old
 
 OPENMP_PROBE = """
 #include <omp.h>
@@ -74,7 +74,7 @@ def architecture() -> str:
 
 
 class BuildNative(build_ext):
-    """Compiles the kernels of every instruction set with flags of their own, and links them into one module."""
+    """Compiles the kernels of every instruction set with their own flags, and links them into one module."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
@@ -99,9 +99,9 @@ class BuildNative(build_ext):
         super().build_extension(ext)
 
     def kernels_of(self, isa: str, flags: list[str]) -> str | None:
-        """The object file of an instruction set's kernels, compiled where it is older than what it is made of.
+        """Returns the object file of an instruction set's kernels, which is compiled if a source is newer.
 
-        None for one that is optional and cannot be built.
+        Returns None if the instruction set is optional and cannot be built.
         """
         if isa in OPTIONAL and sys.platform != "linux":
             return None
@@ -128,7 +128,7 @@ class BuildNative(build_ext):
             )
 
     def openmp_flags(self) -> list[str]:
-        """-fopenmp, if a program built with it compiles, links and runs."""
+        """Returns -fopenmp, if a program built with it compiles, links and runs."""
         if os.environ.get("NORMCY_OPENMP") == "0":
             return []
         with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +145,7 @@ class BuildNative(build_ext):
 
 
 def modules() -> list[Extension]:
-    """An extension for each .pyx file, by its path below src/."""
+    """Returns an extension for each .pyx file, named by its path below src/."""
     found = []
     for path in sorted(Path("src/normcy").glob("*/*.pyx")):
         name = path.relative_to("src").with_suffix("")

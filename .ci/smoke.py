@@ -1,4 +1,4 @@
-"""An installed normcy, alone with NumPy: every instruction set is there, every function agrees with its reference."""
+"""Tests an installed normcy, alone with NumPy: it has every instruction set, and agrees with its reference."""
 
 import sys
 from importlib.metadata import distributions

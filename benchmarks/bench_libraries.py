@@ -1,4 +1,4 @@
-"""normcy beside a copy, NumPy and the libraries that `normcy compare --against` knows, as far as they are installed."""
+"""normcy beside a copy, NumPy and those libraries of `normcy compare --against` that are installed."""
 
 from normcy._compare.cases import arrays
 from normcy._compare.peers import ADAPTERS, PEERS
@@ -18,7 +18,7 @@ COMPARED = (
 
 
 class Libraries:
-    """The same case by each library, with all threads; skipped where one has no such operator or is not installed."""
+    """The same case in each library, with all threads; skipped if it has no such operator or is not installed."""
 
     params = (tuple(ADAPTERS), tuple(" ".join(key) for key in COMPARED))
     param_names = ("library", "case")

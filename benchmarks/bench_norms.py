@@ -1,4 +1,4 @@
-"""Every method and fused form on the shapes of real models: time, bandwidth, the share of a copy's, memory."""
+"""Every method and fused form on the shapes of real models: time, bandwidth, its ratio to a copy's, and memory."""
 
 from functools import partial
 from pathlib import Path
@@ -14,25 +14,25 @@ CASES = {" ".join(key).rstrip(" -"): job for key, job in JOBS.items()}
 
 
 class _Speed:
-    """With `out=`, so that the result's memory is there already."""
+    """Calls use `out=`, so that the memory of the result exists already."""
 
     def setup(self, label, layout, threads):
         self.threads = use_threads(threads)
         self.job = JOBS[label, layout]
         self.data = arrays(self.job)
         self.run = partial(call(normcy, self.job.case, self.data), out=np.empty_like(self.data["x"]))
-        self.run()  # `--quick` times one call: it is not to be the one that starts threads
+        self.run()  # `--quick` times one call, which must not be the one that starts threads
 
     def time_call(self, *params):
         self.run()
 
     def track_bandwidth(self, *params):
-        """Bytes that cannot be avoided over the time."""
+        """The bytes that have to be moved, divided by the time."""
         (seconds,) = interleaved(["normcy"], self.job, self.data, self.threads)
         return nbytes(self.job.case) / seconds / 1e9
 
     def track_limit(self, *params):
-        """That bandwidth over the one of the fastest copy."""
+        """That bandwidth, divided by the one of the fastest copy."""
         norm, copy = interleaved(["normcy", "copy"], self.job, self.data, self.threads)
         return (nbytes(self.job.case) / norm) / (2 * self.data["x"].nbytes / copy)
 
@@ -58,7 +58,7 @@ class Features(_Speed):
 
 
 class Allocation:
-    """What a call allocates, and what a new result costs, with all threads."""
+    """The memory that a call allocates, and the time of a new result, with all threads."""
 
     params = tuple(CASES)
     param_names = ("case",)
@@ -73,7 +73,7 @@ class Allocation:
         self.run()
 
     def track_memory(self, case):
-        """Beyond its arrays, at the peak."""
+        """The peak beyond the call's arrays."""
         if not Path("/proc/self/clear_refs").exists():
             raise NotImplementedError
         return peak_memory(partial(self.run, out=np.empty_like(self.data["x"])))
@@ -82,7 +82,7 @@ class Allocation:
 
 
 class Growth:
-    """The time over that of a copy as arrays outgrow the caches; more at 1 GiB than at 1 MiB is a loss."""
+    """The time over that of a copy as arrays outgrow the caches; it should not be larger at 1 GiB than at 1 MiB."""
 
     params = (
         ("batch train NCHW", "batch train NHWC", "instance NCHW", "group NHWC", "layer -"),

@@ -1,4 +1,4 @@
-"""What comes before any arithmetic: the import, and calls on arrays so small that the call is all there is."""
+"""The cost before any arithmetic: the import, and calls on arrays so small that nothing else counts."""
 
 import statistics
 from timeit import timeit
@@ -9,12 +9,12 @@ import normcy
 
 
 class Import:
-    """Of a fresh interpreter."""
+    """The import in a new interpreter."""
 
     number = 1  # a second import takes no time
 
     def timeraw_normcy(self):
-        """Beyond NumPy."""
+        """The import beyond NumPy's."""
         return "import normcy", "import numpy"
 
     def timeraw_normcy_and_numpy(self):
@@ -51,7 +51,7 @@ class Overhead:
         self.layer()
 
     def track_extra_of_layer(self, case):
-        """What the object costs beyond its function, both measured in every round."""
+        """The cost of the object beyond its function; both are measured in every round."""
         calls = 2000
         rounds = [timeit(self.layer, number=calls) - timeit(self.function, number=calls) for _ in range(11)]
         return statistics.median(rounds) / calls * 1e9

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the cases of `normcy compare`, and measurements of a kind that asv itself has not got."""
+"""The cases of `normcy compare` for all benchmarks, and measurements that asv itself does not have."""
 
 import ctypes
 import re
@@ -12,37 +12,37 @@ from normcy._compare.methods import METHODS
 from normcy._compare.timing import REST
 from normcy._compare.worker import Bench
 
-THREADS = ("one", "all")  # "all" is what users get: cores, OMP_NUM_THREADS, a container's quota
+THREADS = ("one", "all")  # "all" is the default: cores, OMP_NUM_THREADS, a container's quota
 
 
 def use_threads(threads: str) -> int:
-    """Have normcy compute with so many; how many that is."""
+    """Makes normcy compute with one thread or with all; returns how many."""
     number = 1 if threads == "one" else normcy.get_num_threads()
     normcy.set_num_threads(number)
     return number
 
 
 def _label(case: Case) -> str:
-    """The same in both layouts: shapes are written with the channels first, as in models' tables."""
+    """Returns the same label in both layouts: shapes have their channels first, as in tables of models."""
     shape = case.shape
     if case.layout == "NHWC":
         shape = (shape[0], shape[-1], *shape[1:-1])
     return f"{case.name} {case.method} {'x'.join(map(str, shape))}"
 
 
-JOBS = {  # by label and layout, "-" where the method has none
+JOBS = {  # by label and layout, "-" if the method has none
     (_label(job.case), job.case.layout): job
     for job in model_jobs([method.option for method in METHODS.values()], LAYOUTS)
 }
 
 
 def labels(has_layout: bool) -> tuple[str, ...]:
-    """Of the cases whose methods have channels, or of the others."""
+    """Returns the labels of the cases whose methods have channels, or of the others."""
     return tuple(dict.fromkeys(label for label, layout in JOBS if (layout != "-") == has_layout))
 
 
 def interleaved(names: list[str], job: Job, data: dict, threads: int, seconds: float = 0.004) -> list[float]:
-    """Median times of a call of these libraries, all in every round: what slows the machine down slows all of them."""
+    """Returns median times of a call of these libraries, all in every round, so that all are slowed alike."""
     benches = [Bench(name, threads, job.case, data, seconds) for name in names]
     rounds = []
     for _ in range(5):
@@ -54,11 +54,11 @@ def interleaved(names: list[str], job: Job, data: dict, threads: int, seconds: f
 
 
 def peak_memory(call) -> int:
-    """Bytes by which a call makes the process grow, at its peak, malloc in C included; Linux alone can tell."""
-    call()  # threads start, code is loaded
-    ctypes.CDLL(None).malloc_trim(0)  # what that call gave back is not to be had without growing
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to where memory is
-    _high_water_mark()  # reading it takes memory too, the first time
+    """Returns the bytes by which a call makes the process grow at its peak, also by malloc in C; it needs Linux."""
+    call()  # starts threads and loads code
+    ctypes.CDLL(None).malloc_trim(0)  # memory that it freed would otherwise be used again without growing
+    Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark to the current memory
+    _high_water_mark()  # reading it takes memory the first time
     before = _high_water_mark()
     call()
     return _high_water_mark() - before

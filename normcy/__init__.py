@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
         raise
     from normcy._missing_core import explain
 
-    raise ImportError(explain(), name=error.name, path=error.path) from None  # it is no single module that is missing
+    raise ImportError(explain(), name=error.name, path=error.path) from None  # the whole core is missing, not a module
 
 from normcy import reference
 from normcy._folding import fold_batch_norm

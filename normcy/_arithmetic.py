@@ -1,4 +1,4 @@
-"""Arithmetic in Python that comes out the same whatever the caller's floating-point settings are."""
+"""Arithmetic in Python whose results do not depend on the caller's floating-point settings."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ P, R = ParamSpec("P"), TypeVar("R")
 
 
 def by_default_rules(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function compute in IEEE's default mode, and silently: infinities and NaN are results, not surprises.
+    """Let a function compute in IEEE's default mode, and without warnings: infinities and NaN are valid results.
 
-    The compiled core does the same at each of its entries. This is for what computes in Python and NumPy: the caller's
-    rounding direction and flushing of subnormals would change digits, and `numpy.seterr` would make it warn or raise.
+    The compiled core does the same at each of its entries. This is for functions that compute in Python and NumPy: the
+    caller's rounding direction and flushing of subnormals would change digits, and `numpy.seterr` would make them warn
+    or raise.
     """
 
     @wraps(function)

@@ -1,4 +1,4 @@
-"""Checks of what layers and tools are built from: those of the compiled entries, and narrower ones."""
+"""Checks of the arguments of layers and tools: those of the compiled entries, and stricter ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
     "text",
 ]
 
-_ADDRESSABLE = 2**45  # floats, of which no process has more today
+_ADDRESSABLE = 2**45  # floats; no process can address more
 
 LAYOUTS = ("NCHW", "NHWC")
 UNMASKED = "an array without a mask, which would be lost, got a masked array; pass what its filled() returns"
@@ -36,7 +36,7 @@ ACTIVATIONS = (None, "relu", "silu", "gelu", "gelu_tanh")
 
 
 def integer(value: Any, name: str, least: int = 1) -> int:
-    """A whole number, `least` or more."""
+    """Returns an int that is `least` or more."""
     found = _native.integer(value, name)
     if found < least:
         raise ValueError(f"{name}: expected an int from {least} up, got {found}")
@@ -44,14 +44,14 @@ def integer(value: Any, name: str, least: int = 1) -> int:
 
 
 def channels(x: Any, layout: str, count: int) -> None:
-    """A float32 array of rank 2 or more, with that many channels."""
+    """Checks that x is a float32 array of rank 2 or more with that many channels."""
     if floats(x, "x").ndim < 2:
         raise ValueError(f"x: expected an array of rank 2 or more, (N, C, ...), got shape {x.shape}")
     _native.check_channels(x, layout, count)
 
 
 def choice(value: Any, name: str, options: tuple) -> Any:
-    """One of the options, which are str or None."""
+    """Returns the value if it is one of the options, which are str or None."""
     if not (value is None or isinstance(value, str)) or value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, options))}, got {shown(value)}")
     return options[options.index(value)]
@@ -64,7 +64,7 @@ def text(value: Any, name: str) -> str:
 
 
 def shape(value: Any, name: str) -> tuple[int, ...]:
-    """One size, or a sequence of them, as a tuple."""
+    """Returns one size, or a sequence of sizes, as a tuple."""
     sizes = _native.integers(value, name)
     if not sizes:
         raise ValueError(f"{name}: expected one size or more, got none")
@@ -72,10 +72,10 @@ def shape(value: Any, name: str) -> tuple[int, ...]:
 
 
 def full(size: int | tuple[int, ...], value: float, name: str, dtype: Any = np.float32) -> np.ndarray:
-    """A new array of one value, whose size is that argument's."""
+    """Returns a new array filled with a value; an error blames the argument that gave the size."""
     try:
         return np.full(size, value, dtype)
     except (MemoryError, OverflowError, ValueError) as error:
         if math.prod(size if isinstance(size, tuple) else (size,)) < _ADDRESSABLE:
-            raise  # there is just none left
+            raise  # the size is possible, but there is no memory left
         raise ValueError(f"{name}: expected sizes that fit into memory, got {shown(size)}") from error

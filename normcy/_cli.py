@@ -1,4 +1,4 @@
-"""The command line: arguments of ``normcy compare``, ``accuracy`` and ``info``, and how they end."""
+"""The command line: ``normcy compare``, ``accuracy`` and ``info``, their arguments and exit codes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="normcy", description="Normalization layers for NumPy float32 arrays on CPUs.")
     parser.add_argument("--version", action="version", version=f"normcy {normcy.__version__}")
     commands = parser.add_subparsers(required=True, metavar="compare | accuracy | info")
-    info = commands.add_parser("info", help="what this build carries and what it runs on")
+    info = commands.add_parser("info", help="the features of this build and of this machine")
     info.set_defaults(command=_info)
     compare = commands.add_parser("compare", help="accuracy and speed, beside other libraries", description=COMPARE)
     compare.set_defaults(command=_compare)
@@ -118,7 +118,7 @@ def _add_common_arguments(parser: argparse.ArgumentParser, layouts: str) -> None
 
 
 def _names(known: tuple[str, ...]):
-    """The type of an argument that is a list of some of ``known``."""
+    """Returns a parser of arguments that are lists of names from ``known``."""
 
     def parse(text: str) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))

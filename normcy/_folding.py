@@ -1,4 +1,4 @@
-"""Batch norm after a convolution or a linear layer, folded into that layer."""
+"""Folding a batch norm into the convolution or linear layer before it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["fold_batch_norm"]
 Array = NDArray[np.float32]
 
 
-@by_default_rules  # infinities, NaN and numbers too small for float32 are results here
+@by_default_rules  # infinities, NaN and numbers too small for float32 are valid results
 def fold_batch_norm(
     weight: Array,
     bias: Array | None,
@@ -30,26 +30,26 @@ def fold_batch_norm(
     transposed: bool = False,
     groups: int = 1,
 ) -> tuple[Array, Array]:
-    """Weight and bias of a layer that does what a convolution or linear layer and a batch norm after it do.
+    """Weight and bias with which a convolution or linear layer also computes the batch norm after it.
 
-    ``weight * s`` and ``(bias - running_mean) * s + bn_bias`` with
+    They are ``weight * s`` and ``(bias - running_mean) * s + bn_bias`` with
     ``s = bn_weight / sqrt(running_var + eps)``, in each output channel.
 
     Parameters
     ----------
     weight : ndarray of float32
-        Of the layer in front: (out, in / groups, ...) of a convolution, (out, in) of a linear layer,
-        (in, out / groups, ...) of a transposed convolution.
+        The weight of the layer: (out, in / groups, ...) for a convolution, (out, in) for a linear layer,
+        (in, out / groups, ...) for a transposed convolution.
     bias : ndarray of float32, shape (out,), or None
-        Of the layer in front; None is 0.
+        The bias of the layer; None means 0.
     running_mean, running_var : ndarray of float32, shape (out,)
         Statistics of the batch norm.
     bn_weight, bn_bias : ndarray of float32, shape (out,), or None
-        Affine parameters of the batch norm; None is 1 and 0.
+        Affine parameters of the batch norm; None means 1 and 0.
     eps : float, default 1e-5
-        Of the batch norm.
+        The eps of the batch norm.
     transposed : bool, default False
-        The layer in front is a transposed convolution.
+        Whether the layer is a transposed convolution.
     groups : int, default 1
         Groups of the convolution.
 
@@ -61,18 +61,18 @@ def fold_batch_norm(
     Raises
     ------
     TypeError
-        If an array is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
+        If an array is not a float32 ``numpy.ndarray``, or an argument has the wrong type.
     ValueError
-        If shapes do not go together, or ``running_var + eps`` is not positive in every channel.
+        If shapes do not fit together, or ``running_var + eps`` is not positive in every channel.
 
     Notes
     -----
-    Exact for a batch norm *after* the layer and before any activation. One in front of a convolution folds only where
-    the convolution has no zero padding: padding puts in zeros that the batch norm does not see.
+    Folding is exact for a batch norm *after* the layer and before any activation. A batch norm before a convolution can
+    be folded only if the convolution has no zero padding: the batch norm does not see the zeros of the padding.
 
     References
     ----------
-    ``torch.nn.utils.fusion``, whose transposed form is right without groups only.
+    ``torch.nn.utils.fusion``, whose transposed form is right only without groups.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def _per_channel(
 
 
 def _other_reading(weight: Array, transposed: bool, groups: int, shape: tuple[int, ...]) -> str:
-    """The options with which the weight would have as many output channels as there are statistics, if any do."""
+    """Names the options with which the weight would have as many output channels as there are statistics, if any."""
     first, second = weight.shape[:2]
     found = math.prod(shape)
     needed = found // second if second else 0
@@ -133,6 +133,6 @@ def _scaled(weight: Array, scale: NDArray[np.float64], transposed: bool, groups:
     ones = (1,) * (weight.ndim - 2)
     if not transposed:
         return (weight * scale.reshape(-1, 1, *ones)).astype(np.float32)
-    inputs, outputs = weight.shape[0] // groups, weight.shape[1]  # a group's outputs meet its own inputs only
+    inputs, outputs = weight.shape[0] // groups, weight.shape[1]  # a group's outputs use only its own inputs
     rows = np.repeat(scale.reshape(groups, outputs), inputs, axis=0)
     return (weight * rows.reshape(groups * inputs, outputs, *ones)).astype(np.float32)

@@ -1,6 +1,6 @@
-"""The public functions: what they compute, and their arguments. Checks and arithmetic are in the compiled core.
+"""The signatures and docstrings of the public functions. Checks and arithmetic are in the compiled core.
 
-Positional parameters follow ``torch.nn.functional`` in name, order and default: one can be swapped for the other. The
+Positional parameters have the names, order and defaults of ``torch.nn.functional``, so that calls can be swapped. The
 types are in ``_functional.pyi``, the paragraphs that docstrings share (``$layout``) in ``_docs.py``.
 """
 
@@ -48,14 +48,14 @@ def batch_norm(
     """Batch normalization: statistics of each channel over samples and positions.
 
     ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, where mean and var are those of the batch in
-    training (var biased) and the running ones otherwise.
+    training (var is biased), and the running ones otherwise.
 
     Parameters
     ----------
     $x
     running_mean, running_var : ndarray of float32, shape (C,), or None
-        In training they are updated in place: ``running = (1 - momentum) * running + momentum * batch``. Otherwise they
-        are what normalizes. Both or neither; any stride.
+        In training they are updated in place: ``running = (1 - momentum) * running + momentum * batch``. Otherwise x is
+        normalized with them. Both or neither must be given; they may have any stride.
     $weight_bias
     training : bool, default False
         Normalize with the batch's own statistics.
@@ -72,8 +72,8 @@ def batch_norm(
     -------
     $y
     mean, rstd : ndarray of float32, shape (C,)
-        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the batch; of shape (0,) outside of training, as in
-        PyTorch.
+        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the batch. They have shape (0,) outside of training,
+        as in PyTorch.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def batch_norm(
 
     Notes
     -----
-    An empty batch returns an empty array and leaves the running statistics alone.
+    An empty batch returns an empty array and does not change the running statistics.
 
     References
     ----------
@@ -134,14 +134,14 @@ def instance_norm(
 ):
     """Instance normalization: statistics of each channel of each sample over its positions.
 
-    ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, var biased.
+    ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, where var is biased.
 
     Parameters
     ----------
     $x
     running_mean, running_var : ndarray of float32, shape (C,), or None
-        With ``use_input_stats`` they take in the average over samples of the instances' statistics, in place; without,
-        they are what normalizes.
+        With ``use_input_stats`` they are updated in place with the average over samples of the instances' statistics;
+        without it, x is normalized with them.
     $weight_bias
     use_input_stats : bool, default True
         Normalize with the input's own statistics.
@@ -158,7 +158,7 @@ def instance_norm(
     -------
     $y
     mean, rstd : ndarray of float32, shape (N, C)
-        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the instances; of shape (0,) without
+        With ``return_stats`` only: mean and 1 / sqrt(var + eps) of the instances. They have shape (0,) without
         ``use_input_stats``.
 
     Raises
@@ -210,12 +210,12 @@ def layer_norm(
     ----------
     $x_trailing
     weight, bias : ndarray of float32 or None
-        Of ``normalized_shape``, or ``(N, *normalized_shape)`` with one set for each sample of ``x`` (AdaLN).
+        Of shape ``normalized_shape``, or ``(N, *normalized_shape)`` with one set for each sample of ``x`` (AdaLN).
     eps : float, default 1e-5
         $eps
     $keywords
     correction : float, default 0
-        Taken off the count of values in the variance: 1 is the unbiased one.
+        Subtracted from the number of values in the variance; 1 gives the unbiased variance.
     eps_mode : {"inside_sqrt", "outside_sqrt"}, default "inside_sqrt"
         ``sqrt(var + eps)`` or ``sqrt(var) + eps``. The annotated transformer's LayerNorm is ``correction=1,
         eps_mode="outside_sqrt", eps=1e-6``.
@@ -276,7 +276,7 @@ def layer_norm2d(
 ):
     """Layer normalization over the channels of every position, in either layout (ConvNeXt's LayerNorm2d).
 
-    ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, var biased.
+    ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, where var is biased.
 
     Parameters
     ----------
@@ -336,7 +336,7 @@ def group_norm(
 ):
     """Group normalization: statistics of groups of neighbouring channels over each sample's positions.
 
-    ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, var biased.
+    ``y = (x - mean) / sqrt(var + eps) * (weight_offset + weight) + bias``, where var is biased.
 
     Parameters
     ----------
@@ -402,9 +402,9 @@ def rms_norm(
     ----------
     $x_trailing
     weight : ndarray of float32 or None
-        Of ``normalized_shape``, or ``(N, *normalized_shape)`` with one set for each sample of ``x``.
+        An array of shape ``normalized_shape``, or ``(N, *normalized_shape)`` with one set for each sample of ``x``.
     eps : float or None, default None
-        Added under the square root; None is float32's machine epsilon, 2**-23.
+        Added under the square root; None means float32's machine epsilon, 2**-23.
     $keywords
 
     Returns
@@ -437,7 +437,7 @@ def rms_norm(
 
 @document
 def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, layout="NCHW", out=None):
-    """Adaptive instance normalization: the content with the style's mean and standard deviation in every channel.
+    """Adaptive instance normalization: gives the content the style's mean and standard deviation in every channel.
 
     ``y = alpha * ((content - mean) / sqrt(var + eps) * style_std + style_mean) + (1 - alpha) * content``, where mean
     and var are those of the content's instances and ``style_std = sqrt(style_var + style_eps)``.
@@ -447,19 +447,19 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
     content : ndarray of float32, shape (N, C, ...) or (N, ..., C)
         Input of rank 2 or more; ``layout`` says where the channels are.
     style : ndarray of float32, or pair of ndarray
-        An array of as many samples and channels, with positions of its own number; or its statistics, a pair
-        ``(style_mean, style_std)`` of shape (N, C) each, which is used as it is.
+        An array with as many samples and channels, and any number of positions; or its statistics, a pair
+        ``(style_mean, style_std)`` of shape (N, C) each, to which no eps is added.
     eps : float, default 1e-5
         $eps
     alpha : float, default 1.0
-        How much of the style is taken on: 0 is the content itself.
+        Weight of the stylized content in the result: 0 returns the content itself.
     correction : float, default 0
-        Taken off the count of values in both variances: 1 is the unbiased one.
+        Subtracted from the number of values in both variances; 1 gives unbiased variances.
     style_eps : float or None, default None
-        Added to the style's variance; None is ``eps``.
+        Added to the style's variance; None means ``eps``.
     $layout
     out : ndarray of float32, optional
-        Where the result goes, of the shape of ``content``; may be ``content`` itself.
+        An array of the shape of ``content`` for the result; it may be ``content`` itself.
 
     Returns
     -------
@@ -472,12 +472,13 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
 
     Notes
     -----
-    The two programs that everyone starts from differ. The authors' (Torch7) takes biased variances and adds eps to the
-    content's alone: ``style_eps=0``. The PyTorch one, pytorch-AdaIN, takes unbiased variances and adds eps to both:
-    ``correction=1``. The default is biased with eps on both, so that a content which is its own style stays as it is.
+    The two published programs that are copied most differ. The authors' (Torch7) takes biased variances and adds eps to
+    the content's only: ``style_eps=0``. The PyTorch program, pytorch-AdaIN, takes unbiased variances and adds eps to
+    both: ``correction=1``. By default variances are biased and eps is added to both, so that a content that is its own
+    style is not changed.
 
-    Errors of random data are within 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))``, with the
-    style's mean and std, and those of any data within 30, or 5 where rows have up to 256 values or channels come last.
+    Errors are within 5 units of ``2**-24 * (abs(std) * max(1, abs(xhat)) + abs(mean))`` for random data, with the
+    style's mean and std; for any data they are within 30, or 5 where rows have up to 256 values or channels come last.
 
     References
     ----------
@@ -501,14 +502,14 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
 def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW", activation=None, out=None):
     """Instance normalization with the weight and bias of each sample's style.
 
-    ``y = (x - mean) / sqrt(var + eps) * weight[style] + bias[style]``, mean and var (biased) of each channel of each
-    sample over its positions.
+    ``y = (x - mean) / sqrt(var + eps) * weight[style] + bias[style]``, where mean and var (biased) are those of each
+    channel of each sample over its positions.
 
     Parameters
     ----------
     $x
     style : ndarray, shape (N,) of any integer dtype, or (N, S) of float32
-        The style of each sample, from 0 to S - 1; or how much of each style there is in a sample, where weight and
+        The style of each sample, from 0 to S - 1; or the share of each style in each sample, for which weight and
         bias are ``style @ weight`` and ``style @ bias``.
     weight, bias : ndarray of float32, shape (S, C)
         A row for each of S styles.
@@ -528,10 +529,10 @@ def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW"
 
     Notes
     -----
-    A weight and bias for each sample that come from elsewhere, (N, C), are those of `instance_norm` itself.
+    `instance_norm` itself takes a weight and bias of each sample, (N, C), that do not come from a table of styles.
 
-    Errors of random data are within 5 units of ``2**-24 * (abs(weight) * max(1, abs(xhat)) + abs(bias))`` before the
-    activation, and those of any data within 18, or 6 where rows have up to 256 values or channels come last.
+    Before the activation, errors are within 5 units of ``2**-24 * (abs(weight) * max(1, abs(xhat)) + abs(bias))`` for
+    random data; for any data they are within 18, or 6 where rows have up to 256 values or channels come last.
 
     References
     ----------
@@ -559,19 +560,19 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
     """EvoNorm-B0: normalization and activation in one, with the variance of the batch and of the instance.
 
     ``y = x / max(sqrt(var + eps), v * x + sqrt(instance_var + eps)) * weight + bias``, where var is that of the batch
-    in training and the running one otherwise, instance_var that of each channel of each sample; both biased.
+    in training and the running one otherwise, and instance_var that of each channel of each sample. Both are biased.
 
     Parameters
     ----------
     $x
     running_var : ndarray of float32, shape (C,)
-        In training it is updated in place with the unbiased variance of the batch; otherwise it is what normalizes.
+        In training it is updated in place with the unbiased variance of the batch; otherwise x is normalized with it.
     $weight_bias
     v : ndarray of float32, shape (C,), or None
-        The factor of ``x`` in the denominator. None is no normalization at all, ``y = x * weight + bias``, and leaves
-        ``running_var`` alone.
+        The factor of ``x`` in the denominator. With None there is no normalization: ``y = x * weight + bias``, and
+        ``running_var`` is not changed.
     training : bool, default False
-        Take the variance of the batch.
+        Use the variance of the batch.
     momentum : float, default 0.1
         Weight of the new batch in ``running_var``.
     eps : float, default 1e-3
@@ -589,18 +590,18 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
 
     Notes
     -----
-    The paper leaves open which variance is kept. Here it is the unbiased one, over n - 1, as in timm, whose
-    checkpoints serve as they are; other copies keep the biased one, which ``n / (n - 1)`` turns into this. Some of
-    them also take unbiased variances to normalize with, which the paper does not.
+    The paper does not say which variance is kept. Here it is the unbiased one, over n - 1, as in timm, whose
+    checkpoints need no conversion; other copies keep the biased one, which has to be multiplied by ``n / (n - 1)``.
+    Some of them also normalize with unbiased variances, which the paper does not.
 
-    Errors of random data are within 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + s) / d) +
-    abs(bias))``, d being the denominator and s the instance's deviation: what ``v * x`` and s cancel is magnified.
-    Those of any data are within 13.
+    Errors are within 5 units of ``2**-24 * (abs(weight * x / d) * (1 + (abs(v * x) + s) / d) + abs(bias))`` for random
+    data, and within 13 for any data, where d is the denominator and s the instance's deviation: errors grow where
+    ``v * x`` and s cancel.
 
     References
     ----------
     H. Liu, A. Brock, K. Simonyan, Q. V. Le, "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
-    ``EvoNorm2dB0``, with v=None its ``apply_act=False``.
+    ``EvoNorm2dB0``, whose ``apply_act=False`` is v=None here.
 
     Examples
     --------
@@ -620,8 +621,8 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
 def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=None):
     """EvoNorm-S0: normalization and activation in one, with the variance of groups of channels.
 
-    ``y = x * sigmoid(v * x) / sqrt(var + eps) * weight + bias``, var (biased) that of groups of neighbouring channels
-    over each sample's positions.
+    ``y = x * sigmoid(v * x) / sqrt(var + eps) * weight + bias``, where var (biased) is that of groups of neighbouring
+    channels over each sample's positions.
 
     Parameters
     ----------
@@ -630,7 +631,7 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=N
         A divisor of the number of channels.
     $weight_bias
     v : ndarray of float32, shape (C,), or None
-        The factor of ``x`` in the sigmoid. None is no normalization at all, ``y = x * weight + bias``.
+        The factor of ``x`` in the sigmoid. With None there is no normalization: ``y = x * weight + bias``.
     eps : float, default 1e-5
         $eps
     $layout
@@ -646,13 +647,13 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=N
 
     Notes
     -----
-    Errors of random data are within 6 units of ``2**-24 * (abs(weight * x) / std + abs(bias))``, those of any data
-    within 14.
+    Errors are within 6 units of ``2**-24 * (abs(weight * x) / std + abs(bias))`` for random data, and within 14 for any
+    data.
 
     References
     ----------
     H. Liu, A. Brock, K. Simonyan, Q. V. Le, "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
-    ``EvoNorm2dS0``, with v=None its ``apply_act=False``.
+    ``EvoNorm2dS0``, whose ``apply_act=False`` is v=None here.
 
     Examples
     --------
@@ -683,10 +684,10 @@ def batch_renorm(
     activation=None,
     out=None,
 ):
-    """Batch renormalization: in training too the result is that of the running statistics, within limits.
+    """Batch renormalization: within limits, training gives the result of the running statistics, as inference does.
 
     In training ``y = ((x - mean) / std * r + d) * weight + bias`` with mean and ``std = sqrt(var + eps)`` of the batch
-    (var biased), ``r = clip(std / running_std, 1 / r_max, r_max)`` and
+    (var is biased), ``r = clip(std / running_std, 1 / r_max, r_max)`` and
     ``d = clip((mean - running_mean) / running_std, -d_max, d_max)``; otherwise
     ``y = (x - running_mean) / running_std * weight + bias``.
 
@@ -694,8 +695,9 @@ def batch_renorm(
     ----------
     $x
     running_mean, running_std : ndarray of float32, shape (C,)
-        In training ``r`` and ``d`` are taken from them as they are, then they are updated in place:
-        ``running = (1 - momentum) * running + momentum * batch``. Otherwise they are what normalizes. Any stride.
+        In training ``r`` and ``d`` are computed from them, and then they are updated in place:
+        ``running = (1 - momentum) * running + momentum * batch``. Otherwise x is normalized with them. Any stride is
+        possible.
     $weight_bias
     training : bool, default False
         Normalize with the batch's own statistics, corrected by ``r`` and ``d``.
@@ -704,7 +706,7 @@ def batch_renorm(
     eps : float, default 1e-3
         Added to the batch's variance under the square root; ``running_std`` contains it already.
     r_max, d_max : float, default 1.0 and 0.0
-        How far the correction may go. The defaults are plain batch normalization; infinity is the result of inference.
+        Limits of the correction. The defaults give batch normalization; infinity gives the result of inference.
     $layout
     $activation
     $out
@@ -719,13 +721,13 @@ def batch_renorm(
 
     Notes
     -----
-    What is kept is the average of sqrt(var + eps), as in the paper. Where eps goes differs elsewhere: a much copied
-    PyTorch version averages sqrt(var) + eps, whose checkpoints serve as they are for inference; Keras keeps a variance
-    without eps for inference, from which ``running_std = sqrt(moving_variance + epsilon)``.
+    ``running_std`` is the average of sqrt(var + eps), as in the paper. Other code adds eps elsewhere: a PyTorch version
+    that is often copied averages sqrt(var) + eps, whose checkpoints can be used unchanged for inference; Keras keeps a
+    variance without eps for inference, from which ``running_std = sqrt(moving_variance + epsilon)``.
 
-    Errors of random data are within 4 units of ``2**-24 * (abs(weight) * (max(1, abs(xhat)) + abs(d) + std_B /
-    running_std) + abs(bias))``, the last quotient only in training: d has the batch mean's error, in units of the
-    running deviation. Those of any data are within 17, and within 5 in inference.
+    Errors are within 4 units of ``2**-24 * (abs(weight) * (max(1, abs(xhat)) + abs(d) + std_B / running_std) +
+    abs(bias))`` for random data, and within 17 for any data, or 5 in inference. The quotient counts only in training: d
+    has the batch mean's error, in units of the running deviation.
 
     References
     ----------
@@ -757,15 +759,15 @@ def weight_norm(v, g, dim=0, *, out=None):
     Parameters
     ----------
     v : ndarray of float32
-        The weights of a layer, of any rank from 1 up.
+        The weights of a layer, of rank 1 or more.
     g : ndarray of float32 or float
         One length for each index of ``dim``: of shape ``(v.shape[dim],)`` or that of ``v`` with all other axes of
-        length 1. With ``dim=None`` a number or an array of rank 0.
+        length 1. With ``dim=None`` it is a number or an array of rank 0.
     dim : int or None, default 0
         The axis that is kept: 0 for the outputs of linear and convolution weights, 1 for those of transposed
-        convolutions. Negative ones count from the end. None takes the norm of the whole array.
+        convolutions. Negative values count from the end. None takes the norm of the whole array.
     out : ndarray of float32, optional
-        Where the result goes, of the shape of ``v``; may be ``v`` itself.
+        An array of the shape of ``v`` for the result; it may be ``v`` itself.
 
     Returns
     -------
@@ -778,8 +780,8 @@ def weight_norm(v, g, dim=0, *, out=None):
 
     Notes
     -----
-    There is no eps: where ``v`` is zero all along, the result is NaN, as in PyTorch. PyTorch reads ``dim=-1`` as the
-    whole array, which is ``dim=None`` here.
+    There is no eps: where a whole slice of ``v`` is zero, the result is NaN, as in PyTorch. In PyTorch ``dim=-1`` means
+    the whole array, which is ``dim=None`` here.
 
     Errors are within 3 units of ``2**-24 * abs(w)``, whatever the data.
 
@@ -807,28 +809,28 @@ def moments(x, axes, *, correction=0, keepdims=False):
     x : ndarray of float32
         Input of any rank.
     axes : int, sequence of int or None
-        The axes to reduce; None is all of them.
+        The axes to reduce; None means all of them.
     correction : float, default 0
-        Taken off the count of values in the variance: 1 is the unbiased one.
+        Subtracted from the number of values in the variance; 1 gives the unbiased variance.
     keepdims : bool, default False
         Keep the reduced axes with length 1.
 
     Returns
     -------
     mean, var : ndarray of float64, or float64
-        NaN where there are no values.
+        They are NaN where there are no values.
 
     Raises
     ------
     TypeError
-        If ``x`` is not a float32 ``numpy.ndarray``, or an argument of the wrong kind.
+        If ``x`` is not a float32 ``numpy.ndarray``, or an argument has the wrong type.
     ValueError
         If an axis does not exist or comes twice.
 
     References
     ----------
-    ``tf.nn.moments``. One pass over memory, and a second where the mean is more than 16 deviations from zero; accurate
-    whatever ``|mean| / std`` is.
+    ``tf.nn.moments``. Here x is read once, and a second time where the mean is more than 16 deviations from zero, so
+    that results are accurate whatever ``|mean| / std`` is.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What an import says where the compiled core is missing; a module of its own, as a complete package never loads it."""
+"""The message of an import without a compiled core. A complete package never loads this module."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-MODULE = "normcy._native.arrays"  # the first that is imported; they are there or missing together
+MODULE = "normcy._native.arrays"  # the first that is imported; either all of them are there, or none
 
 
 def explain() -> str:
-    """One line: which core was expected and what is there instead, and what to do about it."""
+    """Returns one line that says which core was expected, what was found instead, and what to do about it."""
     tag = EXTENSION_SUFFIXES[0].split(".")[1]  # such as cpython-311-x86_64-linux-gnu
     expected = f"normcy: expected a compiled core for Python {platform.python_version()} ({tag}) in {FOLDER}"
     return f"{expected}, got {_found()}; {_remedy()}"
 
 
 def _found() -> str:
-    """What the folder has in place of a core that this Python looks for."""
+    """Describes the cores in the folder that are not for this Python."""
     others = sorted(path.name for path in FOLDER.glob("_native/arrays.*") if path.suffix in (".so", ".pyd"))
     return f"{' and '.join(others)}, which is for another Python or platform" if others else "none"
 
@@ -39,7 +39,7 @@ def _remedy() -> str:
 
 
 def _installed() -> Path | None:
-    """The folder of another package on sys.path whose core would load here; it is found, not imported."""
+    """Finds, without importing it, another installation on sys.path whose core would load here; returns its folder."""
     folders = [str(Path(entry) / "normcy/_native") for entry in sys.path if isinstance(entry, str)]
     spec = PathFinder.find_spec(MODULE, folders)
     return Path(spec.origin).parents[1] if spec and spec.has_location else None

@@ -1,4 +1,4 @@
-"""Running statistics of layers, from data."""
+"""Computing the running statistics of layers from data."""
 
 from __future__ import annotations
 
@@ -25,41 +25,42 @@ def recalibrate(
 ) -> None:
     """Replace layers' running statistics by those of data, as after averaging weights or for another domain (AdaBN).
 
-    Runs ``forward(batch)`` over the batches. Meanwhile the layers normalize with each batch's own statistics, in
-    whatever mode they are; afterwards they have the statistics of all that they saw, and mode and momentum as before.
+    It calls ``forward(batch)`` for every batch. Meanwhile the layers normalize with each batch's own statistics,
+    whatever their mode is; afterwards they have the statistics of all their inputs, and the same mode and momentum as
+    before.
 
     Parameters
     ----------
     layers : sequence of layers
-        `BatchNorm`, `IBN` (its batch norm), `EvoNormB0` and `BatchRenorm` layers, as ``forward`` calls them.
+        The `BatchNorm`, `IBN` (its batch norm), `EvoNormB0` and `BatchRenorm` layers that ``forward`` calls.
     forward : callable
-        Takes one batch and calls the layers, each at least once over the batches; what it returns is ignored. A layer
-        that it calls several times counts all of them.
+        Takes one batch and calls the layers, each at least once over the batches; its result is ignored. If it calls a
+        layer several times, all these calls count.
     batches : iterable
-        What ``forward`` is called with, one after the other; read once.
+        The arguments of ``forward``, one after the other; it is iterated over once.
     method : {"population", "average"}, default "population"
-        ``"population"`` is mean and variance over all values of all batches (precise BN). ``"average"`` is the mean of
-        the batches' means and variances, each of the same weight whatever its size, without the variance between
-        batches (``torch.optim.swa_utils.update_bn``).
+        ``"population"`` gives mean and variance over all values of all batches (precise BN). ``"average"`` gives the
+        mean of the batches' means and variances, each with the same weight whatever its size, without the variance
+        between batches (``torch.optim.swa_utils.update_bn``).
     progress : bool, default False
         Show a progress bar, on stderr; needs rich.
 
     Raises
     ------
     TypeError
-        If an argument is of the wrong kind.
+        If an argument has the wrong type.
     ValueError
         If there are no batches, a layer keeps no batch statistics or saw no values, or ``method`` is neither.
     ImportError
-        If ``progress`` is wanted without rich.
+        If ``progress`` is set and rich is not installed.
 
     Notes
     -----
-    The stored variance is biased or unbiased as the layer stores it, and ``num_batches_tracked`` is the number of
+    The stored variance is biased or unbiased, as the layer's option says, and ``num_batches_tracked`` is the number of
     batches in which the layer saw values. Statistics that were NaN or infinite are replaced as any others, and the
     layers do not read them. Any exception, also of ``forward``, of ``batches`` or a KeyboardInterrupt, leaves every
     layer as it was.
-    "population" holds 16 bytes a channel and is exact (`Moments`), whatever ``|mean| / std`` is.
+    "population" takes 16 bytes for each channel and is exact (`Moments`), whatever ``|mean| / std`` is.
 
     References
     ----------
@@ -93,14 +94,14 @@ def recalibrate(
             _write(record.layer, result, record.batches)
     except BaseException:
         for target, key, array, values in before:
-            # What forward did to the arrays themselves is undone as well: another one assigned, or one made read-only.
+            # forward may also have assigned another array, or made this one read-only: that is undone as well.
             setattr(target, key, array if array.flags.writeable else values)
             if array.flags.writeable:
                 array[...] = values
         raise
     finally:
         if progress:
-            steps.close()  # or an exception leaves the bar on the screen
+            steps.close()  # otherwise an exception leaves the bar on the screen
         for target in targets:
             target._observer = None
         for part, training in modes:
@@ -108,18 +109,18 @@ def recalibrate(
 
 
 class _Record:
-    """What one layer has seen."""
+    """The statistics that one layer has seen."""
 
     def __init__(self, layer, method):
         self.layer, self.method = layer, method
-        self.pending: list[Moments] = []  # of the batch that is running
+        self.pending: list[Moments] = []  # those of the current batch
         self.whole = Moments(layer.num_features)
         self.totals = {key: np.zeros(layer.num_features) for key in layer._kept(self.whole)}
         self.calls = self.batches = 0  # Both count those that had values.
 
     @by_default_rules
     def settle(self) -> None:
-        """Take in what the layer has seen of a batch."""
+        """Add the moments that the layer has seen in a batch."""
         self.batches += any(seen.count for seen in self.pending)
         for seen in self.pending:
             if seen.count == 0:
@@ -158,7 +159,7 @@ def _listed(layers) -> list[_Layer]:
 
 
 def _targets(listed: list[_Layer]) -> list[_Layer]:
-    """The layers whose statistics are replaced, each once."""
+    """Returns the layers whose statistics are replaced, each once."""
     targets: list[_Layer] = []
     for i, layer in enumerate(listed):
         found = layer._calibrated()
@@ -173,7 +174,7 @@ def _targets(listed: list[_Layer]) -> list[_Layer]:
 
 
 def _check_statistics(target: _Layer, index: int) -> None:
-    """What users assigned is refused before forward runs over all of the data."""
+    """Refuses arrays that users assigned and that cannot be written, before forward runs over all of the data."""
     shape = (target.num_features,)
     for key in target._kept(Moments(target.num_features)):
         a = getattr(target, key)
@@ -184,13 +185,13 @@ def _check_statistics(target: _Layer, index: int) -> None:
 
 
 def _copied(target: _Layer) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Names, arrays and values of what forward might write."""
+    """Returns names, arrays and values of the arrays that forward might write."""
     arrays = target._arrays().items()
     return [(key, a, a.copy()) for key, a in arrays if isinstance(a, np.ndarray) and a.flags.writeable]
 
 
 def _run(forward, steps: Iterator, records: list[_Record]) -> None:
-    """Every batch through forward."""
+    """Calls forward with every batch."""
     ran = False
     for batch in steps:
         forward(batch)
@@ -210,7 +211,7 @@ def _write(layer, result: dict[str, np.ndarray], count: int) -> None:
 
 
 def _iterated(batches: Iterable, progress: bool) -> Iterator:
-    """The batches one after the other, under a bar if wanted."""
+    """Returns an iterator over the batches, which shows a progress bar if `progress` is set."""
     try:
         steps = iter(batches)
     except TypeError as error:

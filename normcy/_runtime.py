@@ -22,7 +22,7 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        From 1 to 65536; it holds also above the number of cores. A call takes no more threads than it has tasks for,
+        From 1 to 65536; it may exceed the number of cores. A call takes no more threads than it has tasks for,
         than 1024, or than the system lets it start; small arrays take one.
 
     Raises
@@ -33,8 +33,8 @@ def set_num_threads(n: int) -> None:
     Warns
     -----
     RuntimeWarning
-        If ``n`` is more than 1 in a child of ``fork()``: the number is set, but calls stay serial there, as
-        `get_num_threads` says. Processes that are started by "spawn" or "forkserver" have threads.
+        If ``n`` is more than 1 in a child of ``fork()``: the number is set, but calls stay serial there (see
+        `get_num_threads`). Processes that are started by "spawn" or "forkserver" have threads.
 
     Examples
     --------
@@ -57,13 +57,13 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads a call from here and now would use for a large array.
+    """How many threads a call from this thread would use for a large array.
 
-    That is the number set by `num_threads` or `set_num_threads`; without one, that of the environment variable
-    ``NORMCY_NUM_THREADS``; without that, what the OpenMP runtime says (so ``OMP_NUM_THREADS`` and threadpoolctl act),
-    within the process's CPU affinity and control-group quota. ``OMP_THREAD_LIMIT`` holds for all of them. It is 1
-    inside another OpenMP region, in a build without OpenMP, and in a child of ``fork()``: OpenMP cannot be used there
-    if any library has used it before the fork. A child that imports normcy only after the fork is not known as one.
+    This is the number set by `num_threads` or `set_num_threads`; without one, that of the environment variable
+    ``NORMCY_NUM_THREADS``; without that, the number of the OpenMP runtime (so ``OMP_NUM_THREADS`` and threadpoolctl
+    have an effect), within the process's CPU affinity and control-group quota. ``OMP_THREAD_LIMIT`` limits all of them.
+    It is 1 inside another OpenMP region, in a build without OpenMP, and in a child of ``fork()``: OpenMP cannot be used
+    there if any library has used it before the fork. A child that imports normcy only after the fork is not recognized.
 
     Returns
     -------
@@ -82,13 +82,13 @@ def get_num_threads() -> int:
 def num_threads(n: int) -> Iterator[None]:
     """Use ``n`` threads for the calls of this Python thread in a ``with`` block.
 
-    In a child of ``fork()`` calls stay serial. Unlike `set_num_threads`, which is asked for by whoever configures that
-    process, a block there does not warn: it is part of functions that parents and children run alike.
+    In a child of ``fork()`` calls stay serial. Unlike `set_num_threads`, which configures a process, a block does not
+    warn there, since parents and children run the same functions.
 
     Parameters
     ----------
     n : int
-        From 1 up.
+        From 1 to 65536.
 
     Raises
     ------
@@ -117,13 +117,13 @@ def _count(n: Any) -> int:
 
 
 def get_config() -> dict[str, Any]:
-    """What this build carries and what it runs on, as a dict.
+    """The features of this build and of the machine, as a dict.
 
     Returns
     -------
     dict
-        ``version``, ``isa`` (the instruction set in use), ``isa_levels`` (for each one in this build,
-        whether this CPU runs it), ``openmp``, ``num_threads``, ``numpy``, ``python``, ``machine``.
+        ``version``, ``isa`` (the instruction set in use), ``isa_levels`` (for each instruction set in this build,
+        whether this CPU can run it), ``openmp``, ``num_threads``, ``numpy``, ``python``, ``machine``.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def get_config() -> dict[str, Any]:
 
 
 def show_config() -> None:
-    """Print what `get_config` returns, a line each.
+    """Print what `get_config` returns.
 
     Examples
     --------

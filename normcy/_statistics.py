@@ -1,4 +1,4 @@
-"""Statistics that outlive a batch: their exact merge, and the momentum of a forward pass that runs more than once."""
+"""Statistics over several batches: their exact merge, and the momentum for a forward pass that runs more than once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ class Moments:
     """Count, mean and squared deviations of each channel, in float64: statistics that can be added up.
 
     Parts of a data set, in any split and any order of merging, give the mean of the whole to 1e-12 of
-    ``max(abs(mean), std)`` and its variance to 1e-8, also where the mean is a million standard deviations. It is what
-    calibration, AdaBN and synchronized batch norm exchange. A new one is empty, and empty ones change nothing.
+    ``max(abs(mean), std)`` and its variance to 1e-8, also where the mean is a million standard deviations. Calibration,
+    AdaBN and synchronized batch norm exchange such statistics. A new instance is empty, and merging an empty one
+    changes nothing.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ class Moments:
     Notes
     -----
     An infinity makes the mean of its own channel infinite, and its variance NaN; a NaN or infinities of both signs make
-    both NaN; other channels do not notice, and the order of merging does not matter. Instances compare by identity.
-    Pickles hold 16 bytes a channel.
+    both NaN. Other channels are not affected, and the order of merging does not matter. Instances compare by identity.
+    Pickles take 16 bytes for each channel.
 
     References
     ----------
@@ -78,9 +79,9 @@ class Moments:
         Parameters
         ----------
         x : ndarray of float32, shape (N, C, ...) or (N, ..., C)
-            Values of rank 2 or more.
+            Input of rank 2 or more.
         layout : {"NCHW", "NHWC"}, default "NCHW"
-            Channels at axis 1, or last.
+            Where the channels are: at axis 1, or last.
 
         Returns
         -------
@@ -110,12 +111,12 @@ class Moments:
         return len(self._mean)
 
     def update(self, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
-        """Take in the values of ``x``, as `of` reads them; returns self."""
+        """Add the values of ``x``, which has the form that `of` takes; returns self."""
         _checks.channels(x, _checks.choice(layout, "layout", _checks.LAYOUTS), self.num_features)
         return self.merge(Moments.of(x, layout))
 
     def merge(self, other: Moments) -> Moments:
-        """Take in what ``other`` has counted; returns self.
+        """Add the values that ``other`` has counted; returns self.
 
         Raises
         ------
@@ -139,7 +140,7 @@ class Moments:
         mean = self._mean + delta * (other.count / count)
         m2 = self._m2 + other._m2 + delta * delta * (self.count / count * other.count)
         infinite = ~(np.isfinite(self._mean) & np.isfinite(other._mean))
-        # The sum of infinities is what their mean is, in any order; differences between them would make it NaN.
+        # The mean of infinities is their sum, in any order; differences between them would make it NaN.
         np.copyto(mean, self._mean + other._mean, where=infinite)
         np.copyto(m2, np.nan, where=infinite)
         self.count, self._mean, self._m2 = count, mean, m2
@@ -150,7 +151,7 @@ class Moments:
         return self._copy().merge(other)
 
     def __radd__(self, other: Any) -> Moments:
-        """0 + moments, which `sum` starts from."""
+        """Return 0 + moments, with which `sum` starts."""
         return self._copy() if type(other) is int and other == 0 else NotImplemented
 
     def _copy(self) -> Moments:
@@ -158,12 +159,12 @@ class Moments:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Mean of each channel, (C,), a copy; NaN where nothing was counted."""
+        """Mean of each channel, (C,), as a copy; NaN if nothing was counted."""
         return self._mean.copy() if self.count else np.full(self.num_features, np.nan)
 
     @by_default_rules
     def var(self, correction: float = 0) -> NDArray[np.float64]:
-        """Variance of each channel, (C,), over ``count - correction``: 1 is the unbiased one."""
+        """Variance of each channel, (C,), over ``count - correction``; 1 gives the unbiased variance."""
         return self._m2 / max(self.count - _checks.number(correction, "correction"), 0.0)
 
     @by_default_rules
@@ -172,18 +173,18 @@ class Moments:
         return np.sqrt(self.var(correction))
 
     def state(self) -> dict[str, np.ndarray]:
-        """A dict of arrays, to store or to send: ``count`` () int64, ``mean`` and ``m2`` (C,) float64."""
+        """A dict of arrays to store or to send: ``count`` () int64, ``mean`` and ``m2`` (C,) float64."""
         return {"count": np.array(self.count, np.int64), "mean": self._mean.copy(), "m2": self._m2.copy()}
 
     @classmethod
     @by_default_rules
     def from_state(cls, state: Mapping[str, Any]) -> Moments:
-        """The moments that `state` wrote down.
+        """The moments whose `state` is given.
 
         Parameters
         ----------
         state : mapping
-            ``count``, ``mean`` and ``m2``: arrays, or what ``np.asarray`` reads.
+            ``count``, ``mean`` and ``m2``: arrays, or objects that ``np.asarray`` converts.
 
         Returns
         -------
@@ -236,7 +237,7 @@ def _read(state: Mapping[str, Any], key: str) -> np.ndarray:
 
 @by_default_rules
 def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "pytorch") -> float:
-    """The momentum with which updating ``times`` times does what ``momentum`` does once.
+    """The momentum with which ``times`` updates have the effect of one update with ``momentum``.
 
     Activation checkpointing runs the forward pass again in the backward pass, so that running statistics are updated
     twice with the same batch, and move too far.
@@ -248,8 +249,8 @@ def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "p
     times : int, default 2
         How often each batch's forward pass runs.
     convention : {"pytorch", "keras"}, default "pytorch"
-        Whether momentum is the weight of the new batch (PyTorch, normcy) or of the old statistics, also called decay
-        (Keras, Flax, ONNX).
+        Whether momentum is the weight of the new batch (PyTorch, normcy) or that of the old statistics, also called
+        decay (Keras, Flax, ONNX).
 
     Returns
     -------
@@ -263,8 +264,8 @@ def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "p
 
     Notes
     -----
-    ``num_batches_tracked`` still counts every run. A cumulative average (``momentum=None``) needs no correction as long
-    as every batch runs equally often.
+    ``num_batches_tracked`` still counts every run. A cumulative average (``momentum=None``) needs no correction if
+    every batch runs equally often.
 
     Examples
     --------
@@ -281,4 +282,4 @@ def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "p
         raise ValueError(f"momentum: expected a number from 0 to 1, got {momentum}")
     if convention == "keras":
         return momentum ** (1 / times)
-    return 1.0 if momentum == 1 else -math.expm1(math.log1p(-momentum) / times)  # keeps the digits of a small one
+    return 1.0 if momentum == 1 else -math.expm1(math.log1p(-momentum) / times)  # expm1 keeps the digits

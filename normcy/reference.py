@@ -1,7 +1,7 @@
-"""What every function of normcy computes, in plain NumPy with float64 reductions: documentation that runs.
+"""The reference: every function of normcy in plain NumPy with float64 reductions, which says what it computes.
 
 Each function has the signature of its namesake in `normcy` and returns float64 (float32 only through ``out``), so that
-errors can be measured against it. It is written to be read: no speed, and only the checks that the mathematics needs.
+errors can be measured against it. It is written to be read: it is not fast, and checks only what the mathematics needs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "weight_norm",
 ]
 
-_quiet = np.errstate(all="ignore")  # inf and NaN are results here, not surprises
+_quiet = np.errstate(all="ignore")  # inf and NaN are valid results
 
 
 @_quiet
@@ -210,7 +210,7 @@ def rms_norm(
 
 @_quiet
 def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, layout="NCHW", out=None):
-    """The content's instances with the style's mean and standard deviation; see `normcy.adain`."""
+    """Gives the content's instances the style's mean and standard deviation; see `normcy.adain`."""
     z = _channels_first(content, layout)
     mean, var = moments(z, range(2, z.ndim), correction=correction, keepdims=True)
     if isinstance(style, np.ndarray):
@@ -225,7 +225,7 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
 
 @_quiet
 def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW", activation=None, out=None):
-    """Instance norm with weights of each sample's own style; see `normcy.conditional_instance_norm`."""
+    """Instance norm with the weights of each sample's style; see `normcy.conditional_instance_norm`."""
 
     def chosen(table):
         return style.astype(np.float64) @ table.astype(np.float64) if style.ndim == 2 else table[style]
@@ -239,7 +239,7 @@ def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW"
 
 @_quiet
 def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, eps=1e-3, *, layout="NCHW", out=None):
-    """x over the larger of the batch's deviation and v * x + the instance's; see `normcy.evonorm_b0`."""
+    """Divides x by the larger of the batch's deviation and v * x + the instance's; see `normcy.evonorm_b0`."""
     z = _channels_first(x, layout)
     y = z
     if v is not None:
@@ -256,7 +256,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
 
 @_quiet
 def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=None):
-    """x * sigmoid(v * x) over the deviation of its group; see `normcy.evonorm_s0`."""
+    """Divides x * sigmoid(v * x) by the deviation of its group; see `normcy.evonorm_s0`."""
     z = _channels_first(x, layout)
     y = z
     if v is not None:
@@ -301,7 +301,7 @@ def batch_renorm(
 
 @_quiet
 def weight_norm(v, g, dim=0, *, out=None):
-    """g * v / ||v||, the norm taken over all axes but dim; see `normcy.weight_norm`."""
+    """Computes g * v / ||v||, where the norm is taken over all axes but dim; see `normcy.weight_norm`."""
     z = np.asarray(v, np.float64)
     axes = tuple(range(z.ndim)) if dim is None else tuple(np.delete(np.arange(z.ndim), dim))
     norm = np.sqrt(np.sum(z**2, axes, keepdims=True))
@@ -310,7 +310,7 @@ def weight_norm(v, g, dim=0, *, out=None):
 
 @_quiet
 def moments(x, axes, *, correction=0, keepdims=False):
-    """Mean, then the mean squared deviation from it: two passes in float64; see `normcy.moments`."""
+    """Computes the mean, and then the mean squared deviation from it, in float64; see `normcy.moments`."""
     z = np.asarray(x, np.float64)
     axes = tuple(range(z.ndim)) if axes is None else (axes,) if np.ndim(axes) == 0 else tuple(axes)
     count = np.prod([z.shape[a] for a in axes], dtype=np.float64)
@@ -325,7 +325,7 @@ def moments(x, axes, *, correction=0, keepdims=False):
 def fold_batch_norm(
     weight, bias, running_mean, running_var, bn_weight=None, bn_bias=None, eps=1e-5, *, transposed=False, groups=1
 ):
-    """The layer in front times the norm's scale, its bias through the norm; see `normcy.fold_batch_norm`."""
+    """Scales the layer's weight by the norm, and applies the norm to its bias; see `normcy.fold_batch_norm`."""
     mean, var = running_mean.astype(np.float64), running_var.astype(np.float64)
     scale = _rstd(var, eps) * (1.0 if bn_weight is None else bn_weight)
     folded_bias = ((0.0 if bias is None else bias) - mean) * scale + (0.0 if bn_bias is None else bn_bias)
@@ -338,7 +338,7 @@ def fold_batch_norm(
 
 @_quiet
 def checkpoint_momentum(momentum, times=2, *, convention="pytorch"):
-    """What makes `times` equal updates as strong as one with momentum; see `normcy.checkpoint_momentum`."""
+    """Makes `times` equal updates as strong as one with momentum; see `normcy.checkpoint_momentum`."""
     if convention == "keras":
         return float(momentum ** (1 / times))
     return float(-np.expm1(np.log1p(-momentum) / times))  # 1 - (1 - momentum) ** (1 / times)
@@ -346,20 +346,20 @@ def checkpoint_momentum(momentum, times=2, *, convention="pytorch"):
 
 @_quiet
 def activate(y, name):
-    """The activation of that name, or y itself for None. NaN stays NaN."""
+    """Applies the activation of that name, or returns y itself for None. NaN stays NaN."""
     if name not in _ACTIVATIONS:
         raise ValueError(f'activation: expected None, "relu", "silu", "gelu" or "gelu_tanh", got {name!r}')
     return _ACTIVATIONS[name](y)
 
 
 def _gelu(y):
-    """erfc in place of 1 + erf, which loses all digits where y is far below zero."""
+    """Uses erfc in place of 1 + erf, which loses all digits where y is far below zero."""
     erfc = np.frompyfunc(math.erfc, 1, 1)
     return 0.5 * y * np.asarray(erfc(-y / math.sqrt(2))).astype(np.float64)
 
 
 def _gelu_tanh(y):
-    """0.5 * (1 + tanh(u)) is 1 / (1 + exp(-2 u)), which keeps its digits far below zero."""
+    """Computes 0.5 * (1 + tanh(u)) as 1 / (1 + exp(-2 u)), which keeps its digits far below zero."""
     return y / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (y + 0.044715 * y**3)))
 
 
@@ -373,7 +373,7 @@ _ACTIVATIONS = {
 
 
 def _with_residual(x, pre_add, sum_out):
-    """x in float64; with pre_add the sum as it is stored, rounded to float32, from which everything else follows."""
+    """Returns x in float64; with pre_add it is the sum, rounded to float32, since that is what is normalized."""
     if pre_add is not None:
         x = np.add(x, pre_add, dtype=np.float32)
     if sum_out is not None:
@@ -391,19 +391,19 @@ def _unbiased(z, axes):
 
 
 def _rstd(var, eps, *, outside=False, zero_guard=False):
-    """1 / std. With nothing to divide by it is infinite, or 0 where PyTorch's batch statistics say so."""
+    """Returns 1 / std. If var + eps is 0 it is infinite, or 0 where PyTorch's batch statistics have that."""
     std = np.sqrt(var) + eps if outside else np.sqrt(var + eps)
     return np.where(std == 0, 0.0 if zero_guard else np.inf, 1 / std)
 
 
 def _update(running, batch, z, momentum):
-    """running = (1 - momentum) * running + momentum * batch, in place; samples' statistics are averaged first."""
+    """Updates running to (1 - momentum) * running + momentum * batch, in place; averages samples' statistics first."""
     if running is not None and z.size:
         running[...] = (1 - momentum) * running.astype(np.float64) + momentum * batch.mean(axis=0).ravel()
 
 
 def _channels_first(x, layout):
-    """x in float64 with its channels at axis 1."""
+    """Returns x in float64 with its channels at axis 1."""
     z = np.asarray(x, np.float64)
     return z if layout == "NCHW" else np.moveaxis(z, -1, 1)
 
@@ -413,18 +413,18 @@ def _channels_back(z, layout):
 
 
 def _grouped(z, num_groups):
-    """(N, C, ...) as (N, num_groups, values of a group)."""
+    """Reshapes (N, C, ...) to (N, num_groups, values of a group)."""
     return z.reshape(z.shape[0], num_groups, z.shape[1] // num_groups * int(np.prod(z.shape[2:])))
 
 
 def _per_channel(v, z):
-    """(C,) or (N, C) in float64 against z, whose channels are at axis 1."""
+    """Reshapes (C,) or (N, C) to broadcast against z, whose channels are at axis 1, in float64."""
     v = np.asarray(v, np.float64)
     return v.reshape(v.shape + (1,) * (z.ndim - 2)) if v.ndim == 2 else v.reshape((1, -1) + (1,) * (z.ndim - 2))
 
 
 def _affine(xhat, weight, bias, offset, layout):
-    """xhat * (offset + weight) + bias, with parameters of shape (C,), (N, C) or that of x."""
+    """Computes xhat * (offset + weight) + bias, with parameters of shape (C,), (N, C) or that of x."""
 
     def fit(v):
         return _per_channel(v, xhat) if v.ndim < max(xhat.ndim, 2) or v.ndim == 2 else _channels_first(v, layout)
@@ -434,13 +434,13 @@ def _affine(xhat, weight, bias, offset, layout):
 
 
 def _trailing(normalized_shape):
-    """The axes that normalized_shape names, counted from the end."""
+    """Returns the axes that normalized_shape names, counted from the end."""
     rank = 1 if np.ndim(normalized_shape) == 0 else len(normalized_shape)
     return tuple(range(-rank, 0))
 
 
 def _trailing_affine(xhat, rank, weight, bias, offset):
-    """The same with parameters of normalized_shape, or one such set a sample."""
+    """As `_affine`, with parameters of normalized_shape, or one such set for each sample."""
 
     def fit(v):
         v = v.astype(np.float64)
@@ -451,7 +451,7 @@ def _trailing_affine(xhat, rank, weight, bias, offset):
 
 
 def _deliver(y, out, post_add=None, activation=None, return_stats=False, stats=()):
-    """The end of every method: the residual after the norm, the activation, and where the result goes."""
+    """The end of every method: adds the residual after the norm, applies the activation, and writes to out."""
     y = activate(y if post_add is None else y + post_add, activation)
     if out is not None:
         out[...] = y

@@ -1,7 +1,7 @@
-"""What bits.txt holds: hashes of every method's results, for each layout, activation and input.
+"""Computes and reads bits.txt, which has hashes of every method's results, for each layout, activation and input.
 
-Run as a program (`make bits`) it writes that file anew. A change that alters it alters what users get: it says so in
-the CHANGELOG, with the digest that the program prints.
+Run as a program (`make bits`) it writes that file anew. A change that alters the file alters what users get, and has to
+say so in the CHANGELOG, with the digest that the program prints.
 """
 
 import hashlib
@@ -44,12 +44,12 @@ INPUTS = (
     Input((33, 768)),
     Input((2, 3, 7), mean=1),
     Input((5, 6, 7, 7), mean=1e4),
-    Input((2, 40, 9, 11), scale=2.0**-130),  # measured again, scaled
+    Input((2, 40, 9, 11), scale=2.0**-130),  # computed again, scaled
     Input((3, 64, 14, 14), scale=2.0**120),
     Input((1, 8, 96, 100), mean=1e6),
     Input((2, 4, 3, 4, 5), mean=-3),
     Input((3, 80, 6, 5), mean=20),
-    Input((2, 3, 350, 160)),  # from here on large enough for threads
+    Input((2, 3, 350, 160)),  # the following are large enough for threads
     Input((70, 30, 21, 19), mean=-2),
     Input((2, 300, 12, 23)),
     Input((2, 320, 15, 21), mean=1),
@@ -57,7 +57,7 @@ INPUTS = (
 
 
 def _with_running(m, x, layout, name, **kw):
-    """All that a training step leaves: the result, statistics, and running statistics."""
+    """Returns all outputs of a training step: the result, statistics, and running statistics."""
     c = channels(x, layout)
     mean, spread = fixed(c, c), fixed(c, c + 1, 0.5, 1.5)
     kw = {"layout": layout, **kw}
@@ -75,7 +75,7 @@ def _statistics(m, x, layout, name, **kw):
 
 
 def _sum(m, x, layout, **kw):
-    """The sum before a norm, which is a result too."""
+    """Returns the sum before a norm, which is a result too."""
     total = np.empty_like(x)
     addend = np.flip(x, 0).copy()
     return m.layer_norm2d(x, layout=layout, pre_add=addend, sum_out=total, **kw), total
@@ -87,7 +87,7 @@ def _moments(m, x, layout):
 
 
 def _long_slots(m, x, layout):
-    """Slots of 32,768 values, and of more chunks than are merged, made of x over and over."""
+    """Returns slots of 32,768 values, and of more chunks than are merged, which repeat x."""
     return m.layer_norm(np.resize(x, (2, 32768)), 32768), m.batch_norm(
         np.resize(x, (1, 1, 1100000)), None, None, training=True
     )
@@ -137,7 +137,7 @@ def arrays(results):
 
 
 def digest(results):
-    """Of the bits of one or several arrays; NaN has many, and which is not promised."""
+    """Returns a hash of the bits of one or several arrays; all NaN count as one, since their bits are not promised."""
     found = hashlib.sha256()
     for array in arrays(results):
         assert not np.isnan(array).any()
@@ -150,7 +150,7 @@ def line(method, layout, activation):
 
 
 def computed():
-    """The lines of the file."""
+    """Computes the lines of the file."""
     for method, layout, activation in cases():
         hashes = []
         for given in INPUTS:
@@ -161,7 +161,7 @@ def computed():
 
 
 def stored():
-    """{line: hashes}."""
+    """Reads the file: {line: hashes}."""
     rows = (row.split(": ") for row in FILE.read_text().splitlines() if not row.startswith("#"))
     return {name: hashes.split() for name, hashes in rows}
 
@@ -171,7 +171,7 @@ def digest_of_file():
 
 
 def kernel_hash():
-    """Of the C kernels alone, by any compiler at hand: every one and every instruction set gives the same."""
+    """Returns the hash of the C kernels alone, by any compiler at hand; it is the same for every instruction set."""
     with tempfile.TemporaryDirectory() as folder:
         lines = output(build(Path(folder), "bits", ["-O3"]))
     (found,) = {row.split()[1] for row in lines}

@@ -1,7 +1,7 @@
-"""The bound that every result keeps, whatever the data: a theorem, where `Method.units` is what random data keep.
+"""The proven bound of every result for any data, where `Method.units` is the bound for random data.
 
-docs/decisions/0002-numerics.md derives it: the roundings of the affine step, and what the statistics are off by. Sums
-that are taken in float64 leave next to nothing of the latter; the float32 sums of rows of medium length do.
+docs/decisions/0002-numerics.md derives it from the roundings of the affine step and the errors of the statistics. Sums
+in float64 add almost nothing to the latter; the float32 sums of rows of medium length do.
 """
 
 import math
@@ -9,9 +9,9 @@ import math
 import numpy as np
 from methods import _largest_divisor, channels
 
-SHORT, LONG = 256, 32768  # values between which rows are summed in float32
+SHORT, LONG = 256, 32768  # rows between these numbers of values are summed in float32
 SHORT_ABOUT_ZERO = 64
-ROUNDINGS = {  # of the affine step, where they are not 4: weights that vary within a slot, or another form
+ROUNDINGS = {  # of the affine step, where they are not 4: weights that vary within a slot, or another formula
     "layer2d": 5,
     "layer_last": 5,
     "layer_chw": 5,
@@ -26,18 +26,18 @@ ROUNDINGS = {  # of the affine step, where they are not 4: weights that vary wit
     "weight_norm": 2,
 }
 # What float32 sums add where squares about the shift are up to 7/6 of those about the mean: to the mean; to half of the
-# variance, by its own sum, by the mean's, and by those of pieces whose means differ; and to half of a mean square.
+# variance, by its own sum, by the mean's, and by those of chunks whose means differ; and to half of a mean square.
 MEAN = 5 * math.sqrt(7 / 6)
 PIECE = 3.5 * 7 / 6 + MEAN * math.sqrt(1 / 6)
 DEVIATION = max((PIECE + MEAN * math.sqrt(between)) / (1 + between) for between in np.linspace(0, 1, 1001))
 MEAN_SQUARE = 2.5
-EXACT = 0.01  # what float64 sums add at most, about means of up to 4096 deviations
+EXACT = 0.01  # the most that float64 sums add, for means of up to 4096 deviations
 
 
 def longest_piece(method, x, layout):
-    """Floats of a contiguous piece of a slot that may be summed as a row; 0 where slots are columns.
+    """Returns the longest part of a slot, in floats, that may be summed as a row; 0 if slots are columns.
 
-    The same memory in which one axis is of length 1 may go either way.
+    If an axis has length 1, the same memory may be summed as rows or as columns.
     """
     if method.weights == "trailing":
         return x[0].size if method.name == "layer_chw" else x.shape[-1]
@@ -54,14 +54,14 @@ def longest_piece(method, x, layout):
 
 
 def group_of(method, slots, c):
-    """Channels of a group."""
+    """Returns the number of channels of a group."""
     if slots == "group_1" or c % method.group:
         return c
     return c // max(_largest_divisor(c), 1) if slots == "group_some" else method.group
 
 
 def in_float32(method, x, layout):
-    """Whether sums of a slot may be taken in float32."""
+    """Returns whether sums of a slot may be taken in float32."""
     if "batch_eval" in (method.name, method.slots) or method.name == "weight_norm":
         return False
     piece = longest_piece(method, x, layout)
@@ -72,12 +72,12 @@ def in_float32(method, x, layout):
 
 
 def stated(method, x, layout):
-    """Units that random data keep: one more where few distinct values round alike in float32 sums."""
+    """Returns the bound for random data, in units: one more where few distinct values round alike in float32 sums."""
     return method.units + in_float32(method, x, layout)
 
 
 def proven(method, x, layout):
-    """Units of 2**-24 * scale that no result of the norm passes; `Method.limit` adds a residual and an activation."""
+    """Returns the bound for any data, in units of 2**-24 * scale; `Method.limit` adds a residual and an activation."""
     roundings = ROUNDINGS.get(method.name, 4)
     if not in_float32(method, x, layout):
         return roundings + EXACT

@@ -1,4 +1,4 @@
-"""Everything that users call, with arguments made from parameters.KINDS."""
+"""All public functions, constructors and methods, with arguments made from parameters.KINDS."""
 
 import inspect
 
@@ -16,7 +16,7 @@ NEEDED = {"training", "use_input_stats", "num_groups", "layout", "dim", "groups"
 
 
 def public_calls():
-    """Everything that users call, by name: functions, constructors and methods."""
+    """Returns all public functions, constructors and methods, by name."""
     for name in normcy.__all__:
         thing = getattr(normcy, name)
         if inspect.isroutine(thing) or inspect.isclass(thing):
@@ -47,7 +47,7 @@ def kind(name, parameter):
 
 
 def instance(name, case):
-    """A layer (or Moments) that fits the case."""
+    """Returns a layer (or Moments) that fits the case."""
     needed = [
         p.name for p in signature(name).values() if p.default is p.empty or p.name in NEEDED | {"track_running_stats"}
     ]
@@ -57,7 +57,7 @@ def instance(name, case):
 
 
 class Call:
-    """A public call with legal keywords; parameters that have a default are left out half the time."""
+    """A public call with legal keywords; half the time, parameters that have a default are left out."""
 
     def __init__(self, name, seed, every=False):
         self.name, self.case, self.function = name, Case(seed), CALLS[name]
@@ -74,7 +74,7 @@ class Call:
         self.complete()
 
     def complete(self):
-        """What goes together only."""
+        """Completes parameters that must be given together."""
         kw, own = self.kw, signature(self.name)
         if "running_mean" in kw or "running_var" in kw or ("use_input_stats" in kw and not self.case.training):
             for name in {"running_mean", "running_var"} & set(own) - set(kw):
@@ -85,7 +85,7 @@ class Call:
             del kw["decay"]
 
     def change(self, p, value):
-        """Put another value in, and what it needs beside it."""
+        """Replaces a value, and the values that depend on it."""
         self.kw[p.name] = value
         self.kw.pop({"decay": "momentum", "momentum": "decay"}.get(p.name), None)
         self.complete()
@@ -93,14 +93,14 @@ class Call:
             self.kw["affine"] = True
 
     def own_arrays(self):
-        """Those of the layer, which a call may update."""
+        """Returns the arrays of the layer, which a call may update."""
         layer = self.case.layer
         if layer is None:
             return {}
         return layer.state() if isinstance(layer, normcy.Moments) else layer.state_dict()
 
     def written(self):
-        """Arrays that a call may write."""
+        """Returns the arrays that a call may write."""
         kept = RUNNING if self.kw.get("training", self.kw.get("use_input_stats")) else ()
         found = [self.kw[name] for name in ("out", "sum_out", *kept) if self.kw.get(name) is not None]
         return [a for a in found if a.flags.writeable]
@@ -110,7 +110,7 @@ class Call:
 
 
 def wrong_values(call, p):
-    """What the parameter must refuse, by name."""
+    """Returns the values that the parameter must refuse, by name."""
     of, legal = kind(call.name, p.name), call.kw.get(p.name)
     legal = of.legal(call.case) if legal is None else legal
     wrong = of.wrong(legal, call.case)
@@ -118,7 +118,7 @@ def wrong_values(call, p):
 
 
 def seen(result):
-    """A result as something that compares equal if all its bits do."""
+    """Converts a result to something that compares equal if all its bits do."""
     if isinstance(result, (np.ndarray, np.generic)):
         return result.shape, result.dtype, result.tobytes()
     if isinstance(result, dict):
@@ -131,7 +131,7 @@ def seen(result):
 
 
 def assert_refused(call, names):
-    """One TypeError or ValueError that begins with one of the names; no array has changed."""
+    """Checks for one TypeError or ValueError that begins with one of the names, and that no array has changed."""
     memory, own = Memory(call.kw, call.own_arrays()), seen(call.own_arrays())
     with pytest.raises((TypeError, ValueError)) as caught:
         call()

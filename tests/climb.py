@@ -1,13 +1,14 @@
 """Hill climbing towards the data whose results are farthest off, as shares of the proven bound.
 
-An array holds many slots, each a candidate of its own; one call evaluates them all, and each keeps what made it worse.
-They start from data whose roundings are near their worst: magnitudes just above powers of two, lanes or columns of one
-sign, first values that balance where the rest does not, means far away, outliers. At first the statistics are climbed,
-whose errors all elements of a slot have in common; then single elements, with weights, biases and eps as well.
+An array holds many slots, each a candidate of its own; one call evaluates them all, and each keeps the changes that
+made it worse. They start from data whose roundings are near their worst: magnitudes just above powers of two, lanes or
+columns of one sign, first values that balance where the rest does not, means far away, outliers. First the errors of
+statistics are maximized, which all elements of a slot share; then those of single elements, with weights, biases and
+eps as well.
 
-``python tests/climb.py`` prints what each method reaches. With ``--save NAME`` it stores the worst slots it finds in
-worst_cases.npz under that name, beside those of other names: "float32 sums" were found against kernels that summed
-columns and short rows in float32, where they passed the stated bound; "float64 sums" against those that take only long
+``python tests/climb.py`` prints the largest error of each method. With ``--save NAME`` it stores the worst slots it
+finds in worst_cases.npz under that name, beside those of other names: "float32 sums" were found for kernels that summed
+columns and short rows in float32, where they passed the stated bound; "float64 sums" for kernels that sum only long
 rows in float32. A case is x of one slot, its weight and bias (a value for the whole slot, for each of its channels or
 each element; slots.py) and eps.
 """
@@ -57,7 +58,7 @@ class Candidates:
 
 
 def errors(slots, candidates, weighted=True):
-    """Signed errors as shares of the proven bound, row by row; all slots with the eps of the first."""
+    """Returns signed errors as shares of the proven bound, row by row; all slots have the eps of the first."""
     method, layout = slots.method, slots.layout
     x, keywords = slots.array(candidates.x), {"eps": float(candidates.eps[0])}
     if slots.parts and (weighted or method.weights == "own"):
@@ -70,25 +71,25 @@ def errors(slots, candidates, weighted=True):
 
 
 def shares(slots, candidates):
-    """The largest error of each slot as a share of the bound, or infinity where one is not a number."""
+    """Returns the largest error of each slot as a share of the bound, or infinity if one is not a number."""
     found = np.abs(errors(slots, candidates)).max(1)
     return np.where(np.isnan(found), np.inf, found)
 
 
 def common(e, x):
-    """What all elements of a slot share: the mean's error, and the deviation's."""
+    """Returns the errors that all elements of a slot share: the mean's, and the deviation's."""
     z = x - x.mean(1, keepdims=True, dtype=np.float64)
     z /= np.sqrt(np.mean(z * z, 1, keepdims=True)) + 1e-300
     return np.abs(e.mean(1)) + np.abs(np.mean(e * z, 1))
 
 
 def quarters(length):
-    """Where the vectors are that the shift of a long row is the mean of."""
+    """Returns where the vectors are whose mean is the shift of a long row."""
     return [(2 * k + 1) * length // 8 // LANES * LANES for k in range(4)]
 
 
 def rounded(v):
-    """Sums of 16 float32 values, the last axis, in the order of a lane of a block, less the exact sums."""
+    """Sums 16 float32 values, the last axis, in the order of a lane of a block, and subtracts the exact sums."""
     total = v.astype(np.float64).sum(-1)
     for _ in range(4):
         v = v[..., ::2] + v[..., 1::2]
@@ -99,8 +100,8 @@ def rounded(v):
 def lane_patterns(tied, about_zero, seed, generations=1200, count=256):
     """Values for lanes of either sign, (2, 16), all just above 1, whose sums round to one side and squares to another.
 
-    Both errors count alike in results below the mean; about zero there are squares only. The `tied` values are the
-    same, so that a shift that is their mean is 0.
+    Both errors have the same sign in results below the mean; about zero there are only squares. The `tied` values are
+    equal, so that a shift that is their mean is 0.
     """
     g = np.random.default_rng(seed)
     steps, best = g.integers(0, 1 << g.integers(6, 15), (count, 2, 16)), np.full(count, -np.inf)
@@ -126,7 +127,7 @@ def lane_patterns(tied, about_zero, seed, generations=1200, count=256):
 
 
 class Climb:
-    """One climb; its candidates are all at the same method, layout and length."""
+    """One climb; all candidates have the same method, layout and length."""
 
     def __init__(self, method, layout, length, seed=0, values=16384, samples=1, start=None):
         count = max(2, values // length) if start is None else len(start.x)
@@ -154,7 +155,7 @@ class Climb:
         size = size[self.classes] if classes else size
         x = size * self.signs(length)
         kind = g.integers(8)
-        if kind == 0:  # outliers, among them such as make up the whole variance
+        if kind == 0:  # outliers, some of which make up the whole variance
             x[g.integers(length, size=1 + length // 100)] *= 2.0 ** g.integers(1, 14)
         elif kind == 1:
             x *= 2.0 ** -(np.arange(length) * g.choice([1, 1 / 16, 1 / 64]) % 40)
@@ -165,7 +166,7 @@ class Climb:
         return x * 2.0 ** g.integers(-6, 7)
 
     def patterned(self, length):
-        """Lanes of either sign, each block alike; or more of one sign, but for what the shift is taken from.
+        """Lanes of either sign, the same in each block; or more of one sign, except in the values that make the shift.
 
         With some steps more in one of the latter, the shift is nearly half a step, and all differences round to one
         side.
@@ -184,7 +185,7 @@ class Climb:
         return x * 2.0 ** g.integers(-3, 4)
 
     def signs(self, length):
-        """Of values: random, lanes or vectors of one sign, or such that likely shifts are 0 and the mean is not."""
+        """Returns signs: random, or alike in lanes or vectors, or such that likely shifts are 0 and the mean is not."""
         g, at, kind = self.g, np.arange(length), self.g.integers(6)
         if kind == 0:
             return np.ones(length)
@@ -198,11 +199,11 @@ class Climb:
         sampled = np.isin(at // LANES, [v // LANES for v in quarters(length)]) if kind == 4 else at % BLOCK < 4 * LANES
         if length <= 32:
             sampled = at % 4 == 0
-        share = g.choice([0.57, 0.5, 0.33, 0.3, 0.2])  # of the deviation that the mean is away
+        share = g.choice([0.57, 0.5, 0.33, 0.3, 0.2])  # of the deviation, by which the mean is away
         return np.where(sampled, lanes, np.where(g.random(length) < (1 + share) / 2, 1.0, -1.0))
 
     def changed(self, fine):
-        """Other candidates beside the best ones, with the eps of one of them."""
+        """Returns changed copies of the best candidates, with the eps of one of them."""
         g, new = self.g, self.best.copy()
         count, length = new.x.shape
         new.eps[:] = g.choice(new.eps)
@@ -211,7 +212,7 @@ class Climb:
         some = min(length, int(g.choice([1, 1, 2, 4, 1 + length // 50])))
         at = g.integers(0, length, (count, some))
         reach = int(g.choice([2, 64, 4096, 65536]))
-        if kind == 0:  # alike elements by the same
+        if kind == 0:  # equal elements change alike
             step = np.zeros((count, 32), np.int32)
             step[rows, g.integers(0, 32, (count, g.integers(1, 4)))] = g.integers(-reach, reach + 1, (count, 1))
             bits += step[:, self.classes]
@@ -222,10 +223,10 @@ class Climb:
         elif kind == 3:
             other = g.integers(0, length, (count, some))
             new.x[rows, at] = self.best.x[rows, other]
-        elif kind == 4:  # a piece of another slot
+        elif kind == 4:  # a part of another slot
             begin, long = np.sort(g.integers(0, length + 1, 2))
             new.x[:, begin:long] = self.best.x[g.permutation(count), begin:long]
-        elif kind == 5:  # a lane into another, or a block into another
+        elif kind == 5:  # copies a lane to another one, or a block
             if length >= 2 * LANES and g.integers(2):
                 a, b = g.integers(0, LANES, 2)
                 n = length // LANES * LANES
@@ -242,7 +243,7 @@ class Climb:
         return new
 
     def other_parameters(self):
-        """New weights, biases or eps, for the same values."""
+        """Returns the same values with new weights, biases or eps."""
         g, new = self.g, self.best.copy()
         x, parts = new.x, self.slots.parts
         new.eps[:] = g.choice(new.eps)
@@ -259,12 +260,12 @@ class Climb:
         near = 1 + 2.0 ** -g.uniform(3, 23, shape) if kind < 3 else g.uniform(1, 2, shape)
         weight = (near / (1 / std, xhat, 1, 1)[kind] * 2.0 ** g.integers(-2, 3)).astype(np.float32)
         size = weight * xhat
-        step = 2.0 ** np.floor(np.log2(size)) * 2.0**-24  # half of the product's
+        step = 2.0 ** np.floor(np.log2(size)) * 2.0**-24  # half of the product's last digit
         which = g.choice(3, p=[0.5, 0.3, 0.2])
         bias = (step * g.uniform(0.8, 1, shape), size * 2.0 ** -g.uniform(0, 30, shape), 0 * size)[which]
         bias *= g.choice([-1, 1], shape)
         keep = np.zeros(shape, bool)
-        if shape[1] > 1:  # but not at the worst element, one time in two
+        if shape[1] > 1:  # half of the time, not at the worst element
             keep[np.arange(len(x)), self.worst_at * shape[1] // x.shape[1]] = g.integers(2)
         new.weight[:] = np.where(keep, new.weight, weight)
         new.bias[:] = np.where(keep, new.bias, bias)
@@ -286,7 +287,7 @@ class Climb:
             self.worst_at[better] = worst_at[better]
 
     def select(self):
-        """The lower half of some pairs gives way to the higher."""
+        """Replaces the lower half of some pairs by the higher."""
         count = len(self.height)
         pairs = self.g.permutation(count)[: count // 2 * 2].reshape(2, -1)[:, : max(1, count // 8)]
         up = self.height[pairs[0]] > self.height[pairs[1]]
@@ -298,7 +299,7 @@ class Climb:
         self.worst_at[low] = self.worst_at[high]
 
     def run(self, generations, statistics=0.6):
-        """The best candidates, and their largest errors as shares of the bound."""
+        """Returns the best candidates, and their largest errors as shares of the bound."""
         self.worst_at = np.zeros(self.slots.count, np.int64)
         first, second = int(generations * statistics), int(generations * (1 + statistics) / 2)
         with np.errstate(all="ignore"):
@@ -307,7 +308,7 @@ class Climb:
                 if k in (0, first):
                     self.height[:] = -1
                     self.try_out(self.best, by_statistics)
-                often = 0.8 if not self.slots.parts else 0.5 if k > second else 0.0  # that values change, too
+                often = 0.8 if not self.slots.parts else 0.5 if k > second else 0.0  # how often values change, too
                 move = by_statistics or self.g.random() < often
                 new = self.changed(not by_statistics) if move else self.other_parameters()
                 self.try_out(new, by_statistics)
@@ -317,7 +318,7 @@ class Climb:
 
 
 def highest(method, layout, length, generations, seed=0, samples=1):
-    """The worst slot that a climb finds, and its error as a share of the bound."""
+    """Returns the worst slot that a climb finds, and its error as a share of the bound."""
     best, heights = Climb(method, layout, length, seed, samples=samples).run(generations)
     worst = int(np.argmax(heights))
     return best.take([worst]), float(heights[worst])
@@ -328,26 +329,26 @@ def lengths_for(method):
 
 
 def in_units(method, layout, length, share):
-    """A share of the bound; slots are two, since a single one can be a row as well as a column."""
+    """Converts a share of the bound; slots are two, since a single one can be a row as well as a column."""
     return share * proven(method, Slots(method, layout, 2, length).array(np.zeros((2, length), np.float32)), layout)
 
 
 def share_of(case, method, layout):
-    """The largest error of a stored slot, as a share of the bound, where there are several of it side by side."""
+    """Returns the largest error of a stored slot, as a share of the bound, where several copies lie side by side."""
     slots = Slots(method, layout, COPIES, case.x.shape[1])
     with np.errstate(all="ignore"):
         return float(shares(slots, case.take([0] * COPIES)).max())
 
 
 def side_by_side(method, layout, case, generations):
-    """The worst slot that a climb from copies of one finds: where parameters are fixed, they depend on how many there are."""
+    """Returns the worst slot that a climb from copies of one finds; fixed parameters depend on their number."""
     start = case.take([0] * COPIES)
     best, _ = Climb(method, layout, case.x.shape[1], start=start).run(generations, statistics=0)
     return max([case] + [best.take([k]) for k in range(COPIES)], key=lambda c: share_of(c, method, layout))
 
 
 def stored():
-    """By name: what cases are of, and their eps, x, weight and bias one after the other."""
+    """Returns, by name, the cases that are stored, and their eps, x, weight and bias one after the other."""
     if not FILE.exists():
         return {}
     with np.load(FILE) as found:
@@ -355,7 +356,7 @@ def stored():
 
 
 def read_cases():
-    """What is stored: (name, method, layout, case)."""
+    """Returns what is stored: (name, method, layout, case)."""
     methods = {m.name: m for m in METHODS}
     for name, (cases, values) in stored().items():
         for case in cases:
@@ -367,7 +368,7 @@ def read_cases():
 
 
 def write_cases(name, cases):
-    """Those of one name anew; `cases` by method, layout and length."""
+    """Replaces the cases of one name; `cases` is by method, layout and length."""
     about = [f"{method} {layout} {length} {c.weight.size}" for (method, layout, length), c in cases.items()]
     values = [np.ravel(v) for c in cases.values() for v in (c.eps, c.x, c.weight, c.bias)]
     kept = stored() | {name: (np.array(about), np.concatenate(values, dtype=np.float32))}

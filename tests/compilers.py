@@ -1,4 +1,4 @@
-"""Programs of tests/kernels/, linked with the C kernels of each instruction set, by any compiler with any flags."""
+"""Builds programs of tests/kernels/ with the C kernels of each instruction set, by any compiler with any flags."""
 
 import platform
 import shutil
@@ -14,7 +14,7 @@ FLAGS += ["-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'src'}"]
 
 
 def isas_by_architecture():
-    """The table of setup.py, without running its setup()."""
+    """Reads the table of setup.py without running its setup()."""
     source = (ROOT / "setup.py").read_text()
     table = source[source.index("ISAS = {") : source.index("BASE_FLAGS")]
     scope = {}
@@ -23,12 +23,12 @@ def isas_by_architecture():
 
 
 def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
-    """The path of tests/kernels/`program`.c built so; kernels that are in the folder already are not built again."""
+    """Builds tests/kernels/`program`.c and returns its path; kernels that are in the folder are not built again."""
     compiler = compiler or COMPILERS[0]
     built = folder / "-".join([program, compiler, *flags])
 
     def compiled(isa, own):
-        of_kernels = [flag for flag in flags if not flag.startswith("-D")]  # those are the program's
+        of_kernels = [flag for flag in flags if not flag.startswith("-D")]  # the other flags are for the program only
         object_ = folder / "-".join([compiler, *of_kernels, f"{isa}.o"])
         if not object_.exists():
             command = [compiler, *FLAGS, *of_kernels, *own, "-c", ROOT / f"src/kernels/isa/{isa}.c", "-o", object_]
@@ -44,7 +44,7 @@ def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
 
 
 def attack(folder, program, source, *flags):
-    """The path of tests/attacks/`program`.c, linked with a file of src/ alone or with a changed copy of one."""
+    """Builds tests/attacks/`program`.c with one file of src/, or with a changed copy of it; returns its path."""
     built = folder / program
     command = [COMPILERS[0], "-std=gnu11", "-O1", *flags, f"-I{ROOT / 'src'}", "-pthread"]
     subprocess.run([*command, ROOT / f"tests/attacks/{program}.c", source, "-o", built], check=True)
@@ -52,7 +52,7 @@ def attack(folder, program, source, *flags):
 
 
 def output(*command):
-    """Lines of what a program prints; what it says as it fails is in the error."""
+    """Returns the lines that a program prints; if it fails, the error has its output."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, f"{done.returncode}: {done.stderr[-4000:]}"
     return done.stdout.splitlines()

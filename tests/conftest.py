@@ -18,7 +18,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """A run of the torture tests is also one of the property tests, with more examples."""
+    """Makes a run of the torture tests run the property tests, too, with more examples."""
     for item in items:
         if config.option.markexpr == "torture" and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.torture)
@@ -26,6 +26,6 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def use_isa():
-    """Switch the instruction set; the best one is back after the test."""
+    """Switches the instruction set; after the test the best one is back."""
     yield _native.use_isa
     _native.use_isa("")

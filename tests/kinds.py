@@ -1,4 +1,4 @@
-"""Random data of every kind that bounds are measured on, and the sweep that measures all methods on it."""
+"""The kinds of random data for which bounds are measured, and the sweep that measures all methods on them."""
 
 from collections import defaultdict
 
@@ -14,12 +14,12 @@ LONG = (12_544, 65_536, 300_000, 1 << 20)
 
 
 def _like_rows(g, count, low, high):
-    """A magnitude for each row."""
+    """Returns a magnitude for each row."""
     return 10 ** g.uniform(low, high, (count, 1))
 
 
 def _quantized(n, keep):
-    """Rounded to the upper bits of a float32, to nearest."""
+    """Rounds to the upper bits of a float32, to nearest."""
     step = 1 << (32 - keep)
     return ((n.astype(np.float32).view(np.uint32) + np.uint32(step // 2)) & np.uint32(2**32 - step)).view(np.float32)
 
@@ -35,12 +35,12 @@ def _outliers(g, n, several):
 
 
 def _student(g, shape):
-    """Of two degrees of freedom."""
+    """Returns values of Student's distribution with two degrees of freedom."""
     return g.standard_normal(shape) / np.sqrt(g.standard_exponential(shape))
 
 
 def _nearly_constant(g, count, length):
-    """Values some steps of float32 apart."""
+    """Returns values that are some steps of float32 apart."""
     bits = g.uniform(1, 2, (count, 1)).astype(np.float32).view(np.int32) + g.integers(-3, 4, (count, length), np.int32)
     return bits.view(np.float32)
 
@@ -49,7 +49,7 @@ def _trend(g, count, at, shape_of_it):
     return g.standard_normal((count, len(at))) + shape_of_it(at) * _like_rows(g, count, -1, 4)
 
 
-KINDS = {  # of a generator, a number of rows and their length
+KINDS = {  # functions of a generator, a number of rows and their length
     "normal": lambda g, c, n: g.standard_normal((c, n)),
     "uniform": lambda g, c, n: g.uniform(-1, 1, (c, n)),
     "exponential": lambda g, c, n: g.standard_exponential((c, n)),
@@ -81,11 +81,11 @@ KINDS = {  # of a generator, a number of rows and their length
     "bfloat16": lambda g, c, n: _quantized(g.standard_normal((c, n)), 16),
     "float16": lambda g, c, n: g.standard_normal((c, n)).astype(np.float16),
 }  # fmt: skip
-AS_THEY_ARE = {"image", "smooth image", "float16", "bfloat16"}  # the others are of any magnitude, row by row
+AS_THEY_ARE = {"image", "smooth image", "float16", "bfloat16"}  # the rows of the other kinds have any magnitude
 
 
 def kinds(rng, shape, axis):
-    """Arrays of every kind, float32, along an axis: (name, array)."""
+    """Returns arrays of every kind, float32, along an axis: (name, array)."""
     for name in KINDS:
         yield name, kind(name, rng, shape, axis)
 
@@ -100,13 +100,13 @@ def kind(name, rng, shape, axis):
 
 
 def allowance(method, units):
-    """What `Method.limit` makes of units, by which it multiplies the scale."""
+    """Returns what `Method.limit` makes of units, by which it multiplies the scale."""
     units += method.operands is _after
     return units if method.activation in (None, "relu") else 1.13 * units + 3
 
 
 def units_of(method, layout, rows, bare):
-    """The largest error of slots, in units, and which bounds it passes; `bare`: without weight and bias."""
+    """Returns the largest error of slots, in units, and the bounds that it exceeds; `bare`: no weight and bias."""
     several = not method.per_sample and rows.shape[1] % 2 == 0 and rows.shape[1] > 4
     slots = Slots(method, layout, *rows.shape, samples=1 + several)
     x = slots.array(rows)
@@ -114,7 +114,7 @@ def units_of(method, layout, rows, bare):
     y, exact = (method.call(m, x, layout, **keywords) for m in (normcy, normcy.reference))
     step = bound(method, x, layout, units=1, **keywords) / allowance(method, 1) + 2.0**-149
     found = np.abs(y - exact) / step
-    if np.isnan(found.max()):  # zeros over zeros
+    if np.isnan(found.max()):  # 0 / 0
         found[np.isnan(y) & np.isnan(exact)] = 0
     largest = float(found.max())
     passed = [b.__name__ for b in (stated, proven) if not largest <= allowance(method, b(method, x, layout))]
@@ -122,7 +122,7 @@ def units_of(method, layout, rows, bare):
 
 
 class Sweep:
-    """Errors of random data of every kind: the largest by method and layout and by kind."""
+    """The largest errors of random data of every kind, by method and layout and by kind."""
 
     def __init__(self):
         self.results, self.largest, self.passed = 0, defaultdict(dict), []
@@ -135,9 +135,9 @@ class Sweep:
         self.passed += [(bound, name, method.name, layout, rows.shape, units) for bound in passed]
 
     def run(self, results, lengths, values=8192, seed=0):
-        """Whole turns over lengths and kinds, until there are as many results.
+        """Runs whole turns over lengths and kinds, until there are as many results.
 
-        An array is of `values`, or two slots; of those that are longer, only some methods take each.
+        An array has `values` values, or two slots if they are longer; then only some methods take each array.
         """
         turns = [(m, layout) for m in WITH_SLOTS for layout in LAYOUTS]
         turn = 0
@@ -156,7 +156,7 @@ class Sweep:
                 seed += 1
 
     def table(self):
-        """The largest by method and kind."""
+        """Returns a table of the largest errors by method and kind."""
         lines = [f"{self.results:.3g} results; the largest errors in units, in all and by kind"]
         for (method, layout), row in self.largest.items():
             worst = sorted(row.items(), key=lambda item: -item[1][0])

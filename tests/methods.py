@@ -1,4 +1,4 @@
-"""Every method in one table, called the same way, and the error bound that its results are held to."""
+"""The table of all methods, which are called in one way, and the error bound of each."""
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -14,26 +14,26 @@ ISAS = [name for name, runs in normcy.get_config()["isa_levels"].items() if runs
 
 @dataclass(frozen=True)
 class Method:
-    """A way to call one function: ``call(module, x, layout, **keywords)`` with module normcy or its reference."""
+    """A way to call one function: ``call(module, x, layout, **keywords)``, where module is normcy or its reference."""
 
     name: str
     call: object
-    weights: str = "channel"  # what weight and bias go with: "channel" (or a layer's "own"), "trailing" axes, or "none"
+    weights: str = "channel"  # shape of weight and bias: "channel" (or a layer's "own"), "trailing" axes, or "none"
     has_bias: bool = True
     units: int = 4  # the error bound, in units of 2**-24 * scale; 5 where weights vary within a slot
     min_rank: int = 2
-    per_sample: bool = True  # a sample's result does not depend on the rest of the batch
-    slots: str = ""  # the method whose slots it shares, where that is not its own name
-    scale: object = None  # scale(x, layout, weight, bias), what errors are measured by, where it is not the affine one
-    operands: object = None  # operands(x, layout): by name, arrays of a row for each sample that every call is given
+    per_sample: bool = True  # whether a sample's result does not depend on the rest of the batch
+    slots: str = ""  # the name of the method that has the same slots, if it is another one
+    scale: object = None  # scale(x, layout, weight, bias), the size for the bound, if it is not the affine one
+    operands: object = None  # operands(x, layout): arrays by name, with a row for each sample, that every call gets
     activation: str | None = None
-    least_values: int = 1  # positions that a slot needs
-    group: int = 1  # channels of a group; where they do not divide x's, one group has all of them
+    least_values: int = 1  # the fewest positions that a slot needs
+    group: int = 1  # channels of a group; if they do not divide x's, one group has all of them
 
     def limit(self, x, layout, units=None, **kw):
         """The largest error allowed, element by element.
 
-        A residual after the norm is one rounding more. An activation passes its input's error on, by a slope of at most
+        A residual after the norm adds one rounding. An activation scales the error of its input by a slope of at most
         1.13, and adds 3 * 2**-24 of its input.
         """
         scale = (self.scale or partial(affine_scale, self))(x, layout, **kw)
@@ -43,17 +43,17 @@ class Method:
         return 2.0**-24 * scale * (units if self.activation in (None, "relu") else 1.13 * units + 3)
 
     def of_samples(self, x, layout):
-        """What x comes with: a residual, or the styles of its samples."""
+        """Returns the arrays that have a row for each sample of x: a residual, or the styles."""
         return self.operands(x, layout) if self.operands else {}
 
     def alone(self, module, x, layout, i, **kw):
-        """The i-th sample by itself, with the operands that it has in the batch."""
+        """Returns the i-th sample by itself, with the operands that it has in the batch."""
         part = slice(i, i + 1)
         return self.call(module, x[part], layout, **{k: v[part] for k, v in self.of_samples(x, layout).items()}, **kw)
 
 
 def affine_scale(method, x, layout, weight=None, bias=None, **kw):
-    """|w| * max(1, |xhat|) + |b|."""
+    """Returns |w| * max(1, |xhat|) + |b|."""
     where = layout if method.weights == "channel" else "trailing"
     if method.operands or method.activation:
         method = next(m for m in METHODS if m.name == method.slots)
@@ -68,7 +68,7 @@ def channels(x, layout):
 
 
 def portable(shape, seed):
-    """About normal, in steps of 2**-15: a hash of the index and exact sums, so that every machine and NumPy has the same."""
+    """Returns roughly normal values in steps of 2**-15, by a hash of the index, equal on every machine and NumPy."""
     shape = (shape,) if isinstance(shape, int) else shape
     z = np.arange(np.prod(shape, dtype=np.int64), dtype=np.uint64) + np.uint64(seed << 40)
     with np.errstate(over="ignore"):
@@ -79,15 +79,15 @@ def portable(shape, seed):
 
 
 def fixed(c, seed, low=-1.5, high=1.5):
-    """One value a channel, the same for every array of that many."""
+    """Returns one value for each channel, the same for every array with as many."""
     return (low + (high - low) * (portable(c, seed) / 4 % 1)).astype(np.float32)
 
 
 def residual(x, layout):
-    """An array to add: no element of it follows from x, but for their size, small beside how far x spreads.
+    """Returns an array to add, which depends on x only by its size, which is small beside the deviation of x.
 
-    Which element is where goes by sample, channel and position, so that x in another memory order or layout has the
-    same; a part of a batch is given its own (Method.alone).
+    Its elements depend on sample, channel and position, so that they are the same for x in another memory order or
+    layout; a part of a batch gets its own part (Method.alone).
     """
     axis = 1 if layout == "NCHW" else -1
     z = np.moveaxis(x, axis, 1)
@@ -95,7 +95,7 @@ def residual(x, layout):
     first = first[np.isfinite(first)]
     middle = np.median(first) if first.size else 0
     spread = np.median(np.abs(first - middle)) if first.size else 0
-    size = np.ldexp(1.0, int(np.frexp(spread or abs(middle) or 1)[1]) - 6)  # a power of two: no digit is rounded
+    size = np.ldexp(1.0, int(np.frexp(spread or abs(middle) or 1)[1]) - 6)  # a power of two rounds no digit
     found = np.empty_like(x, np.float32, subok=False)
     found[...] = np.moveaxis(_values(z.shape) * size, 1, axis)
     return found
@@ -107,7 +107,7 @@ def _values(shape):
 
 
 def centre(x):
-    """About where the finite values of x lie, whatever their order in memory; 0 where they spread around it."""
+    """Returns about the middle of x's finite values, whatever their order in memory, or 0 if they spread around it."""
     finite = x[np.isfinite(x)].astype(np.float64)
     middle = float(np.median(finite)) if finite.size else 0
     return 0 if not finite.size or abs(middle) < np.std(finite) / 2 else round(middle)
@@ -160,7 +160,7 @@ def _residual_layer_scale(x, layout, **kw):
 
 
 def _style(x, layout):
-    """A style of x's own samples and channels, of another spatial size."""
+    """Returns a style with x's samples and channels and another spatial size."""
     axis = 2 if layout == "NCHW" else 1
     with np.errstate(all="ignore"):
         return np.take(x, range(x.shape[axis] // 2 + 1 if x.shape[axis] else 0), axis) * np.float32(0.5) + 3
@@ -178,12 +178,12 @@ def _adain_scale(x, layout, eps=1e-5):
 
 
 def _ids(x, layout):
-    """A sample has another style than the next one."""
+    """Returns style ids that differ from one sample to the next."""
     return {"style": (2 - np.arange(len(x)) % 3).astype(np.uint8)}
 
 
 def _mixing(x, layout):
-    """Of three styles; no two samples mix them alike."""
+    """Returns weights of three styles, which differ for all samples."""
     return {"style": (_values((len(x), 3)) / 4).astype(np.float32)}
 
 
@@ -209,7 +209,7 @@ def _evonorm_s0(m, x, layout, weight=None, bias=None, **kw):
 
 
 def _evonorm_s0_scale(x, layout, weight=None, bias=None, eps=1e-5):
-    """|w x| / std + |b|: the sigmoid's error counts in full where it is next to 0."""
+    """Returns |w x| / std + |b|: the sigmoid's error counts in full where the sigmoid is close to 0."""
     c = channels(x, layout)
     _, _, rstd = normcy.reference.group_norm(x, _largest_divisor(c), eps=eps, layout=layout, return_stats=True)
     rstd = against(x, np.repeat(rstd, c // _largest_divisor(c), axis=1), layout)
@@ -226,7 +226,7 @@ def _evonorm_b0(m, x, layout, weight=None, bias=None, training=False, **kw):
 
 
 def _evonorm_b0_scale(x, layout, weight=None, bias=None, eps=1e-3, training=False):
-    """|w x| / den * (1 + (|v x| + own) / den) + |b|: what v x and the instance's own std cancel is magnified."""
+    """Returns |w x| / den * (1 + (|v x| + own) / den) + |b|: cancellation of v x and the instance's std counts."""
     c = channels(x, layout)
     z = x.astype(np.float64)
     spatial = tuple(range(2, x.ndim)) if layout == "NCHW" else tuple(range(1, x.ndim - 1))
@@ -249,7 +249,7 @@ def _renorm(m, x, layout, training=False, **kw):
 
 
 def _renorm_scale(x, layout, weight=None, bias=None, training=False, **kw):
-    """|w| * (max(1, |xhat|) + |d| + std_B / std) + |b|: d takes the batch mean's error in the running std's measure."""
+    """Returns |w| * (max(1, |xhat|) + |d| + std_B / std) + |b|: d has the batch mean's error over the running std."""
     xhat = _renorm(normcy.reference, x, layout, training, **kw)
     ratio = 0.0
     if training:
@@ -269,7 +269,7 @@ def _weight_norm_scale(x, layout, **kw):
 
 
 def _ibn(m, x, layout, weight=None, bias=None, out=None, eps=1e-5):
-    """The layer in training; its twin is put together from two norms."""
+    """Returns the layer in training; its twin is composed of two norms."""
     c = channels(x, layout)
     first = c // 2
     weight, bias = (
@@ -290,7 +290,7 @@ def _ibn(m, x, layout, weight=None, bias=None, out=None, eps=1e-5):
 
 
 def _ibn_scale(x, layout, weight, bias, **kw):
-    """|w xhat| is |y - b|."""
+    """Uses |y - b|, which is |w xhat|."""
     w, b = (np.abs(against(x, v, layout)) for v in (weight, bias))
     y = _ibn(normcy.reference, x, layout, weight, bias, **kw)
     return np.maximum(w, np.abs(y - against(x, bias, layout))) + b
@@ -330,7 +330,7 @@ every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 def sample(shape, mean=0.0, seed=0):
-    """Normal values of standard deviation 1 about `mean`."""
+    """Returns normal values of standard deviation 1 about `mean`."""
     return (np.random.default_rng(seed).standard_normal(shape) + mean).astype(np.float32)
 
 
@@ -341,7 +341,7 @@ def parameter_shape(method, x, layout):
 
 
 def parameters(method, x, layout, seed=1):
-    """Random weight and bias, as keywords."""
+    """Returns random weight and bias, as keywords."""
     if method.weights == "none":
         return {}
     shape = parameter_shape(method, x, layout)
@@ -350,7 +350,7 @@ def parameters(method, x, layout, seed=1):
 
 
 def against(x, v, layout):
-    """A parameter, (C,) or (N, C), broadcast against x, in float64."""
+    """Reshapes a parameter, (C,) or (N, C), to broadcast against x, in float64."""
     v = np.asarray(v, np.float64)
     if v.ndim == 2 and x.ndim > 2 and layout != "trailing":
         v = v.reshape(v.shape + (1,) * (x.ndim - 2))
@@ -377,7 +377,7 @@ def assert_close(y, expected, limit):
 
 
 def assert_right(y, expected, limit):
-    """Within the bound, or float32's smallest step; NaN where the reference is, infinite where float32 cannot hold it."""
+    """Checks the bound, or float32's smallest step; NaN where the reference is, infinite where float32 overflows."""
     fits = np.abs(expected) < 3e38
     assert_close(y[fits], expected[fits], np.nan_to_num(limit[fits], nan=np.inf) + 2.0**-149)
     assert np.array_equal(np.isnan(y), np.isnan(expected))
@@ -386,7 +386,7 @@ def assert_right(y, expected, limit):
 
 
 def check(method, x, layout, **kw):
-    """normcy against the reference, within the method's bound; returns the result."""
+    """Checks normcy against the reference, within the method's bound; returns the result."""
     kw = {**parameters(method, x, layout), **kw}
     y = method.call(normcy, x, layout, **kw)
     assert y.dtype == np.float32

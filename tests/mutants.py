@@ -1,7 +1,8 @@
-"""Whether the tests notice what is wrong: each of the mutants in mutants.toml is built, and the tests are to fail on it.
+"""Builds each of the mutants in mutants.toml and runs the tests on it, to check that they fail.
 
-A program (`make mutants`) for developers, with Python 3.11 or newer. It works in copies of the repository. A mutant is
-caught by the first test that fails, ends the process or hangs. The tests that are likely to catch it run first.
+It is a program (`make mutants`) for developers, with Python 3.11 or newer, and works in copies of the repository. A
+mutant is caught by the first test that fails, ends the process or hangs. The tests that are likely to catch it run
+first.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# Tests of what a source file does, and those that see most of the rest, by how soon they do.
+# Tests of what a source file does, then those that see most of the rest, those that find faults soonest first.
 OWN = {
     "kernels/activation_tpl.h": "activations reproducibility::test_isas_and_threads",
     "kernels/add_tpl.h": "paths fused memory kernels",
@@ -65,11 +66,11 @@ OWN = {
     "runtime/threads.c": "thread_limits threads processes",
 }
 QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"
-LAST = "package large sanitizers"  # they build anew, or take gigabytes
+LAST = "package large sanitizers"  # they build normcy again, or take gigabytes
 
 
 def mutants():
-    """The list, each with a name to tell it by."""
+    """Returns the list of mutants, each with a unique name."""
     import tomllib
 
     found = tomllib.loads((ROOT / "tests/mutants.toml").read_text())["mutant"]
@@ -77,22 +78,22 @@ def mutants():
 
 
 def stages(file):
-    """Names of test files, and of some tests in them, in the order in which they run; each stage is a process."""
+    """Returns names of test files, and of some tests in them, in the order of their runs; each stage is a process."""
     names = [path.stem.removeprefix("test_") for path in sorted((ROOT / "tests").glob("test_*.py"))]
-    names.remove("mutants")  # finds any change of the list's lines
+    names.remove("mutants")  # it would fail for any change of the mutated lines
     own, quick, last = OWN.get(file, "").split(), QUICK.split(), LAST.split()
     rest = [name for name in names if name not in own + quick + last]
     return [own, [name for name in quick if name not in own], rest + [name for name in last if name not in own]]
 
 
 def pytest_name(name):
-    """The file of a name, or the test in it that comes after `::`."""
+    """Returns the file of a name, or the test in it that comes after `::`."""
     file, *test = name.split("::")
     return "::".join([f"tests/test_{file}.py", *test])
 
 
 class Copy:
-    """The repository in a folder of its own, built once; then setup.py builds what depends on a changed file."""
+    """A copy of the repository in a folder of its own, built once; then setup.py builds only what has changed."""
 
     def __init__(self, folder, patience):
         self.root, self.patience = folder, patience
@@ -110,12 +111,12 @@ class Copy:
             raise OSError(f"{shlex.join(command)}\n{done.stdout[-2000:]}")
 
     def build(self):
-        """Bring the extension modules up to date; returns their code."""
+        """Builds the extension modules again where needed; returns their code."""
         self.run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"])
         return [path.read_bytes() for path in sorted(self.root.glob("normcy/*/*.so"))]
 
     def failing(self, names):
-        """What failed first in these test files, or None."""
+        """Returns the first failure in these test files, or None."""
         command = [sys.executable, "-m", "pytest", "-x", "-vv", "-p", "no:cacheprovider", *map(pytest_name, names)]
         with tempfile.TemporaryFile("w+") as log:
             env = {**os.environ, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -139,7 +140,7 @@ class Copy:
         return failed[1] if failed else f"{begun[-1].strip() if begun else 'pytest'} ({how})"
 
     def outcome(self, mutant, quick):
-        """What becomes of a mutant: a pair of a word and what it was caught by."""
+        """Returns what becomes of a mutant, as a pair of a word and the test that caught it."""
         path = self.root / "src" / mutant["file"]
         text = path.read_text()
         path.write_text(text.replace(mutant["old"], mutant["new"]))

@@ -1,4 +1,4 @@
-"""Arrays that lie oddly in memory, what is no float32 array, and whether a call wrote what it should not."""
+"""Arrays with odd memory, objects that are no float32 arrays, and a check that a call wrote only what it may."""
 
 import array
 import tempfile
@@ -20,7 +20,7 @@ def misaligned(x):
 
 
 def part_of(x, axis, step=1):
-    """Every step-th element along an axis of a larger array."""
+    """Returns x as every step-th element along an axis of a larger array."""
     shape, part = list(x.shape), [slice(None)] * x.ndim
     part[axis] = slice(1, 1 + shape[axis] * step, step)
     shape[axis] = shape[axis] * step + 3
@@ -28,7 +28,7 @@ def part_of(x, axis, step=1):
 
 
 def stored_with(x, source, to):
-    """x, whose axis `source` is at position `to` in memory."""
+    """Returns x, whose axis `source` has position `to` in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, source, to)), to, source)
 
 
@@ -47,7 +47,7 @@ def read_only(x):
     return x
 
 
-FORMS = {  # values to an array of them; of rank 1 or more
+FORMS = {  # functions from values to an array of them, of rank 1 or more
     "plain": np.copy,
     "fortran": lambda x: np.array(x, order="F"),
     "gaps": lambda x: part_of(x, -1, step=2),
@@ -78,7 +78,7 @@ def formed(x, form):
 
 
 def arrays_in(value):
-    """All arrays in nested lists, tuples and dicts."""
+    """Returns all arrays in nested lists, tuples and dicts."""
     if isinstance(value, np.ndarray):
         return [value]
     if isinstance(value, dict):
@@ -87,20 +87,20 @@ def arrays_in(value):
 
 
 def allocation(a):
-    """All bytes of the allocation that an array is in."""
+    """Returns all bytes of the allocation that an array is in."""
     while isinstance(a.base, np.ndarray):
         a = a.base
     return a.tobytes("A")
 
 
 class Memory:
-    """Arrays, and what lies around them, before a call."""
+    """The bytes of arrays and of the memory around them, before a call."""
 
     def __init__(self, *values):
         self.kept = [(a, a.copy(), allocation(a)) for a in arrays_in(values)]
 
     def assert_unchanged(self, but_for=()):
-        """Elements of arrays in but_for may have changed; they are put back."""
+        """Checks that nothing changed but the elements of arrays in but_for, which are restored."""
         for a, values, _ in self.kept:
             if any(a is written for written in but_for):
                 a[...] = values
@@ -116,7 +116,7 @@ DTYPES = ["f8", "f2", "g", "i4", "u1", "c8", "?", "O", "U5", "S4", "V4", "M8[s]"
 
 
 def not_arrays(a):
-    """What is no float32 array of NumPy's own, of the shape of one."""
+    """Returns objects that are no float32 arrays of NumPy's own, of the shape of one."""
     found = {str(dtype): a.astype(int).astype(dtype) if dtype != "V4" else np.zeros(a.shape, dtype) for dtype in DTYPES}
     found |= {"masked": np.ma.array(a), "subclass": a.view(Subclass), "record": a.view(np.recarray)}
     found |= {"matrix": a.view(np.matrix)} if a.ndim == 2 else {}
@@ -126,14 +126,14 @@ def not_arrays(a):
 
 
 def misshapen(a):
-    """Arrays like a, of shapes that fit nowhere."""
+    """Returns arrays like a, of shapes that fit nowhere."""
     shapes = [(7, 7, *a.shape), *(a.shape[:k] + (a.shape[k] + 7,) + a.shape[k + 1 :] for k in range(a.ndim))]
     shapes += [a.shape[:-1] + (0,)] if a.ndim else []
     return {str(shape): np.ones(shape, a.dtype) for shape in shapes}
 
 
 def not_writable(a):
-    """Arrays like a that cannot hold a result."""
+    """Returns arrays like a that cannot hold a result."""
     found = {"read-only": read_only(a), "read-only memmap": memmap(a, "r")}
     for name, stride in (("stride 0", 0), ("interleaved", 4), ("backwards", -4)):
         if a.size > max((1, *a.shape)) or (stride == 0 and a.size > 1):

@@ -1,4 +1,4 @@
-"""States, state dicts, layers and the like that must be refused, and other ways to write those that are right."""
+"""States, state dicts and layers that must be refused, and other forms of those that are valid."""
 
 import numpy as np
 from odd_arrays import misshapen, not_arrays
@@ -21,7 +21,7 @@ class Broken(dict):
 
 
 def not_states(value, channels):
-    """Of Moments."""
+    """Returns invalid states of Moments."""
     wrong = {
         "none": {},
         "more": value | {"std": 1},
@@ -38,7 +38,7 @@ def not_states(value, channels):
 
 
 def not_loaded(key, a):
-    """What an array of a layer cannot take over."""
+    """Returns values that cannot be loaded into an array of a layer."""
     all_wrong = not_arrays(a.astype(np.float32))
     wrong = {k: all_wrong[k] for k in (*NO_NUMBERS, "masked")} | misshapen(a)
     if key.endswith("tracked"):
@@ -55,7 +55,7 @@ def not_loaded(key, a):
 
 
 def not_mappings(value):
-    """Of a layer's arrays."""
+    """Returns invalid state dicts of a layer."""
     wrong = {f"{key} {k}": value | {key: v} for key in value for k, v in not_loaded(key, value[key]).items()}
     wrong |= {
         "unexpected": value | {"other": 1.0},
@@ -66,7 +66,7 @@ def not_mappings(value):
         "int": 3,
     }
     if "weight_v" in value:
-        del wrong["unexpected"]  # WeightNorm leaves the other arrays of a layer alone
+        del wrong["unexpected"]  # WeightNorm ignores the other arrays of a layer
     if value:
         wrong |= {"broken": Broken(value), "missing": dict(list(value.items())[1:])}
     return wrong | {k: v for k, v in NOT_ANYTHING.items() if k != "dict" or value}
@@ -80,7 +80,7 @@ def mappings_like(value):
 
 
 def not_layers(value):
-    """For recalibrate()."""
+    """Returns invalid arguments of recalibrate()."""
     return {"one": value[0], "none": [], "ints": [3], "None in a list": [*value, None], "None": None, "int": 3, "str": "x",
             "raises": Raises(), "lies": Lies(), "untracked": [normcy.LayerNorm(3)], "class": normcy.BatchNorm, "dict": {"a": 3},
             "no statistics": [normcy.EvoNormB0(3, apply_act=False)]}  # fmt: skip

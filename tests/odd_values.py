@@ -1,4 +1,4 @@
-"""What is no number, int, flag or name, and other ways to say those that are."""
+"""Values that are no number, int, flag or name, and other forms of those that are."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Raises:
-    """Every protocol that a check could ask for raises."""
+    """Raises in every protocol that a check could use."""
 
     def _no(self, *_, **__):
         raise ZeroDivisionError("not a TypeError")
@@ -17,7 +17,7 @@ class Raises:
 
 
 class Lies:
-    """Every protocol returns what it must not."""
+    """Returns wrong types from every protocol."""
 
     def __array__(self, dtype=None, copy=None):
         return [1.0]
@@ -61,7 +61,7 @@ class Text(str):
     pass
 
 
-NAN, INF, TOO_LARGE = float("nan"), float("inf"), 2**50  # the last for memory
+NAN, INF, TOO_LARGE = float("nan"), float("inf"), 2**50  # the last one is too large for memory
 NOT_ANYTHING = {"object": object(), "raises": Raises(), "lies": Lies(), "dict": {}, "module": np}
 NOT_NUMBERS = NOT_ANYTHING | {
     "None": None, "str": "0.25", "numpy str": np.str_("0.25"), "bytes": b"1", "bytearray": bytearray(b"1"), "complex": 1j,

@@ -1,4 +1,4 @@
-"""A part of all combinations in which any two values meet: most mistakes need no more than two to show."""
+"""Subsets of all combinations in which any two values meet: most faults need no more than two to show."""
 
 import itertools
 
@@ -6,19 +6,19 @@ import pytest
 
 
 def in_part(share):
-    """A test takes one of so many cases of a table, and its whole only with the torture tests."""
+    """Makes a test take one of so many cases of a table, and the whole table only with the torture tests."""
     return pytest.mark.parametrize(
         "share", [pytest.param(share, id="part"), pytest.param(1, id="whole", marks=pytest.mark.torture)]
     )
 
 
 def every(share, items, turn):
-    """The items whose turn it is: all of them within `share` turns that follow each other."""
+    """Yields the items whose turn it is, so that `share` turns that follow each other have all of them."""
     return [item for i, item in enumerate(items) if (i + turn) % share == 0]
 
 
 def product(rows, *factors):
-    """Each row, a tuple of values, with each combination of the further factors' values."""
+    """Yields each row, a tuple of values, with each combination of the further factors' values."""
     return [row + more for row in rows for more in itertools.product(*factors)]
 
 
@@ -27,8 +27,10 @@ def pairs_of(row):
 
 
 def spread(rows, *factors):
-    """Of the product, each row once, with the values by which the most pairs meet for the first time; then what is
-    still needed for every pair of the product to be there."""
+    """Returns a part of the product in which every pair of values meets.
+
+    Each row comes once with the values that make the most new pairs; then come those that are still needed.
+    """
     met, found = set(), []
     for row in rows:
         found.append(max(product([row], *factors), key=lambda each: len(pairs_of(each) - met)))

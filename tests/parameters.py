@@ -1,4 +1,4 @@
-"""Every parameter of the public API: what it may be, what it must refuse, and what means the same."""
+"""Every parameter of the public API: its legal values, the values that it must refuse, and equivalent values."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ import normcy
 
 
 class Case:
-    """What a call is about: sizes and options that go together, and a source of values."""
+    """The sizes and options of a call, which fit together, and a source of values."""
 
     def __init__(self, seed):
         self.rng = g = np.random.default_rng(seed)
@@ -38,7 +38,7 @@ class Case:
         self.training, self.transposed = g.integers(0, 2, 2).astype(bool).tolist()
         self.groups, self.dim = int(g.choice([1, 2])), int(g.integers(-2, 2))
         self.trailing = self.shape[int(g.integers(1, 2 + len(self.spatial))) :]
-        self.layer = None  # the one that is called
+        self.layer = None  # the layer that is called
 
     def image(self, spatial):
         return (self.n, self.c, *spatial) if self.layout == "NCHW" else (self.n, *spatial, self.c)
@@ -48,16 +48,16 @@ class Case:
         return self.image(self.spatial)
 
     def floats(self, *shapes, low=-2):
-        """An array of one of the shapes."""
+        """Returns a strategy for arrays of one of the shapes."""
         return self.rng.uniform(low, 2, shapes[int(self.rng.integers(len(shapes)))]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Kind:
-    legal: object  # of a case: a value
-    wrong: object  # of such a value and the case: a dict of values that must be refused
-    odd: object = lambda value: {}  # of such a value: a dict of others that mean the same
-    none: bool = False  # None is legal too
+    legal: object  # a function of a case: a legal value
+    wrong: object  # a function of such a value and the case: a dict of values that must be refused
+    odd: object = lambda value: {}  # a function of such a value: a dict of others that mean the same
+    none: bool = False  # whether None is legal, too
 
 
 def arrays(legal, wrong=lambda value, case: misshapen(value), none=False):
@@ -102,7 +102,7 @@ def outputs(value, case):
 
 
 def kept(value, case):
-    """Running statistics are written in training."""
+    """Running statistics, which are written in training."""
     return misshapen(value) | (not_writable(value) if case.training else {})
 
 
@@ -131,7 +131,7 @@ def conv_weight(case):
 
 
 def style(case):
-    """A pair of mean and deviation, or an array of other positions."""
+    """A pair of mean and deviation, or an array with other positions."""
     pair = case.floats((case.n, case.c)), case.floats((case.n, case.c), low=0)
     return pair if case.rng.integers(2) else case.floats(case.image(tuple(k + 1 for k in case.spatial)))
 
@@ -145,7 +145,7 @@ def not_styles(value, case):
 
 
 def ids(case):
-    """Of each sample's style, or the weights that mix styles."""
+    """The ids of each sample's style, or the weights that mix styles."""
     dtype = case.rng.choice(["i1", "u1", "i8", "u8", ">i4"])
     return case.rng.integers(0, 3, case.n).astype(dtype) if case.rng.integers(2) else case.floats((case.n, 3))
 
@@ -160,7 +160,7 @@ def not_ids(value, case):
 
 
 def not_weights(value, case):
-    """What WeightNorm is built from is an array or a shape."""
+    """Objects from which WeightNorm cannot be built, as they are neither an array nor a shape."""
     wrong = {k: v for k, v in not_arrays(image(case)).items() if isinstance(v, np.ndarray) and k not in ("i4", "u1")}
     return wrong | not_shapes(case.shape) | {"too large": (TOO_LARGE, 2)}
 
@@ -175,7 +175,7 @@ tables = arrays(
     lambda case: case.floats((3, case.c)),
     lambda value, case: {"channels": case.floats((3, 7)), **low_rank(value, case)},
 )
-KINDS = {  # by name, or by function and name where that is another one than its namesakes
+KINDS = {  # by name, or by function and name if it differs from others of that name
     **dict.fromkeys(["x", "content"], arrays(image, low_rank)),
     **dict.fromkeys(["layer_norm.x", "rms_norm.x", "moments.x", "weight_norm.v", "LayerNorm.__call__.x", "RMSNorm.__call__.x"], of_any_shape),
     **dict.fromkeys(["pre_add", "post_add"], arrays(image, none=True)),
@@ -199,7 +199,7 @@ KINDS = {  # by name, or by function and name where that is another one than its
                      "apply_act", "LayerNorm.bias"], flags()),
     "transposed": flags(lambda case: case.transposed),
     "progress": flags(lambda case: False),
-    "strict": flags(lambda case: True),  # or what is missing and unexpected would be no error
+    "strict": flags(lambda case: True),  # since missing and unexpected keys would otherwise be no error
     **dict.fromkeys(["num_groups", "n"], integers(lambda case: 2, FROM_ONE | {"no divisor": 1 << 17})),
     "groups": integers(lambda case: case.groups, FROM_ONE | {"no divisor": 5}),
     **dict.fromkeys(["num_features", "num_channels"], integers(lambda case: case.c, SIZES)),

@@ -1,4 +1,4 @@
-"""Programs in interpreters of their own, and a library in C that uses OpenMP beside normcy."""
+"""Runs programs in interpreters of their own, and builds a C library that uses OpenMP beside normcy."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ import normcy
 HERE = Path(__file__).parent
 PATH = os.pathsep.join([str(Path(normcy.__file__).parents[1]), str(HERE)])
 
-# What every program has: an array that is large enough for threads, its result by one thread, and counts of threads.
+# Every program has an array that is large enough for threads, its result by one thread, and counts of threads.
 PRELUDE = """
 import os, signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell in the background has its children ignore it
@@ -46,7 +46,7 @@ def child(work):
 
 
 def run(code, *, timeout=60, first="", **environment):
-    """What a program prints. One that hangs fails with the traceback of each of its threads."""
+    """Returns the output of a program. One that hangs fails with the traceback of each of its threads."""
     program = subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-c", PRELUDE.format(first=first) + dedent(code)],
         env={**os.environ, "PYTHONPATH": PATH, **environment}, start_new_session=True,
@@ -55,7 +55,7 @@ def run(code, *, timeout=60, first="", **environment):
     try:
         out, err = program.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(program.pid, signal.SIGABRT)  # its children too, which hold the pipes
+        os.killpg(program.pid, signal.SIGABRT)  # also its children, which hold the pipes
         out, err = program.communicate()
         pytest.fail(f"hangs for {timeout} s:\n{out}{err}")
     assert program.returncode == 0, f"exit status {program.returncode}:\n{out}{err}"
@@ -63,7 +63,7 @@ def run(code, *, timeout=60, first="", **environment):
 
 
 def openmp_library(folder):
-    """Path of openmp_peer.c as a library; what cannot be built here is skipped."""
+    """Builds openmp_peer.c as a library and returns its path; skips the test if it cannot be built."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if not compiler:
         pytest.skip("needs a C compiler")

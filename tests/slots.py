@@ -1,4 +1,4 @@
-"""Arrays made of given slots: a row of values each, whatever axes a method's slots span in the array."""
+"""Arrays with given slots, a row of values each, whatever axes a method's slots span in the array."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,11 @@ import numpy as np
 from methods import METHODS
 
 EACH_CHANNEL, EACH_SAMPLE, SHARED_CHANNELS, EACH_POSITION = range(4)
-WITH_SLOTS = [m for m in METHODS if m.group == 1]  # groups of a fixed size have slots of no other length
+WITH_SLOTS = [m for m in METHODS if m.group == 1]  # methods with groups of a fixed size have slots of other lengths
 
 
 def where_slots_are(method):
-    """Which axes of the array tell slots apart."""
+    """Returns the axes of the array that distinguish slots."""
     slots = method.slots or method.name
     if slots == "layer2d":
         return EACH_POSITION
@@ -23,15 +23,15 @@ def where_slots_are(method):
 class Slots:
     """How `count` slots of `length` values lie in an array of a method and layout.
 
-    Parameters go along as (count, `parts`): a value for the whole slot, for each channel that it spans, or for every
-    element. Everything that a slot takes is its own, so that slots are independent of each other.
+    Parameters have shape (count, `parts`): a value for the whole slot, for each channel that it spans, or for every
+    element. All of a slot's parameters are its own, so that slots are independent of each other.
     """
 
     method: object
     layout: str
     count: int
     length: int
-    samples: int = 1  # that a slot's values come from, where a channel is a slot
+    samples: int = 1  # that a slot's values come from, if a slot is a channel
 
     @property
     def where(self):
@@ -40,7 +40,7 @@ class Slots:
 
     @property
     def across(self):
-        """Channels that a slot spans."""
+        """The number of channels that a slot spans."""
         if self.method.name.endswith("_last") or self.method.name == "add_layer":
             return self.length
         if self.where == EACH_POSITION:
@@ -57,7 +57,7 @@ class Slots:
         return self.length if self.method.weights == "trailing" or self.where == EACH_POSITION else self.across
 
     def array(self, rows):
-        """Rows of values as the array that the method takes."""
+        """Returns rows of values as the array that the method takes."""
         if self.method.name.endswith("_last") or self.method.name == "add_layer":
             return rows
         if self.where == EACH_POSITION:
@@ -68,7 +68,7 @@ class Slots:
         return cut if self.layout == "NCHW" or self.method.name == "layer_chw" else cut.transpose(0, 2, 1).copy()
 
     def rows(self, array):
-        """The inverse."""
+        """The inverse of `array`."""
         if self.method.name.endswith("_last") or self.method.name == "add_layer":
             return array
         if self.where == EACH_POSITION:
@@ -80,11 +80,11 @@ class Slots:
         return array.reshape(self.count, self.length)
 
     def parameter(self, values):
-        """A weight or bias, (count, parts), in the shape that goes with the array."""
+        """Returns a weight or bias, (count, parts), in the shape that fits the array."""
         if self.parts == self.length and (self.method.weights == "trailing" or self.where == EACH_POSITION):
             return self.array(values)
         return values if self.where == EACH_SAMPLE else values.reshape(-1)
 
     def each(self, values):
-        """A parameter's values against rows: (count, length) or what broadcasts to it."""
+        """Returns a parameter's values for rows, as (count, length) or in a shape that broadcasts to it."""
         return values if values.shape[1] in (1, self.length) else np.repeat(values, self.length // values.shape[1], 1)

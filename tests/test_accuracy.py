@@ -1,4 +1,4 @@
-"""normcy accuracy: what it runs, what it says, and that the reference it measures by is right itself."""
+"""Tests of normcy accuracy: the cases that it runs, its output, and the reference by which it measures."""
 
 import importlib.util
 import json
@@ -26,7 +26,7 @@ TINY = Size(2**12, 4096)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The whole command on small arrays: what it printed, its JSON and its Markdown."""
+    """Runs the whole command on small arrays; returns its output, its JSON and its Markdown."""
     folder = tmp_path_factory.mktemp("accuracy")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_compare, "FEW", TINY)
@@ -36,7 +36,7 @@ def run(tmp_path_factory):
 
 
 def test_every_method_in_every_sweep(run):
-    """In both layouts, at all values but slots that are too short for it, or too long for a quick run."""
+    """Each runs in both layouts, at all values except slots that are too short for it, or too long for a quick run."""
     found = {(row["sweep"], row["value"], row["method"], row["layout"]) for row in run[0]["rows"]}
     assert len(found) == len(run[0]["rows"])
     expected = {
@@ -51,7 +51,7 @@ def test_every_method_in_every_sweep(run):
 
 
 def test_within_bounds(run):
-    """normcy, everywhere; and what is written of it is there."""
+    """normcy is within its bounds everywhere, and the JSON says so."""
     for row in run[0]["rows"]:
         mine = row["results"]["normcy"]
         assert mine["note"] is None, row
@@ -61,7 +61,7 @@ def test_within_bounds(run):
 
 
 def test_json_says_what_is_not_finite(run):
-    """NumPy in float32 has inf or NaN where values are tiny: null, and which it is."""
+    """NumPy in float32 has inf or NaN where values are tiny: the JSON has null, and says which it is."""
     assert run[0]["config"]["num_threads"] == 2
     assert run[0]["libraries"] == {"normcy": normcy.__version__, "numpy": np.__version__}
     rows = [row for row in run[0]["rows"] if row["sweep"] == "magnitude" and row["value"] == 1e-30]
@@ -70,13 +70,13 @@ def test_json_says_what_is_not_finite(run):
         assert (result["not_finite"] is None) == (result["error_units"] is not None), method
     assert lost["layer"]["not_finite"] == "inf"  # its mean square is 0
     assert lost["layer"]["error"] is None
-    assert lost["renorm"]["not_finite"] is None  # has a deviation given
+    assert lost["renorm"]["not_finite"] is None  # it has a given deviation
 
 
 def test_markdown(run):
-    """As many cells as columns in every row; errors beyond the bound are bold, and none of them is normcy's."""
+    """Every row has as many cells as columns; errors beyond the bound are bold, and none of them is normcy's."""
     tables = [part.split("\n\n")[1].strip().splitlines() for part in run[1].split("### ")[1:]]
-    assert len(tables) == 1 + 2 * len(SWEEPS)  # the summary, normcy's, NumPy's
+    assert len(tables) == 1 + 2 * len(SWEEPS)  # the summary, and normcy's and NumPy's tables
     for lines in tables:
         rows = [line.replace("\\|", "/").strip("| ").split(" | ") for line in lines]
         assert {len(row) for row in rows} == {len(rows[0])}
@@ -90,7 +90,7 @@ def test_markdown(run):
 
 
 def test_one_method(tmp_path, capsys, monkeypatch):
-    """The tables on standard output, of the methods and the layout that were asked for."""
+    """The tables on standard output have the methods and the layout that were chosen."""
     monkeypatch.setattr(_compare, "FEW", TINY)
     assert main(["accuracy", "--quick", "--methods", "adain,weight", "--layout", "NHWC"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -99,7 +99,7 @@ def test_one_method(tmp_path, capsys, monkeypatch):
 
 
 def test_library_that_is_missing(capsys, monkeypatch):
-    """Is left out with a word; the others run."""
+    """It is left out with a note, and the others run."""
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else found(name))
     monkeypatch.setattr(_compare, "FEW", TINY)
@@ -124,7 +124,7 @@ def test_library_that_is_missing(capsys, monkeypatch):
     ],
 )
 def test_wrong_arguments(arguments, message, capsys):
-    """One line that names the argument, exit code 2, and nothing has run."""
+    """They give one line that names the argument, and exit code 2, and nothing has run."""
     assert main(["accuracy", *arguments]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -134,7 +134,7 @@ def test_wrong_arguments(arguments, message, capsys):
 
 @pytest.mark.parametrize("size", [MANY, FEW], ids=["full", "quick"])
 def test_slots(size):
-    """Slots are as long as the table says, and arrays as large as memory has to be."""
+    """Slots are as long as the table says, and arrays are not larger than needed."""
     for point in points(OPTIONS, LAYOUTS, size):
         case = point.case
         values = math.prod(case.shape)
@@ -143,12 +143,12 @@ def test_slots(size):
             along = values // case.shape[0] // case.num_groups
         assert along == point.length, point
         assert along <= size.longest
-        assert values <= 2 * LONGEST, point  # IBN has two channels at least
+        assert values <= 2 * LONGEST, point  # IBN has at least two channels
         assert values >= 2**12, point
 
 
 def test_given_statistics_are_of_their_kind():
-    """As far from x's own as those of other data of that mean and magnitude, and finite."""
+    """They are as far from x's own as those of other data with that mean and magnitude, and finite."""
     for point in points(("batch", "renorm", "evonorm_b0"), ("NCHW",), TINY):
         data = data_at(point)
         x = data["x"].astype(np.float64) / point.magnitude
@@ -165,7 +165,7 @@ def test_given_statistics_are_of_their_kind():
 
 @pytest.mark.parametrize(("value", "has_nan"), [(np.nan, True), (np.inf, False), (-np.inf, False)])
 def test_infinite_errors(value, has_nan):
-    """A NaN or inf in place of a number is an infinite error, not a large one; in place of itself it is none."""
+    """A NaN or inf in place of a number is an infinite error; in place of the same value it is no error."""
     case = Case("small", "layer", (4, 6), "-")
     data = arrays(Job(case, None))
     reference = Reference(case, data)
@@ -183,7 +183,7 @@ def test_infinite_errors(value, has_nan):
 
 
 class Element:
-    """A value of x as a decimal, the statistics of its slot, and its parameters by their names."""
+    """A value of x as a decimal, the statistics of its slot, and its parameters by name."""
 
     def __init__(self, case, data, at):
         self.case, self.data, self.at = case, data, at
@@ -206,7 +206,7 @@ class Element:
 
 
 def decimals(values):
-    """Which hold floats exactly."""
+    """Converts floats to decimals, which hold them exactly."""
     return [Decimal(v) for v in values.ravel().tolist()]
 
 
@@ -216,7 +216,7 @@ def moments(values):
 
 
 def slot(case, x, at):
-    """All values that share statistics with the element at that index."""
+    """Returns all values that share statistics with the element at that index."""
     n, c, along = at[0], at[case.channel_axis], case.channel_axis
     option = METHODS[case.method].option
     if option in ("layer", "rms", "weight"):
@@ -250,7 +250,7 @@ def renorm(e):
     return (e.x - e.mean) / std * r + min(max((e.mean - e.running_mean) / e.running_std, -d_max), d_max)
 
 
-FORMULAS = {  # by the papers, before weight and bias; the others' is xhat
+FORMULAS = {  # by the papers, before weight and bias; the formula of the others is xhat
     "batch": by_running,
     "rms": lambda e: e.x / (e.var + e.mean**2 + e.eps).sqrt(),
     "adain": by_style,
@@ -287,7 +287,7 @@ def test_reference_is_exact(norm):
 @pytest.mark.torture
 @pytest.mark.parametrize("mean", [1, 1e6])
 def test_longest_slot(mean):
-    """Of 2**26 values, by both orders of summation, against sums that `math.fsum` rounds once."""
+    """A slot of 2**26 values, in both orders of summation, is compared with sums that `math.fsum` rounds once."""
     x = np.random.default_rng(3).standard_normal(LONGEST, np.float32) + np.float32(mean)
 
     def average(term):

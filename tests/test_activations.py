@@ -1,4 +1,4 @@
-"""relu, silu and both gelus: their error over all of float32, and the same bits on every instruction set."""
+"""Tests of relu, silu and both gelus: their error over all of float32, and the same bits on every instruction set."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 
 def apply(x, activation):
-    """The activation alone: a batch norm that changes nothing."""
+    """Applies the activation alone, by a batch norm that changes nothing."""
     one = np.ones(1, np.float32)
     return normcy.batch_norm(x.reshape(-1, 1), one * 0, one, eps=0, activation=activation).ravel()
 
@@ -23,7 +23,7 @@ def floats(bits):
 
 @every_activation
 def test_error(activation, use_isa):
-    """At most 3 * 2**-24 * |x|, 0 for relu: every exponent, and densely where the functions bend."""
+    """The error is at most 3 * 2**-24 * |x|, 0 for relu, for every exponent, and densely where the functions bend."""
     positive = np.concatenate([
         floats(np.arange(0, 0x7F800000, 40961)),
         np.linspace(0, 12, 300_000, dtype=np.float32),
@@ -43,7 +43,7 @@ def test_error(activation, use_isa):
 
 @every_activation
 def test_shape_of_the_curve(activation):
-    """0 stays 0, large values stay themselves to a rounding, and nothing jumps where exp ends."""
+    """0 stays 0, large values change by one rounding at most, and nothing jumps where exp ends."""
     assert apply(np.zeros(1, np.float32), activation)[0] == 0
     large = np.concatenate([np.geomspace(20, 3e38, 10_000, dtype=np.float32), floats([0x7F7FFFFF])])
     assert np.all(np.abs(apply(large, activation).astype(np.float64) - large) <= 2.0**-23 * large.astype(np.float64))
@@ -54,7 +54,7 @@ def test_shape_of_the_curve(activation):
 
 @every_activation
 def test_not_finite(activation):
-    """NaN stays; inf stays; -inf is 0 for relu and, as in PyTorch, NaN for the others."""
+    """NaN and inf do not change; -inf becomes 0 for relu and, as in PyTorch, NaN for the others."""
     y = apply(np.array([np.nan, np.inf, -np.inf, 1], np.float32), activation)
     assert np.isnan(y[0])
     assert y[1] == np.inf

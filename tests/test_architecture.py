@@ -1,4 +1,4 @@
-"""The arrows between the compiled modules go one way, and what must exist once exists once."""
+"""Compiled modules import each other in one direction only, and some things exist only once."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 pytestmark = pytest.mark.skipif(not SRC.exists(), reason="needs the source tree")
 
-# Lowest first: a module knows only those before it. Modules in one line know nothing of each other.
+# Lowest first: a module imports only from those before it. Modules in one line do not import each other.
 LAYERS = """
     _engine: kernels floating_point tuning view
     _engine: plan chunks isa parallel
@@ -30,7 +30,7 @@ RANKS = {
     for package, _, names in [line.strip().partition(": ")]
     for name in names.split()
 }
-ENTRIES = max(RANKS.values()) + 1  # all others, which know nothing of each other
+ENTRIES = max(RANKS.values()) + 1  # all others, which do not import each other
 FILES = sorted([*SRC.glob("normcy/*/*.pyx"), *SRC.glob("normcy/*/*.pxd")])
 
 
@@ -39,7 +39,7 @@ def module(path):
 
 
 def imports(path):
-    """The modules of normcy that a Cython file takes something from."""
+    """Returns the modules of normcy from which a Cython file imports something."""
     return set(re.findall(r"^\s*(?:from|cimport|import) (normcy[\w.]*)", path.read_text(), re.MULTILINE))
 
 
@@ -62,10 +62,10 @@ def test_arrows_go_down(path):
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "_engine"], ids=lambda path: path.name)
 def test_the_engine_knows_no_python(path):
-    """No array of NumPy's and no object: the engine is to be called from elsewhere, too."""
+    """The engine has no NumPy arrays and no objects, so that other code than normcy's entries can call it."""
     text = re.sub(r'"""(.|\n)*?"""|#.*', "", path.read_text())
     assert not re.search(r"\b(numpy|cpython|object|ndarray|tuple|list|str|dict|def)\b", text)
-    if path.name != "parallel.pyx":  # which can refuse to be imported
+    if path.name != "parallel.pyx":  # which raises if it cannot be imported
         assert not re.search(r"\b(except|raise)\b", text)
 
 
@@ -77,13 +77,13 @@ def test_checks_know_no_driver():
 
 
 def test_one_parallel_region():
-    """One place for forks, the size of the team and the floating-point mode: parallel.pyx."""
+    """parallel.pyx alone handles forks, the size of the team and the floating-point mode."""
     loops = [path.name for path in FILES for _ in re.findall(r"\bin prange\(", path.read_text())]
     assert loops == ["parallel.pyx"]
 
 
 def test_state_of_the_process_exists_once():
-    """A C file with state in two modules would be two states."""
+    """A C file with state in two modules would have two states."""
     tree = ast.parse((SRC.parent / "setup.py").read_text())
     (table,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "C_SOURCES")
     linked = [name for names in ast.literal_eval(table).values() for name in names]

@@ -1,4 +1,4 @@
-"""Views, memory orders, out= and overlap; and one clear error for everything else, with nothing written."""
+"""Views, memory orders, out= and overlap; for anything else there is one clear error, and nothing is written."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def misaligned(x):
 
 
 def views(x):
-    """Arrays of the same values that are laid out in every other way."""
+    """Returns arrays of the same values with every other memory layout."""
     wide = np.full((*x.shape[:-1], x.shape[-1] * 2), 99, np.float32)
     wide[..., ::2] = x
     yield "strided", wide[..., ::2]
@@ -61,7 +61,7 @@ CHANNEL_METHODS = [m for m in METHODS if m.weights == "channel"]
 @pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
 @pytest.mark.parametrize("shape", [(3, 5, 20), (3, 5, 9, 8), (2, 5, 3, 4, 6)], ids=str)
 def test_channels_last_memory(method, shape):
-    """An NHWC array seen as NCHW runs the channels-last kernel, and the result has that memory order."""
+    """An NHWC array seen as NCHW runs the channels-last kernel, and the result has the same memory order."""
     nhwc = sample((shape[0], *shape[2:], shape[1]))
     nchw = np.moveaxis(nhwc, -1, 1)
     kw = parameters(method, nhwc, "NHWC")
@@ -77,7 +77,7 @@ def test_channels_last_memory(method, shape):
 
 @pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
 def test_layouts_agree(method):
-    """NCHW(x) against NHWC(x transposed): two kernels, one bound each."""
+    """NCHW(x) and NHWC(x transposed) run different kernels, and are within one bound of each other."""
     x = sample((5, 7, 11, 13), mean=10)
     check(method, x, "NCHW")
     check(method, np.ascontiguousarray(np.moveaxis(x, 1, -1)), "NHWC")
@@ -120,7 +120,7 @@ def test_batch_invariance(method, layout):
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 @in_part(3)
 def test_parameter_shapes(method, layout, kinds, offset, share):
-    """weight and bias of (C,), (N, C) or x's shape in every combination, and (1 + weight)."""
+    """weight and bias may be (C,), (N, C) or x's shape in every combination, also as (1 + weight)."""
     turn = KINDS.index(kinds) + CHANNEL_METHODS.index(method) + (layout == "NHWC") + int(offset)
     for shape in every(share, (SHAPE, (3, 5, 7), (70, 4, 30, 20)), turn):
         if len(shape) < method.min_rank:
@@ -135,7 +135,7 @@ def test_parameter_shapes(method, layout, kinds, offset, share):
         xhat = method.call(normcy.reference, x, layout)
         w = 1.0 if "weight" not in kw else np.abs(expand(kw["weight"], x, layout) + offset)
         b = 0.0 if "bias" not in kw else np.abs(expand(kw["bias"], x, layout))
-        extra = 1.0 if offset and "full" in kinds else 0.0  # 1 + weight is rounded once more where it does not fold
+        extra = 1.0 if offset and "full" in kinds else 0.0  # 1 + weight is rounded once more if it does not fold
         assert_close(y, r, (5 + extra) * 2.0**-24 * (w * np.maximum(1, np.abs(xhat)) + b))
         strided = {k: np.repeat(v, 2, axis=-1)[..., ::2] for k, v in kw.items()}
         assert same_bits(method.call(normcy, x, layout, weight_offset=offset, **strided), y)
@@ -145,7 +145,7 @@ def test_parameter_shapes(method, layout, kinds, offset, share):
 @every_layout
 @pytest.mark.parametrize("kinds", [("c", "nc"), ("nc", "c"), ("full", "full"), ("nc", "full"), ("full", "c")], ids=str)
 def test_parameter_shapes_of_variants(method, layout, kinds):
-    """The same with residuals, activations, EvoNorm and batch renorm."""
+    """The same holds with residuals, activations, EvoNorm and batch renorm."""
     for shape in (SHAPE, (70, 4, 30, 20)):
         x = sample(shape, mean=1)
         c = x.shape[1 if layout == "NCHW" else -1]
@@ -168,7 +168,7 @@ def expand(v, x, layout):
 @pytest.mark.parametrize("shape", [(3, 5, 16), (4, 33), (2, 3, 4, 40)], ids=str)
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 def test_layer_norm_parameters_per_sample(shape, offset):
-    """AdaLN: one set of parameters for each sample."""
+    """AdaLN has one set of parameters for each sample."""
     x = sample(shape)
     g = np.random.default_rng(2)
     w, b = g.standard_normal((2, shape[0], shape[-1])).astype(np.float32)
@@ -204,7 +204,7 @@ def read_only(a):
 
 
 class Tensor:
-    """What tells that it is a tensor, without a library of tensors."""
+    """Claims to be a tensor, without a library of tensors."""
 
     requires_grad = True
 
@@ -350,7 +350,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("call", "kind", "message"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_errors(call, kind, message):
-    """What came, what was expected, by the argument's name."""
+    """The message says what came and what was expected, and begins with the argument's name."""
     with pytest.raises(kind) as caught:
         call()
     assert message in str(caught.value)
@@ -366,7 +366,7 @@ def test_strides_of_one_element_say_nothing():
 
 
 def test_results_beyond_float32_are_not_finite():
-    """Silently, as where all of a call is compiled: NumPy's warning would be an error where warnings are."""
+    """There is no warning, as where all of a call is compiled: NumPy's would be an error if warnings are errors."""
     zeros, ones = np.zeros(2, np.float32), np.ones(2, np.float32)
     huge = np.full((2, 2), 3e38, np.float32)
     _, rstd = normcy.rms_norm(zeros, 2, eps=1e-100, return_stats=True)
@@ -400,7 +400,7 @@ def test_errors_write_nothing():
 
 
 def placed(x, floats):
-    """A copy of x that begins `floats` behind a cache line."""
+    """Returns a copy of x that begins `floats` behind a cache line."""
     raw = np.empty(x.size + 32, np.float32)
     at = -(raw.ctypes.data // 4) % 16 + floats
     y = raw[at : at + x.size].reshape(x.shape)
@@ -411,7 +411,7 @@ def placed(x, floats):
 @pytest.mark.parametrize("activation", [None, "relu", "silu"])
 @pytest.mark.parametrize("channels", [3, 16, 24, 64, 80, 272])
 def test_every_place_in_a_line(channels, activation):
-    """Channels last, rows may begin at any float of a line: the same bits, and nothing written beside y."""
+    """Channels last, rows may begin at any float of a line: the bits are the same, and nothing is written beside y."""
     x = sample((2, 50, channels))
     w, b = sample((2, channels))
     kw = {"weight": w, "bias": b, "layout": "NHWC", "activation": activation}
@@ -428,7 +428,7 @@ def test_every_place_in_a_line(channels, activation):
 
 @pytest.mark.parametrize("shape", [(1, 16400, 256), (1, 257, 16400)], ids=str)
 def test_past_the_caches(shape):
-    """Results of 16 MiB a thread are stored in another way, whose bits and edges are the same."""
+    """Results of 16 MiB for each thread are stored past the caches, with the same bits and edges."""
     x, layout = sample(shape), "NHWC" if shape[1] > shape[2] else "NCHW"
     channels = shape[-1 if layout == "NHWC" else 1]
     mean, var = np.linspace(-1, 1, channels, dtype=np.float32), np.linspace(1, 2, channels, dtype=np.float32)

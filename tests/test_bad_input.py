@@ -1,7 +1,7 @@
-"""Bad input gives one clear error that names the argument, and changes nothing: for every function, constructor and
-method of the public API, and every parameter that its signature has.
+"""Bad input gives one clear error that names the argument, and changes nothing.
 
-`make torture ARGS="tests/test_bad_input.py"` tries many times as much.
+This is tested for every function, constructor and method of the public API, and every parameter of its signature.
+`make torture ARGS="tests/test_bad_input.py"` tries many more examples.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def test_one_wrong_argument(name, data, seed):
 @every_call
 @given(data=st.data(), seed=seeds)
 def test_anything_goes_or_is_refused(name, data, seed):
-    """Wrong, odd and misplaced values for any parameters, and for what a layer is made of: a result or a named error."""
+    """With wrong, odd and misplaced values for any parameters and for a layer's, there is a result or a named error."""
     call, other = Call(name, seed), Case(seed + 1)
     other.layer = call.case.layer
     for p in signature(name).values():
@@ -65,7 +65,7 @@ def test_anything_goes_or_is_refused(name, data, seed):
 
 
 def arrays_of(call):
-    """Dict and key where each float array is: the call's keywords, and what the layer that is called holds."""
+    """Returns dict and key of each float array in the call's keywords and in the layer that is called."""
     held = {key: (call.kw, key) for key in call.kw}
     for key in call.own_arrays() if call.name.endswith("__call__") else ():
         part, _, attribute = key.rpartition(".")
@@ -76,21 +76,21 @@ def arrays_of(call):
 @pytest.mark.parametrize("name", [name for name in CALLS if name.endswith("__call__") and "AdaIN" not in name])
 @given(data=st.data(), seed=seeds)
 def test_one_wrong_array_of_a_layer(name, data, seed):
-    """What users assigned to an attribute is checked by the call."""
+    """Calls check the arrays that users assigned to attributes."""
     call = Call(name, seed)
     own = [key for key in arrays_of(call) if key not in call.kw]
-    assume(own)  # instance norm may have none
+    assume(own)  # instance norm may have no arrays
     key = data.draw(st.sampled_from(own), "attribute")
     place, attribute = arrays_of(call)[key]
     wrong = not_arrays(place[attribute]) | (
         misshapen(place[attribute]) if attribute != "weight_v" else {}
     )  # of any shape
-    del wrong["None"]  # no weight, for most
+    del wrong["None"]  # most layers may have no weight
     place[attribute] = wrong[data.draw(st.sampled_from(list(wrong)), "value")]
     memory = Memory(call.kw, list(place.values()))
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
-    beside = ["bias"] if "Conditional" in name else []  # whose table must have the weight's shape
+    beside = ["bias"] if "Conditional" in name else []  # whose shape must be that of weight
     assert_named(caught.value, [key, attribute, attribute.removeprefix("weight_"), *beside])
     memory.assert_unchanged()
 
@@ -101,7 +101,7 @@ SHARING = [name for name in CALLS if {"out", "running_mean"} & set(signature(nam
 @pytest.mark.parametrize("name", SHARING)
 @given(data=st.data(), seed=seeds)
 def test_arrays_that_share_memory(name, data, seed):
-    """Two arrays in one buffer, exactly or partly: the result of separate arrays, or an error and nothing written."""
+    """Two arrays in one buffer, equal or overlapping, give the result of separate arrays, or an error and no write."""
     call, apart = Call(name, seed, every=True), Call(name, seed, every=True)
     places, others = arrays_of(call), arrays_of(apart)
     a, b = data.draw(st.lists(st.sampled_from(list(places)), min_size=2, max_size=2, unique=True), "shared")
@@ -123,6 +123,6 @@ def test_arrays_that_share_memory(name, data, seed):
         return
     assert seen(y) == seen(apart())
     assert seen(tuple(call.written())) == seen(tuple(apart.written()))
-    if (a, b) not in (("weight_v", "out"), ("out", "weight_v")):  # which may be the same
+    if (a, b) not in (("weight_v", "out"), ("out", "weight_v")):  # these may be the same
         assert seen(call.own_arrays()) == seen(apart.own_arrays())
     memory.assert_unchanged(but_for=[*call.written(), *call.own_arrays().values()])

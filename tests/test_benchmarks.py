@@ -1,4 +1,4 @@
-"""The benchmarks do what asv will have them do: one parameter of each class, without asv, and without a look at times."""
+"""Runs one parameter of each benchmark class as asv does, without asv, and without a look at times."""
 
 import importlib
 import inspect
@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def benchmarks():
-    """Every method that asv would find, with its class."""
+    """Returns every method that asv would find, with its class."""
     for module in MODULES:
         for name, cls in inspect.getmembers(importlib.import_module(f"benchmarks.{module}"), inspect.isclass):
             for method in dir(cls):
@@ -31,14 +31,14 @@ def benchmarks():
 
 @pytest.fixture
 def threads(monkeypatch):
-    """What benchmarks set for the process, they set for this thread, and it is undone."""
+    """Benchmarks set the threads of the process; here they set those of this thread, which is undone."""
     monkeypatch.setattr(normcy, "set_num_threads", _native.override_threads)
     yield
     _native.override_threads(None)
 
 
 def smallest(cls):
-    """A parameter of each kind: a case of few floats, one thread, the first of the others."""
+    """Returns one parameter of each kind: a case of few floats, one thread, and the first of the others."""
     if not hasattr(cls, "params"):
         return ()
     axes = cls.params if isinstance(cls.params[0], tuple) else (cls.params,)
@@ -48,7 +48,7 @@ def smallest(cls):
 
 @pytest.mark.parametrize(("cls", "method"), list(benchmarks()))
 def test_benchmark(cls, method, threads, monkeypatch):
-    """Set up, it runs; a number that it tracks is finite and has a unit."""
+    """It runs after its setup; a number that it tracks is finite and has a unit."""
     common = importlib.import_module("benchmarks.common")
     monkeypatch.setattr(common, "REST", 0)
     params, bench = smallest(cls), cls()
@@ -67,7 +67,7 @@ def test_benchmark(cls, method, threads, monkeypatch):
 
 
 def test_a_library_that_is_missing_is_skipped(monkeypatch, threads):
-    """asv takes NotImplementedError as "not here"."""
+    """NotImplementedError tells asv that a benchmark cannot run here."""
     libraries = importlib.import_module("benchmarks.bench_libraries")
     monkeypatch.setitem(libraries.PEERS, "torch", libraries.PEERS["torch"]._replace(packages=("no_such_package",)))
     with pytest.raises(NotImplementedError):
@@ -75,7 +75,7 @@ def test_a_library_that_is_missing_is_skipped(monkeypatch, threads):
 
 
 def test_numpy_is_enough():
-    """They are imported with old commits and without the packages of `normcy compare`."""
+    """The benchmarks can be imported with old commits and without the packages of `normcy compare`."""
     names = ", ".join(f"benchmarks.{module}" for module in MODULES)
     program = f"import sys, {names}; sys.exit(any(name in sys.modules for name in ('rich', 'matplotlib', 'asv')))"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
@@ -83,7 +83,7 @@ def test_numpy_is_enough():
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 def test_peak_memory():
-    """What is allocated and given back within a call counts, in C too, to a few pages."""
+    """Memory that is allocated and freed within a call counts, in C too, to a few pages."""
     program = """
 import numpy as np
 from benchmarks.common import peak_memory
@@ -92,4 +92,4 @@ for _ in range(3):  # the kernel counts pages in lots: those that a new process 
     found = [peak_memory(lambda: np.ones(size, np.uint8)) for size in sizes]
 assert all(abs(a - b) < 64 << 10 for a, b in zip(found, sizes)), found
 """
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)  # apart from what other tests have left
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)  # apart from the memory of other tests

@@ -1,4 +1,4 @@
-"""The proven bound against data made to break it: the worst that hill climbing found, and climbs of their own."""
+"""Tests of the proven bound on data made to exceed it: the worst that hill climbing found, and new climbs."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_worst_cases(name, method, layout, case):
 
 @pytest.mark.parametrize("num_groups", [1, 2])
 def test_first_channel_of_a_wide_group_is_far_away(num_groups):
-    """Its mean is no shift for the others: what cancels grows with the square of their number."""
+    """Its mean is no good shift for the others: cancellation grows with the square of their number."""
     wide, random = 1 << 18, np.random.default_rng(10)
     x = np.empty((1, 3, wide), np.float32)
     x[...] = random.standard_normal((3, 1)) * 1e-4
@@ -70,7 +70,7 @@ def test_bounds_of_each_geometry():
         ("batch_train", long, "NCHW", 16.69),
         ("batch_train", short, "NCHW", 4.01),
         ("batch_train", long, "NHWC", 4.01),
-        ("batch_train", longest, "NCHW", 4.01),  # a slot of 40,000
+        ("batch_train", longest, "NCHW", 4.01),  # a slot of 40,000 values
         ("instance", longest, "NCHW", 16.69),
         ("layer_chw", longest, "NCHW", 5.01),
         ("group_of_4", np.empty((2, 8, 100), np.float32), "NCHW", 16.69),

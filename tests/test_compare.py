@@ -1,4 +1,4 @@
-"""normcy compare and normcy info, as a person would call them."""
+"""Tests of normcy compare and normcy info, run as a person would run them."""
 
 import importlib.util
 import json
@@ -33,7 +33,7 @@ def array(tmp_path):
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC", "both"])
 def test_own_array(array, tmp_path, capsys, layout):
-    """Every method runs on the user's array; the table, the JSON and the figure say so."""
+    """Every method runs on the user's array, as the table, the JSON and the figure show."""
     numbers, figure = tmp_path / "rows.json", tmp_path / "rows.png"
     arguments = ["compare", str(array), "--quick", "--layout", layout, "--json", str(numbers), "--plot", str(figure)]
     assert main([*arguments, "--methods", "batch,layer,instance", "--threads", "2"]) == 0
@@ -42,7 +42,7 @@ def test_own_array(array, tmp_path, capsys, layout):
     assert found["config"]["num_threads"] == 2
     assert found["config"]["version"] == normcy.__version__
     layouts = 2 if layout == "both" else 1
-    # Batch norm in training and not, and fused in two ways; instance norm; layer norm, which has no layout, and fused
+    # Batch norm in training and not, and two fused forms; instance norm; layer norm, which has no layout, and fused
     assert len(found["rows"]) == 5 * layouts + 2
     for row in found["rows"]:
         assert row["method"] in printed
@@ -54,7 +54,7 @@ def test_own_array(array, tmp_path, capsys, layout):
 
 @pytest.fixture(scope="module", params=["normcy", "numpy", *PEERS])
 def library(request):
-    """The process of a library."""
+    """Starts the process of a library."""
     for package in PEERS[request.param].packages if request.param in PEERS else ():
         pytest.importorskip(package, reason=f"needs lib {package}")
     with workers([request.param], 1) as team:
@@ -64,9 +64,9 @@ def library(request):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method(library, method, layout):
-    """Libraries compute what the reference does, normcy within its bound, residuals and activations included.
+    """Libraries agree with the reference, and normcy is within its bound, with residuals and activations.
 
-    Others add up n values one after the other, which is off by up to n units, in the mean and in the variance.
+    Other libraries add up n values one after the other, which is off by up to n units, in the mean and in the variance.
     """
     shape = (3, 8, 5, 6) if layout == "NCHW" else (3, 5, 6, 8)
     job = Job(Case("small", method, shape, layout if METHODS[method].has_layout else "-"), None)
@@ -75,7 +75,7 @@ def test_every_method(library, method, layout):
     answer = library.ask((job.case, data, 1e-4))
     assert answer.note is None
     if answer.value is None:
-        assert library.name in ("onnxruntime", "openvino")  # these have some of the operators
+        assert library.name in ("onnxruntime", "openvino")  # these have only some of the operators
         return
     bound = METHODS[method].bound
     count = np.prod(shape) / 8 if METHODS[method].has_layout else np.prod(shape[1:])
@@ -83,7 +83,7 @@ def test_every_method(library, method, layout):
 
 
 def test_again_and_again(library):
-    """Arrays above 32 MiB go back to the system as soon as no one holds them: someone does while a case is timed."""
+    """Arrays above 32 MiB are returned to the system when nothing refers to them, so that a case must keep them."""
     job = Job(Case("large", "batch", (2, 5, 1000, 1000), "NCHW"), None)
     assert library.ask((job.case, arrays(job), 1e-3)).note is None
     answer = library.ask(None)
@@ -94,7 +94,7 @@ def test_again_and_again(library):
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("size", [0, 1, 1000, 100_003])
 def test_copy_by_threads(size, threads):
-    """Every float arrives, whatever the shares are."""
+    """Every float is copied, whatever the shares are."""
     x, y = sample((size,)), np.zeros(size + 1, np.float32)
     with normcy.num_threads(threads):
         _native.copy(x, y[:-1])
@@ -103,7 +103,7 @@ def test_copy_by_threads(size, threads):
 
 
 def test_copy_refuses():
-    """What is not a contiguous pair of float32 arrays apart from each other."""
+    """Arguments must be contiguous float32 arrays of one size that do not overlap."""
     x = sample((20,))
     for out in (np.empty(20), [0.0] * 20):
         with pytest.raises(TypeError):
@@ -114,7 +114,7 @@ def test_copy_refuses():
 
 
 def test_reference_leaves_arrays_alone():
-    """Libraries start from the running statistics that the reference started from."""
+    """Libraries start from the same running statistics as the reference."""
     data = arrays(Job(Case("small", "renorm train", (3, 8, 5, 6), "NCHW"), None))
     before = {name: value.copy() for name, value in data.items()}
     Reference(Case("small", "renorm train", (3, 8, 5, 6), "NCHW"), data)
@@ -123,7 +123,7 @@ def test_reference_leaves_arrays_alone():
 
 
 def test_models_cover_every_method():
-    """Every function that normalizes has a row, and every row a model's shape."""
+    """Every function that normalizes has a row, and every row has the shape of a model."""
     jobs = model_jobs([method.option for method in METHODS.values()], LAYOUTS)
     assert {job.case.method for job in jobs} == {key for key, method in METHODS.items() if method.compared}
     tools = {"moments", "fold_batch_norm", "checkpoint_momentum"}
@@ -140,7 +140,7 @@ def picture(tmp_path):
 
 
 def test_picture(picture, capsys):
-    """A photograph, with its channels last, without the residuals that it does not have."""
+    """A photograph runs with its channels last, and without the methods that need residuals."""
     assert main(["compare", str(picture), "--quick", "--methods", "batch,weight"]) == 0
     printed = capsys.readouterr().out
     assert "NHWC" in printed
@@ -177,7 +177,7 @@ def test_not_a_number_in_the_users_file(tmp_path, capsys):
     ],
 )
 def test_wrong_arguments(arguments, message, capsys):
-    """One line that names the argument, exit code 2, and nothing has run."""
+    """They give one line that names the argument, and exit code 2, and nothing has run."""
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -194,7 +194,7 @@ def test_wrong_array(tmp_path, capsys, wrong):
 
 @pytest.mark.parametrize("missing", [["rich", "matplotlib"], ["matplotlib"]])
 def test_packages_that_are_missing(monkeypatch, capsys, missing):
-    """They are named themselves: where normcy is not installed, pip looks for its extras on an index, which has none."""
+    """The message names them, since pip could not find the extras of normcy on an index, which does not have it."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else name)
     assert main(["compare", "missing.npy"]) == 2
     expected = f"normcy: error: this needs {' and '.join(missing)}: run `python -m pip install {' '.join(missing)}`\n"
@@ -202,7 +202,7 @@ def test_packages_that_are_missing(monkeypatch, capsys, missing):
 
 
 def npy(header, data=bytes(64)):
-    """The bytes of a .npy file with that header, which need not make sense."""
+    """Returns the bytes of a .npy file with that header, which may be invalid."""
     text = header.encode("latin1")
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
 
@@ -236,7 +236,7 @@ BROKEN_ARRAYS = {
 
 
 def refusal(path, capsys):
-    """The line that the command line ends with."""
+    """Returns the line with which the command line ends."""
     assert main(["compare", str(path), "--quick"]) == 2
     captured = capsys.readouterr()
     assert not captured.out
@@ -267,7 +267,7 @@ def test_files_that_are_no_arrays(tmp_path, capsys):
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "f2", ">f8", "g"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_forms_of_arrays(tmp_path, capsys, dtype, order):
-    """The same numbers in C order, in memory of their own, and a word about those that were converted."""
+    """The numbers are the same in C order and in memory of their own; a note names those that were converted."""
     path, x = tmp_path / "x.npy", np.array(sample((3, 4, 5)), dtype, order=order)
     np.save(path, x)
     with np.errstate(all="raise"):
@@ -282,7 +282,7 @@ def test_forms_of_arrays(tmp_path, capsys, dtype, order):
 
 
 def saved(path, mode, format=None):
-    """A picture of that mode with every value from black to white."""
+    """Returns a picture of that mode with every value from black to white."""
     from PIL import Image
 
     ramp = np.arange(0, 65536, 257).reshape(16, 16)
@@ -315,7 +315,7 @@ def saved(path, mode, format=None):
     ],
 )
 def test_modes_of_pictures(tmp_path, mode, name, channels):
-    """From black to white is from 0 to 1, whatever the bits."""
+    """Black to white becomes 0 to 1, whatever the number of bits."""
     saved(tmp_path / name, mode)
     x = inputs._read_picture(tmp_path / name)
     assert x.dtype == np.float32
@@ -327,7 +327,7 @@ def test_modes_of_pictures(tmp_path, mode, name, channels):
 
 
 def test_pictures_without_a_white(tmp_path, capsys):
-    """Pixels of 32 bits that use more than 16 of them."""
+    """These are pixels of 32 bits that use more than 16 of them."""
     from PIL import Image
 
     path = tmp_path / "p.tif"
@@ -337,7 +337,7 @@ def test_pictures_without_a_white(tmp_path, capsys):
 
 
 def test_large_pictures(picture, monkeypatch, capsys):
-    """Pillow warns of pictures above its limit, which does not matter here, and refuses those above twice that."""
+    """Pillow warns of pictures above its limit, which is ignored here, and refuses those above twice that."""
     from PIL import Image
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
@@ -351,7 +351,7 @@ RAISED = [IndexError("a\n\tb"), TypeError(), MemoryError(), struct.error("x" * 9
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 def test_whatever_a_reader_raises(array, picture, monkeypatch, capsys, error):
-    """Is a line with the reason, or its kind where there is none."""
+    """The error is one line with the reason, or its type if there is no reason."""
     from PIL import Image
 
     def fails(*arguments, **options):
@@ -376,7 +376,7 @@ def test_interrupt_of_a_reader(array, monkeypatch, capsys):
 
 @pytest.mark.parametrize("kind", ["npy", "png", "jpg", "gif", "bmp", "pgm"])
 def test_damaged_files(tmp_path, kind):
-    """Bytes changed, lost and put in: an array that is as any, or an InputError of one line."""
+    """Files with changed, lost and inserted bytes give a valid array, or an InputError of one line."""
     path, random = tmp_path / f"x.{kind}", np.random.default_rng(11)
     if kind == "npy":
         np.save(path, sample((3, 4, 5)))

@@ -1,4 +1,4 @@
-"""Tests, files and targets that the documentation names are there."""
+"""The tests, files and make targets that the documentation names exist."""
 
 import importlib
 import re

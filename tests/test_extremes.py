@@ -1,4 +1,4 @@
-"""Weights, gains and given statistics at the ends of float32: values within the bound, and each result by its own data."""
+"""Weights, gains and given statistics at the ends of float32: results are within the bound, each by its own data."""
 
 import itertools
 
@@ -46,7 +46,7 @@ def quietly(call):
 @pytest.mark.parametrize(("size", "weight"), TINY + HUGE)
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_gains(method, layout, size, weight, with_bias):
-    """weight / std far below 1e-38, or far above 1e20."""
+    """Gains, weight / std, are far below 1e-38 or far above 1e20."""
     x = (sample(SHAPES[layout], mean=0.5) * size).astype(np.float32)
     kw = parameters(method, x, layout)
     kw["weight"] = (kw["weight"] * weight).astype(np.float32)
@@ -88,7 +88,7 @@ def test_styles(layout, size, style):
 @pytest.mark.parametrize("offset", [0.1, 0.3, 1.1, 1 / 3, -0.7])
 @pytest.mark.parametrize("shape", [(100,), (6, 100)])
 def test_weight_offsets_that_float32_cannot_hold(offset, shape):
-    """The weight is what is left of the offset, in float64, also where weights do not fold."""
+    """The weight is the sum with the offset in float64, also where weights do not fold."""
     x = sample((6, 100), mean=2)
     weight = (np.float32(-offset) * (1 + sample(shape, seed=1) * 2e-7)).astype(np.float32)
     left = offset + weight.astype(np.float64)
@@ -100,7 +100,7 @@ def test_weight_offsets_that_float32_cannot_hold(offset, shape):
 
 
 def taking_away(offset, shape):
-    """Weights that take some of an offset away, all but about a millionth of it, and all that float32 can."""
+    """Returns weights that cancel an offset, except for about a millionth of it or for float32's last digit."""
     g = sample(shape, seed=1)
     share = np.choose(np.arange(g.size).reshape(shape) % 3, [np.abs(g) / 8, 1 + g * 2.0**-20, np.ones(shape)])
     return (-offset * share).astype(np.float32)
@@ -118,13 +118,16 @@ OFFSET = [
 @pytest.mark.parametrize(("method", "kind"), OFFSET, ids=lambda v: getattr(v, "name", v))
 @every_layout
 def test_huge_weight_offsets(method, kind, layout):
-    """Of a slot, a weight and the offset are added in float64, and are a part of the gain: no rounding more. Weights
-    that vary within a slot are float32 numbers with the offset: one rounding more, of their sum."""
+    """The offset adds a rounding only where weights vary within a slot.
+
+    One weight of a slot and the offset are added in float64, and are a part of the gain. Weights that vary within a
+    slot are added to the offset in float32.
+    """
     by_sample = "batch_train" not in (method.name, method.slots) and "batch_eval" not in (method.name, method.slots)
     folds = method.units == 4 and (kind == "a channel" or (kind == "a sample and channel" and by_sample))
     for offset, size in itertools.product((1e30, -3e38, 2.0**64, 1e10), (1e-20, 1, 1e20)):
         if method.activation not in (None, "relu"):
-            offset = min(max(offset, -1e36), 1e36)  # what an activation makes of an overflow is another question
+            offset = min(max(offset, -1e36), 1e36)  # not so large that the activation's input overflows
         x = (sample(SHAPES[layout], mean=0.5) * size).astype(np.float32)
         shape = parameter_shape(method, x, layout)
         shape = {"a channel": shape, "a sample and channel": (3, shape[-1]), "an element": x.shape}[kind]
@@ -139,7 +142,7 @@ def test_huge_weight_offsets(method, kind, layout):
 
 @every_layout
 def test_given_statistics_do_what_the_formula_says(layout):
-    """Any of 0, infinity, NaN, and float32's least and largest, for x, mean and variance or std."""
+    """x, mean and variance or std are any of 0, infinity, NaN, and float32's smallest and largest numbers."""
     values = np.array([0, -0.0, 1, -3, 1e-30, -1e30, np.inf, -np.inf, np.nan, 3.4e38], np.float32)
     mean, spread = (a.ravel() for a in np.meshgrid(values, values))
     x = np.repeat(values, mean.size * 2)
@@ -191,7 +194,7 @@ BY_SAMPLE = {
 @pytest.mark.parametrize("extreme", EXTREMES)
 @pytest.mark.parametrize("offset", [0.0, 1.0, 0.1])
 def test_the_extreme_weight_of_another_sample(name, layout, kind, extreme, offset):
-    """A sample alone has the bits that it has beside another, whose weights are extreme, or have one that is."""
+    """A sample alone has the bits that it has beside another sample whose weights are extreme, all or one of them."""
     x = sample(SHAPES[layout], mean=1)
     shape = (3, 8) if kind == "a sample" else x.shape
     shape = (3, x.shape[-1]) if name == "layer" else shape
@@ -209,7 +212,7 @@ def test_the_extreme_weight_of_another_sample(name, layout, kind, extreme, offse
 @every_layout
 @pytest.mark.parametrize("weight", [None, -4e-39, 1.0])
 def test_signs_of_zeros(layout, weight, use_isa):
-    """Slots that are measured again, scaled, are beside others or not, as threads and batches will have it."""
+    """Slots that are computed again, scaled, are beside others or not, depending on threads and batches."""
     x = (sample((64, 32, 3)) * 1e-30).astype(np.float32)
     x[::10, ::9] = 1e30
     x = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
@@ -226,7 +229,7 @@ def test_signs_of_zeros(layout, weight, use_isa):
 @every_layout
 @pytest.mark.parametrize("values", [(np.inf,), (-np.inf, -np.inf), (np.inf, -np.inf), (np.nan,)])
 def test_statistics_do_not_depend_on_where_an_infinity_stands(layout, values):
-    """The mean is the infinity, and NaN for both or a NaN; the variance is NaN. Running and returned statistics alike."""
+    """The mean is the infinity, or NaN for both signs or a NaN; the variance is NaN. Running statistics agree."""
     want = np.float32(np.sum(values)) if len(set(values)) == 1 else np.float32(np.nan)
     for size in (5, 3000):
         for where in itertools.permutations((0, 1, size // 2, size - 1), len(values)):
@@ -247,7 +250,7 @@ def test_statistics_do_not_depend_on_where_an_infinity_stands(layout, values):
 @every_layout
 @pytest.mark.parametrize(("size", "weight"), [(1e-44, 1e33), (1e-44, 1e35), (1e-40, 1e37), (1e-45, 3e37)])
 def test_gains_beyond_what_one_scale_holds(layout, size, weight):
-    """Two factors of float32 cannot hold 2**255 and more: a third comes last."""
+    """Two factors of float32 cannot hold 2**255 and more, so that a third one is multiplied last."""
     x = (np.round(sample(SHAPES[layout]) * 4) * np.float32(size)).astype(np.float32)
     kw = {"weight": np.full(8, weight, np.float32), "bias": sample(8, seed=1), "eps": 0.0, "layout": layout}
     for name, more in (("instance_norm", ()), ("batch_norm", (None, None)), ("group_norm", (2,))):
@@ -266,7 +269,7 @@ def test_gains_beyond_what_one_scale_holds(layout, size, weight):
 )
 @pytest.mark.parametrize("eps_mode", ["inside_sqrt", "outside_sqrt"])
 def test_constant_slots_are_the_bias(value, weight, eps, eps_mode):
-    """However large 1 / std is: it multiplies an exact 0."""
+    """1 / std may be as large as it likes, since it multiplies an exact 0."""
     x, w, b = np.full((4, 8), value, np.float32), np.full(8, weight, np.float32), sample(8)
     assert np.all(normcy.layer_norm(x, 8, w, b, eps, eps_mode=eps_mode) == b)
     assert np.all(normcy.group_norm(x[:, :, None], 1, w, b, eps) == b[:, None])
@@ -276,7 +279,7 @@ def test_constant_slots_are_the_bias(value, weight, eps, eps_mode):
 
 
 def test_small_values_beside_large_ones_keep_their_digits():
-    """Of weight norm, whose slices may have any magnitudes."""
+    """In weight norm, slices may have any magnitudes."""
     v = np.array([[7e18, 1e-20, 3e-30, -2e30]], np.float32)
     for g in (1e10, 1e30):
         expected = normcy.reference.weight_norm(v, np.array([g], np.float32))
@@ -286,7 +289,7 @@ def test_small_values_beside_large_ones_keep_their_digits():
 
 @every_layout
 def test_a_share_of_small_values_beside_large_ones(layout):
-    """AdaIN with alpha below 1 shows what the content itself holds, however small beside the rest."""
+    """AdaIN with alpha below 1 adds the content itself, however small it is beside the rest."""
     x = np.array([[[1e30, -1e30, 1e-20, -1e-20]]], np.float32)
     x = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 1))
     style = np.zeros((1, 1), np.float32), np.full((1, 1), 1e-25, np.float32)
@@ -295,7 +298,7 @@ def test_a_share_of_small_values_beside_large_ones(layout):
 
 
 def test_an_infinite_running_statistic_stays_infinite():
-    """As the formula has it."""
+    """The formula says so."""
     x = sample((16, 3))
     for norm, momentum in itertools.product((normcy.batch_norm, normcy.batch_renorm), (0.0, 0.1)):
         mean, spread = np.full(3, np.inf, np.float32), np.full(3, np.inf, np.float32)
@@ -307,7 +310,7 @@ def test_an_infinite_running_statistic_stays_infinite():
 @every_layout
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 def test_the_mean_of_a_group_is_that_of_all_its_channels(layout, bad):
-    """Also where only the last of them has an infinity."""
+    """This holds also if only the last of them has an infinity."""
     x = sample((2, 8, 5))
     x[1, 3, 2] = bad
     given = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 1))
@@ -316,7 +319,7 @@ def test_the_mean_of_a_group_is_that_of_all_its_channels(layout, bad):
 
 
 def test_tiny_values_over_their_own_deviation():
-    """std + eps with an eps as tiny: float32 has no squares of these."""
+    """With eps as tiny, std + eps is right although float32 has no squares of these values."""
     x = sample((3, 500), mean=1) * np.float32(1e-25)
     options = {"eps": 1e-25, "eps_mode": "outside_sqrt", "correction": 1}
     y, expected = (m.layer_norm(x, 500, **options) for m in (normcy, normcy.reference))
@@ -325,7 +328,7 @@ def test_tiny_values_over_their_own_deviation():
 
 @pytest.mark.parametrize("std", [np.inf, -np.inf])
 def test_styles_of_infinite_std(std):
-    """What is above the mean and what is below it go to the infinities, also where float32 does not hold the mean."""
+    """Values above and below the mean become infinities, also if float32 cannot hold the mean."""
     c = np.array([[[1, 1 + 2**-23, 1 + 2**-23]], [[-1, 0, 1]]], np.float32)
     style = np.full((2, 1), 3, np.float32), np.array([[std], [2]], np.float32)
     expected = normcy.reference.adain(c, style)

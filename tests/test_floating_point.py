@@ -1,4 +1,4 @@
-"""The caller's floating-point settings: they change no bit of any result, raise nothing, and are as before afterwards."""
+"""The caller's floating-point settings change no bit of any result, raise nothing, and are restored afterwards."""
 
 import ctypes
 import itertools
@@ -26,12 +26,12 @@ MODES = {  # bits of MXCSR, or of FPCR, that are set
     "towards zero": 0x6000 if X86 else 0xC00000,
     "subnormals flushed": 0x8040 if X86 else 0x1000000,
 }
-TRAPS = 0x0680  # of MXCSR, cleared: invalid operations, division by zero and overflow end the process
-PLACE = 28 if X86 else 0  # of that register in an fenv_t
+TRAPS = 0x0680  # bits of MXCSR that are cleared: invalid operations, division by zero and overflow end the process
+PLACE = 28 if X86 else 0  # position of that register in an fenv_t
 
 
 class Mode:
-    """A floating-point mode of the calling thread, for a while."""
+    """Sets a floating-point mode of the calling thread in a with block."""
 
     def __init__(self, name):
         self.name, self.libm = name, ctypes.CDLL("libm.so.6")
@@ -60,13 +60,13 @@ class Mode:
 
 
 every_mode = pytest.mark.parametrize("mode", [*MODES, *(["traps"] if X86 else [])])
-# what starts threads, or gives no numbers, is not what this is about
+# calls that start threads, or return no numbers, are left out
 COMPUTING = [name for name in CALLS if name not in ("set_num_threads", "num_threads")]
-CASES = [*itertools.product(range(6), (1, 1e-40, 1e30))]  # calls, of ordinary, subnormal and huge values
+CASES = [*itertools.product(range(6), (1, 1e-40, 1e30))]  # calls, with ordinary, subnormal and huge values
 
 
 def outcome(name, seed, scale, change=None):
-    """What a call returns and what it leaves in arrays; values are scaled so that subnormals come up, or overflows."""
+    """Returns the result of a call and its arrays; values are scaled to cause subnormals or overflows."""
     call = Call(name, seed)
     for key, value in call.kw.items():
         if isinstance(value, np.ndarray) and value.dtype == np.float32 and key in ("x", "v", "content", "g"):
@@ -90,7 +90,7 @@ def test_modes_change_nothing(name, mode, share):
 @pytest.mark.parametrize("name", COMPUTING)
 @in_part(2)
 def test_numpy_errors_are_not_the_callers(name, share):
-    """np.seterr(all="raise") makes nothing raise that is a result."""
+    """np.seterr(all="raise") does not raise for valid results."""
     for seed, scale in every(share, CASES, 0):
         with np.errstate(all="ignore"):
             expected = outcome(name, seed, scale)
@@ -99,14 +99,14 @@ def test_numpy_errors_are_not_the_callers(name, share):
 
 @every_mode
 def test_after_an_error(mode):
-    """A call that raises puts the mode back, too."""
+    """A call that raises restores the mode, too."""
     with Mode(mode), pytest.raises(ValueError, match="eps"):
         normcy.layer_norm(np.ones((2, 3), np.float32), 3, eps=float("nan"))
 
 
 @every_mode
 def test_large_arrays_and_threads(mode):
-    """Workers have modes of their own; the thread that calls has this one."""
+    """Worker threads have modes of their own, while the calling thread has this one."""
     x = (sample((8, 64, 40, 40)) * 1e-39).astype(np.float32)
 
     def results():

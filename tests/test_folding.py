@@ -63,7 +63,7 @@ CASES = {
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("eps", [1e-5, 0.1])
 def test_folding_is_exact(layer, shape, weights, options, with_bias, affine, eps):
-    """Pitfall 12: batch norm *after* the layer. Both folded arrays are rounded once: 2**-24 of what they add up to."""
+    """Pitfall 12: a batch norm *after* the layer folds. Both arrays are rounded once: 2**-24 of the magnitudes' sum."""
     x, w = sample(shape).astype(np.float64), sample(weights, seed=1)
     groups = options.get("groups", 1)
     channels = weights[1] * groups if options.get("transposed") else weights[0]
@@ -92,7 +92,7 @@ def test_reference(layer, shape, weights, options):
     arguments = (w, sample(channels, seed=2), *statistics(channels), 1e-3)
     expected = normcy.reference.fold_batch_norm(*arguments, **options)
     for ours, reference in zip(normcy.fold_batch_norm(*arguments, **options), expected, strict=True):
-        # cancellation in float64 only: one rounding to float32 of each element
+        # there is cancellation only in float64, and one rounding of each element to float32
         np.testing.assert_allclose(ours, reference, rtol=1.001 * 2.0**-24, atol=1e-14)
 
 
@@ -156,7 +156,7 @@ def test_errors(arguments, options, error, message):
 
 
 def test_options_that_were_forgotten():
-    """The statistics tell how the weight is meant, and the error which options say so."""
+    """The statistics show how the weight is meant, and the error names the options that say so."""
     expected = "running_mean: expected shape ({},), one value an output channel, got ({},); with {} the weight would have {} output channels"
     for weight, options, statistics, channels, remedy in [
         ((6, 2, 3), {"transposed": True}, 4, 2, "groups=2"),
@@ -178,7 +178,7 @@ def test_options_that_were_forgotten():
 @pytest.mark.parametrize("statistics", [(5,), (0,), (4, 1), (), (8,)], ids=str)
 @pytest.mark.parametrize("weight", [(6, 2, 3), (6, 0, 3)], ids=str)
 def test_statistics_that_fit_no_reading(weight, statistics):
-    """Four groups do not divide six channels, and none make five of twos."""
+    """Four groups do not divide six channels, and no number of groups makes five of twos."""
     for transposed in (False, True):
         if statistics == (0,) and transposed and weight[1] == 0:
             continue  # a layer without output channels has no statistics
@@ -192,7 +192,7 @@ EXTREMES = [0.0, 1.0, -1e-30, 1e-45, 1.1e-38, 3e38, -np.inf, np.inf, np.nan]
 
 @pytest.mark.parametrize("eps", [0.0, 5e-324, 1e-5, 1.7e308])
 def test_any_values_while_numpy_raises(eps):
-    """Results that round to 0, infinity or NaN are no errors, whatever the caller has NumPy do about its own."""
+    """Results that round to 0, infinity or NaN are no errors, whatever np.seterr the caller has set."""
     all_of_them = np.array(np.meshgrid(EXTREMES, EXTREMES, EXTREMES), np.float32).reshape(3, -1)
     bn_weight, mean, bias = all_of_them
     for variance in (1e-45, 1e-30, 1.0, 3e38, np.inf):
@@ -218,7 +218,7 @@ def torch():
 
 
 def module_state(torch, module, bn):
-    """The two modules' arrays, statistics at random."""
+    """Returns the arrays of the two modules, with random statistics."""
     with torch.no_grad():
         for value in (bn.weight, bn.bias, bn.running_mean, bn.running_var):
             value.copy_(torch.rand(value.shape) + 0.5)
@@ -237,7 +237,7 @@ MODULES = {
 
 @pytest.mark.parametrize(("make", "shape", "options", "torch_can"), MODULES.values(), ids=MODULES)
 def test_torch(torch, make, shape, options, torch_can):
-    """The folded module computes what the two did; and the arrays are those of torch's fusion where that is right."""
+    """The folded module gives the result of the two; the arrays are those of torch's fusion where that is right."""
     fusion = torch.nn.utils.fusion
     module, bn = (m.eval() for m in make(torch.nn))
     weight, bias = normcy.fold_batch_norm(*module_state(torch, module, bn), bn.eps, **options)

@@ -20,7 +20,7 @@ import normcy
 every_implementation = pytest.mark.parametrize("m", [normcy.reference, normcy], ids=["reference", "normcy"])
 SHAPES = [(4, 6, 5, 7), (3, 6, 11), (2, 6, 3, 4, 5)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
-FLOAT32_ON_THEIR_SIDE = dict(rtol=2e-5, atol=2e-5)  # libraries that take statistics in float32
+FLOAT32_ON_THEIR_SIDE = dict(rtol=2e-5, atol=2e-5)  # for libraries that take statistics in float32
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def torch():
 
 @pytest.fixture
 def evo_norm(monkeypatch, torch):
-    """timm's file of EvoNorms by itself: the whole of timm wants torchvision."""
+    """Loads timm's file of EvoNorms alone, since all of timm needs torchvision."""
     spec = importlib.util.find_spec("timm")
     for name, folder in (("timm", ""), ("timm.layers", "layers")):
         package = types.ModuleType(name)
@@ -40,7 +40,7 @@ def evo_norm(monkeypatch, torch):
 
 
 def assert_agrees(y, expected, *terms):
-    """Equal up to the roundings of y's own dtype; `terms` are the parameters and residuals that make up a result."""
+    """Checks equality up to roundings of y's dtype; `terms` are the parameters and residuals that make up a result."""
     expected = np.asarray(expected, np.float64)
     roundings = 8 * 2.0**-24 if y.dtype == np.float32 else 2000 * 2.0**-53  # a sum of some 1000 values, twice
     size = 1 + np.abs(expected) + sum(np.max(np.abs(t), initial=0) for t in terms if t is not None)
@@ -51,7 +51,7 @@ def assert_agrees(y, expected, *terms):
 
 
 def run(function, x, *args, layout="NCHW", **keywords):
-    """A call in either layout with arrays that have their channels first; the result has them first too."""
+    """Calls a function in either layout with arrays that have their channels first; the result has them first, too."""
     if layout == "NCHW":
         return function(x, *args, layout=layout, **keywords)
 
@@ -63,7 +63,7 @@ def run(function, x, *args, layout="NCHW", **keywords):
 
 
 def c(v, x):
-    """(C,) or (N, C) against x, in float64."""
+    """Reshapes (C,) or (N, C) to broadcast against x, in float64."""
     v = np.asarray(v, np.float64)
     return v.reshape((-1 if v.ndim == 2 else 1, x.shape[1]) + (1,) * (x.ndim - 2))
 
@@ -74,7 +74,7 @@ def instance_statistics(x, ddof=0):
 
 
 def batch_statistics(x, ddof=0):
-    """Lists of each channel's mean and variance."""
+    """Returns lists of each channel's mean and variance."""
     channels = [x[:, k].astype(np.float64).ravel() for k in range(x.shape[1])]
     return np.array([v.mean() for v in channels]), np.array([v.var(ddof=ddof) for v in channels])
 
@@ -103,7 +103,7 @@ every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 @every_implementation
 @every_activation
 def test_activation(m, activation):
-    """From -13 to 13, where GELU's tail is far below what 1 + erf can hold."""
+    """Inputs go from -13 to 13, where GELU's tail is far below what 1 + erf can hold."""
     x = normal((40, 50), 1, scale=3)
     bias = np.linspace(-10, 10, 50, dtype=np.float32)
     before = (x - x.mean(1, np.float64, keepdims=True)) / np.sqrt(x.var(1, np.float64, keepdims=True) + 1e-5) + bias
@@ -111,7 +111,7 @@ def test_activation(m, activation):
 
 
 def test_activation_tails():
-    """-10 * Phi(-10) to all digits, from tables of the normal distribution; and far below for the others."""
+    """-10 * Phi(-10) has all digits of tables of the normal distribution; the others are tested far below that."""
     y = np.array([-10.0])
     np.testing.assert_allclose(normcy.reference.activate(y, "gelu"), [-7.619853024160527e-23], rtol=1e-13)
     np.testing.assert_allclose(
@@ -124,7 +124,7 @@ def test_activation_tails():
 @every_implementation
 @every_activation
 def test_activation_torch(m, activation, torch):
-    """PyTorch's; NaN stays NaN, ReLU's too."""
+    """Results are PyTorch's; NaN stays NaN, also in ReLU."""
     F = torch.nn.functional
     theirs = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu, "gelu_tanh": lambda y: F.gelu(y, approximate="tanh")}.get(
         activation, lambda y: y
@@ -160,13 +160,13 @@ RESIDUAL_METHODS = {
 @every_activation
 @pytest.mark.parametrize("name", RESIDUAL_METHODS)
 def test_residuals(m, layout, activation, name, torch):
-    """pre_add, sum_out, post_add and activation together, and each by itself, on every norm of channels."""
+    """pre_add, sum_out, post_add and activation, together and each by itself, in every norm of channels."""
     ours, theirs = RESIDUAL_METHODS[name]
     for shape in SHAPES:
         x, before, after = (normal(shape, seed) for seed in (1, 2, 3))
         w, b = normal(6, 4), normal(6, 5)
         for pre_add, post_add in itertools.product((None, before), (None, after)):
-            s = x if pre_add is None else x + pre_add  # float32: what is stored is what is normalized
+            s = x if pre_add is None else x + pre_add  # in float32, as the stored sum is normalized
             y = theirs(torch, double(torch, s), double(torch, w), double(torch, b)).numpy()
             y = y if post_add is None else y + post_add
             found = ours(
@@ -179,7 +179,7 @@ def test_residuals(m, layout, activation, name, torch):
 @every_activation
 @pytest.mark.parametrize("normalized", [1, 2])
 def test_residuals_trailing(m, activation, normalized, torch):
-    """The same on layer and RMS norm."""
+    """The same holds for layer and RMS norm."""
     F = torch.nn.functional
     x, before, after = (normal((4, 5, 6, 7), seed) for seed in (1, 2, 3))
     ns = x.shape[-normalized:]
@@ -196,7 +196,7 @@ def test_residuals_trailing(m, activation, normalized, torch):
 @every_implementation
 @every_layout
 def test_resnet_block_end(m, layout, torch):
-    """relu(bn(x) + identity), in inference."""
+    """The end of a ResNet block is relu(bn(x) + identity), in inference."""
     bn = torch.nn.BatchNorm2d(6).double().eval()
     with torch.no_grad():
         for tensor in (bn.weight, bn.bias, bn.running_mean):
@@ -214,12 +214,12 @@ def test_resnet_block_end(m, layout, torch):
 @every_implementation
 @pytest.mark.parametrize("norm", ["layer_norm", "rms_norm"])
 def test_transformer_residual_stream(m, norm, torch):
-    """Pre-norm blocks: what one block adds goes into the stream (sum_out), whose norm is the next block's input."""
+    """In pre-norm blocks, the stream takes a block's output (sum_out), and its norm is the next block's input."""
     gains = normal((4, 32), 1)
     stream = normal((2, 9, 32), 2)
     kept, scratch = stream.copy(), np.empty_like(stream)
     for gain in gains:
-        block = np.tanh(stream)  # any block; the same float32 values on both sides
+        block = np.tanh(stream)  # any block; both sides have the same float32 values
         stream = stream + block
         x = double(torch, stream)
         expected = getattr(torch.nn.functional, norm)(x, (32,), double(torch, gain), eps=1e-5).numpy()
@@ -235,7 +235,7 @@ def test_transformer_residual_stream(m, norm, torch):
 
 @every_implementation
 def test_transformer_post_norm(m, torch):
-    """Post-norm blocks, x = norm(x + block(x)), in place: the sum needs no memory of its own."""
+    """Post-norm blocks, x = norm(x + block(x)), run in place: the sum needs no memory of its own."""
     x = normal((2, 9, 32), 1)
     w, b = normal(32, 2), normal(32, 3)
     for _ in range(3):
@@ -266,7 +266,7 @@ def test_statistics_of_the_sum(m):
 
 @every_implementation
 def test_annotated_transformer(m):
-    """a * (x - mean) / (std + eps) + b with the unbiased std."""
+    """It is a * (x - mean) / (std + eps) + b with the unbiased std."""
     x, a, b = normal((3, 10, 40), 1, mean=2), normal(40, 2), normal(40, 3)
     z = x.astype(np.float64)
     expected = a * (z - z.mean(-1, keepdims=True)) / (z.std(-1, ddof=1, keepdims=True) + 1e-6) + b
@@ -275,7 +275,7 @@ def test_annotated_transformer(m):
 
 @every_implementation
 def test_dit_modulate(m):
-    """DiT: x * (1 + scale) + shift after a layer norm without parameters, a scale and shift for each sample."""
+    """DiT uses x * (1 + scale) + shift after a layer norm without parameters, with both for each sample."""
     x, scale, shift = normal((3, 10, 40), 1), normal((3, 40), 2), normal((3, 40), 3)
     z = x.astype(np.float64)
     z = (z - z.mean(-1, keepdims=True)) / np.sqrt(z.var(-1, keepdims=True) + 1e-6)
@@ -287,7 +287,7 @@ def test_dit_modulate(m):
 @every_layout
 @every_shape
 def test_biggan_conditional_batch_norm(m, layout, shape):
-    """Batch norm without parameters, then out * (1 + gain) + bias with (N, C) of them."""
+    """It is a batch norm without parameters, and then out * (1 + gain) + bias with parameters (N, C)."""
     x, gain, bias = normal(shape, 1), normal(shape[:2], 2), normal(shape[:2], 3)
     mean, var = batch_statistics(x)
     expected = (x - c(mean, x)) / np.sqrt(c(var, x) + 1e-5) * (1 + c(gain, x)) + c(bias, x)
@@ -300,7 +300,7 @@ def test_biggan_conditional_batch_norm(m, layout, shape):
 @every_shape
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_spade(m, layout, shape, norm):
-    """normalized * (1 + gamma) + beta with maps of x's own shape."""
+    """It is normalized * (1 + gamma) + beta with maps of x's own shape."""
     x, gamma, beta = normal(shape, 1), normal(shape, 2), normal(shape, 3)
     if norm == "batch":
         mean, var = (c(v, x) for v in batch_statistics(x))
@@ -319,7 +319,7 @@ def test_spade(m, layout, shape, norm):
 @every_shape
 @pytest.mark.parametrize("convention", ["pytorch-AdaIN", "Lua", "default"])
 def test_adain(m, layout, shape, convention):
-    """The two originals: unbiased with eps on both sides; biased with eps on the content's alone."""
+    """The two originals are unbiased with eps on both sides, and biased with eps on the content's only."""
     ddof, style_eps, options = {
         "pytorch-AdaIN": (1, 1e-5, {"correction": 1}),
         "Lua": (0, 0.0, {"style_eps": 0}),
@@ -338,7 +338,7 @@ def test_adain(m, layout, shape, convention):
 @every_implementation
 @every_layout
 def test_adain_of_given_statistics(m, layout):
-    """A pair is used as it is, without eps; a mixture of styles is the mixture of results."""
+    """A pair is used unchanged, without eps; a mixture of styles gives the mixture of results."""
     content = normal((3, 6, 5, 4), 1)
     mean, std = normal((3, 6), 2), np.abs(normal((3, 6), 3))
     mean_c, var_c = instance_statistics(content)
@@ -348,7 +348,7 @@ def test_adain_of_given_statistics(m, layout):
 
 @every_implementation
 def test_adain_of_itself(m):
-    """pytorch-AdaIN gives a content back that is its own style; the Lua one shrinks it by sqrt(var / (var + eps))."""
+    """pytorch-AdaIN returns a content that is its own style; the Lua program shrinks it by sqrt(var / (var + eps))."""
     x = normal((2, 4, 9, 9), 1, mean=2, scale=0.01)
     assert_agrees(m.adain(x, x, correction=1), x)
     mean, var = instance_statistics(x)
@@ -359,7 +359,7 @@ def test_adain_of_itself(m):
 @every_layout
 @every_shape
 def test_conditional_instance_norm(m, layout, shape):
-    """Magenta's: gamma and beta tables, by label of any integer dtype; activation included."""
+    """Magenta has gamma and beta tables, by labels of any integer dtype, and an activation."""
     x, gamma, beta = normal(shape, 1), normal((5, 6), 2), normal((5, 6), 3)
     labels = np.arange(shape[0]) * 3 % 5
     mean, var = instance_statistics(x)
@@ -374,7 +374,7 @@ def test_conditional_instance_norm(m, layout, shape):
 @every_implementation
 @every_layout
 def test_weighted_instance_norm(m, layout):
-    """Magenta's mixture of styles, sum_k w_k * gamma_k, here with weights for each sample."""
+    """Magenta's mixture of styles is sum_k w_k * gamma_k, here with weights for each sample."""
     x, gamma, beta = normal((4, 6, 5, 7), 1), normal((5, 6), 2), normal((5, 6), 3)
     mix = np.random.default_rng(4).dirichlet(np.ones(5), 4).astype(np.float32)
     mean, var = instance_statistics(x)
@@ -400,7 +400,7 @@ def test_style_out_of_range(m, label):
 
 
 def evonorm_arrays(kind, x):
-    """weight and bias of a kind, v, and what weight and bias are against x."""
+    """Returns weight and bias of a kind, v, and weight and bias reshaped for x."""
     shape = {"none": None, "c": (6,), "nc": x.shape[:2], "full": x.shape}[kind]
     v = normal(6, 9, mean=0.5)
     if shape is None:
@@ -417,7 +417,7 @@ every_kind = pytest.mark.parametrize("kind", ["none", "c", "nc", "full"])
 @every_shape
 @every_kind
 def test_evonorm_b0(m, layout, shape, kind):
-    """x / max(batch std, v * x + instance std) * weight + bias; the unbiased variance is stored."""
+    """It is x / max(batch std, v * x + instance std) * weight + bias; the unbiased variance is stored."""
     x = normal(shape, 1, mean=0.5)
     weight, bias, v, w, b = evonorm_arrays(kind, x)
     w, b = np.asarray(w, np.float64), np.asarray(b, np.float64)
@@ -440,7 +440,7 @@ def test_evonorm_b0(m, layout, shape, kind):
 @every_kind
 @pytest.mark.parametrize("groups", [1, 2, 6])
 def test_evonorm_s0(m, layout, shape, kind, groups):
-    """x * sigmoid(v * x) / group std * weight + bias."""
+    """It is x * sigmoid(v * x) / group std * weight + bias."""
     x = normal(shape, 1, mean=0.5)
     weight, bias, v, w, b = evonorm_arrays(kind, x)
     w, b = np.asarray(w, np.float64), np.asarray(b, np.float64)
@@ -457,7 +457,7 @@ def test_evonorm_s0(m, layout, shape, kind, groups):
 @every_layout
 @every_kind
 def test_evonorm_without_v(m, layout, kind):
-    """No activation is no normalization: the affine alone, and nothing is stored."""
+    """Without activation there is no normalization: only the affine step is applied, and nothing is stored."""
     x = normal((4, 6, 5, 7), 1, mean=0.5)
     weight, bias, _, w, b = evonorm_arrays(kind, x)
     expected = x * np.asarray(w, np.float64) + b
@@ -473,7 +473,7 @@ def test_evonorm_without_v(m, layout, kind):
 @every_layout
 @pytest.mark.parametrize("apply_act", [True, False])
 def test_evonorm_b0_timm(m, layout, apply_act, evo_norm, torch):
-    """Three steps of training, then inference."""
+    """There are three steps of training, and then inference."""
     theirs = evo_norm.EvoNorm2dB0(6, apply_act=apply_act)
     w, b, v, running = normal(6, 1), normal(6, 2), normal(6, 3), np.ones(6, np.float32)
     state = (
@@ -517,7 +517,7 @@ def clip(value, low, high):
 @every_layout
 @every_shape
 def test_batch_renorm(m, layout, shape):
-    """Algorithm 1 of the paper, channel by channel, over four steps with limits that widen; then inference."""
+    """Algorithm 1 of the paper runs channel by channel, over four steps with limits that widen; then inference."""
     gamma, beta = normal(6, 1), normal(6, 2)
     mu, sigma = np.zeros(6, np.float32), np.ones(6, np.float32)
     for step, (r_max, d_max) in enumerate([(1, 0), (1.1, 0.1), (2, 1), (3, 5)]):
@@ -560,7 +560,7 @@ def test_batch_renorm(m, layout, shape):
 @every_implementation
 @every_layout
 def test_batch_renorm_at_its_limits(m, layout):
-    """Without limits training gives inference's output; with r = 1 and d = 0 it is batch norm."""
+    """Without limits training gives the result of inference; with r = 1 and d = 0 it is batch norm."""
     x, gamma, beta = normal((4, 6, 5, 7), 1, mean=2), normal(6, 2), normal(6, 3)
     mu, sigma = np.linspace(-1, 1, 6, dtype=np.float32), np.linspace(0.5, 2, 6, dtype=np.float32)
     arguments = (gamma, beta)
@@ -584,7 +584,7 @@ def test_batch_renorm_at_its_limits(m, layout):
 
 @every_implementation
 def test_batch_renorm_parameters(m):
-    """weight and bias of (N, C) and of x's shape."""
+    """weight and bias may be (N, C) or have x's shape."""
     x = normal((4, 6, 5, 7), 1)
     mu, sigma = np.zeros(6, np.float32), np.full(6, 0.8, np.float32)
     xhat = x / c(sigma, x)
@@ -600,7 +600,7 @@ def test_batch_renorm_parameters(m):
 @every_implementation
 @pytest.mark.parametrize("shape", [(5, 4, 3, 2), (7, 9), (6,), (3, 40, 50)], ids=str)
 def test_weight_norm(m, shape):
-    """g * v / ||v|| for every axis, from either end, and for the whole; g in each of its forms; in place."""
+    """g * v / ||v|| for every axis, from either end, and for the whole array; g in each of its forms; in place."""
     v = normal(shape, 1)
     z = v.astype(np.float64)
     for dim in range(-len(shape), len(shape)):
@@ -621,7 +621,7 @@ def test_weight_norm(m, shape):
 @every_implementation
 @pytest.mark.parametrize("dim", [0, 1, 2, 3, None])
 def test_weight_norm_torch(m, dim, torch):
-    """PyTorch's, of convolutions; of transposed ones the outputs are axis 1. A zero slice is NaN in both."""
+    """PyTorch's convolutions have their outputs at axis 0, transposed ones at axis 1. A zero slice is NaN in both."""
     for layer in (torch.nn.Conv2d(4, 6, (3, 5)), torch.nn.ConvTranspose2d(4, 6, (3, 5))):
         torch.nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(3))
         if dim is not None:
@@ -629,7 +629,7 @@ def test_weight_norm_torch(m, dim, torch):
         normed = torch.nn.utils.parametrizations.weight_norm(layer.double(), dim=dim)
         state = normed.state_dict()
         g, v = (state[f"parametrizations.weight.original{k}"].numpy().astype(np.float32) for k in (0, 1))
-        g = (g + 0.5).astype(np.float32)  # not the norm itself, which would give v back
+        g = (g + 0.5).astype(np.float32)  # not the norm itself, which would return v
         normed.parametrizations.weight.original0.data = double(torch, g)
         y = m.weight_norm(v, g, dim)
         assert_agrees(y, normed.weight.detach().numpy(), g)
@@ -641,7 +641,7 @@ def test_weight_norm_torch(m, dim, torch):
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("affine", [False, True])
 def test_fold_batch_norm(m, groups, transposed, affine, torch):
-    """The folded layer against the layer and the norm one after the other."""
+    """The folded layer is compared with the layer followed by the norm."""
     F = torch.nn.functional
     w, b = normal((4, 6 // groups, 3, 3) if transposed else (6, 4 // groups, 3, 3), 1), normal(6, 2)
     mean, var = normal(6, 3), np.abs(normal(6, 4)) + np.float32(0.5)
@@ -653,7 +653,7 @@ def test_fold_batch_norm(m, groups, transposed, affine, torch):
         expected = F.batch_norm(y, *(double(torch, v) for v in (mean, var, g, h))).numpy()
         folded = m.fold_batch_norm(w, bias, mean, var, g, h, transposed=transposed, groups=groups)
         found = layer(x, *(double(torch, v) for v in folded), groups=groups).numpy()
-        # each product of the convolution has a weight rounded to float32 in it
+        # each product of the convolution has a weight that was rounded to float32
         terms = layer(x.abs(), double(torch, np.abs(folded[0])), groups=groups).numpy().max()
         assert_agrees(found.astype(folded[0].dtype), expected, terms, folded[1])
 
@@ -671,7 +671,7 @@ def test_fold_batch_norm_linear(m):
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("momentum", [1e-8, 0.01, 0.1, 0.9, 1.0])
 def test_checkpoint_momentum(m, times, momentum):
-    """Pitfall 2: that many equal updates, in either convention, are one update with the momentum of before."""
+    """Pitfall 2: that many equal updates are, in either convention, one update with the original momentum."""
     pace = m.checkpoint_momentum(momentum, times)
     running = 5.0
     for _ in range(times):

@@ -1,4 +1,4 @@
-"""Residuals before and after the norm: their values, who may be whose memory, and channels sliced out of an array."""
+"""Residuals before and after the norm: values, arrays that may be the same memory, and slices of channels."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def operands(shape):
 @every_layout
 @pytest.mark.parametrize("activation", [None, "relu", "silu"])
 def test_values(call, layout, activation):
-    """The reference's values from the float32 sum; the sum itself to the bit; every instruction set and thread count alike."""
+    """Values are the reference's for the float32 sum, which has the same bits on every instruction set and thread."""
     for shape in SHAPES[layout]:
         x, before, after = operands(shape)
         total = np.empty_like(x)
@@ -79,7 +79,7 @@ OUT, SUM_OUT = ["x", "pre_add", "post_add", None], ["x", "pre_add", "own", None]
 @pytest.mark.parametrize("sum_out", SUM_OUT)
 @in_part(3)
 def test_in_place(call, layout, out, sum_out, share):
-    """out may be x, pre_add or post_add, sum_out x or pre_add, one each: the bits stay."""
+    """out may be x, pre_add or post_add, and sum_out x or pre_add, one each: the bits do not change."""
     if out == sum_out and out is not None:
         return
     for shape in every(share, SHAPES[layout], OUT.index(out) + SUM_OUT.index(sum_out) + (layout == "NHWC")):
@@ -99,7 +99,7 @@ def test_in_place(call, layout, out, sum_out, share):
 @every_call
 @every_layout
 def test_operands_of_any_memory_order(call, layout):
-    """A residual, a sum or a result that lies in memory in another way: the same bits."""
+    """A residual, a sum or a result with another memory order gives the same bits."""
     x, before, after = operands(SHAPES[layout][0])
     expected = call(normcy, x, layout, pre_add=before, post_add=after)
     for order in (np.asfortranarray, lambda a: np.repeat(a, 2, axis=-1)[..., ::2]):
@@ -113,7 +113,7 @@ def test_operands_of_any_memory_order(call, layout):
 
 
 def test_overflow_of_the_sum():
-    """The norm starts from the float32 sum: where that is infinite, its slot is NaN, and no other."""
+    """The norm uses the float32 sum: if that is infinite, its slot is NaN, and no other slot is."""
     x = sample((4, 64))
     before = x.copy()
     x[1, 3] = before[1, 3] = 3e38
@@ -126,7 +126,7 @@ def test_overflow_of_the_sum():
 @every_layout
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_not_finite_residuals(call, layout, bad):
-    """Before the norm one spoils its slot, after the norm its element: as the reference has it, and nothing else."""
+    """As in the reference, one before the norm spoils its slot, one after it its element, and nothing else."""
     x, before, after = operands(SHAPES[layout][0])
     for name, array in (("pre_add", before), ("post_add", after)):
         kw = {"pre_add": before, "post_add": after}
@@ -140,7 +140,7 @@ def test_not_finite_residuals(call, layout, bad):
         left = np.isfinite(expected)
         assert not left.all()
         assert left.any()
-        if call is not CALLS["rms"]:  # of which an infinite sum leaves zeros in its slot
+        if call is not CALLS["rms"]:  # an infinite sum leaves zeros in a slot of RMS norm
             assert same_bits(y[left], clean[left])
 
 
@@ -148,7 +148,7 @@ def test_not_finite_residuals(call, layout, bad):
 @every_call
 @every_layout
 def test_rescue_after_a_sum(call, layout, pre):
-    """A slot that is measured again, scaled, is not added to twice, in place or not."""
+    """A slot that is computed again, scaled, is not added to twice, in place or not."""
     x, before, _ = operands(SHAPES[layout][0])
     x *= np.float32(1e30)
     before *= np.float32(1e30 if pre else 1)
@@ -174,7 +174,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("kw", "kind", "message"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_errors(kw, kind, message):
-    """And nothing is written."""
+    """Nothing is written."""
     before = {k: v.copy() for k, v in kw.items()}
     x = X.copy()
     with pytest.raises(kind) as caught:
@@ -191,7 +191,7 @@ SLICES = {"NCHW": lambda a, c: a[:, c], "NHWC": lambda a, c: a[..., c]}
 @every_layout
 @pytest.mark.parametrize("channels", [(64, 0, 32), (64, 16, 64), (80, 3, 67), (9, 3, 9)], ids=str)
 def test_slices_of_channels(call, layout, channels):
-    """Part of the channels, in place in a larger array: the bits of a copy, and nothing else is written."""
+    """Some of the channels, in place in a larger array, have the bits of a copy, and nothing else is written."""
     c, begin, end = channels
     for n, h, w in ((3, 5, 7), (1, 1, 9), (2, 60, 61), (40, 1, 1)):
         if h * w == 1 and call is CALLS["instance"]:

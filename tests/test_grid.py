@@ -1,4 +1,4 @@
-"""Every method, layout, shape, instruction set and thread count against the float64 reference, and equal to the bit."""
+"""Compares every method, layout, shape, instruction set and thread count with the reference, and their bits."""
 
 import itertools
 
@@ -19,7 +19,7 @@ SHAPES = [
     (3, 80, 6, 5),
     (3, 64, 14, 14),
     (2, 3, 50, 41),
-    (1, 8, 96, 100),  # several chunks a slot
+    (1, 8, 96, 100),  # several chunks for each slot
     (2, 4, 3, 4, 5),
     (33, 768),
     (40, 24, 30, 2),
@@ -34,7 +34,7 @@ def shape_in(layout, shape):
 
 
 def legal(method, shape):
-    """Whether a slot of the method has the values that its statistics need, and groups are of the size they are to be."""
+    """Returns whether the method's slots have enough values for its statistics, and groups have the given size."""
     enough = len(shape) >= method.min_rank and np.prod(shape[2:]) >= method.least_values
     return enough and shape[1] % method.group == 0
 
@@ -46,14 +46,14 @@ LARGE_PAIRS = spread(LARGE_ROWS, LAYOUTS, ISAS, (2, 3, 7))
 
 
 def test_pairs():
-    """In the part of the grid that runs without `make torture`, every two values meet that do in the whole of it."""
+    """In the part of the grid that runs without `make torture`, every two values meet that do in the whole grid."""
     whole = product(ROWS, LAYOUTS, ISAS, (1, 2, 3))
     assert set().union(*map(pairs_of, PAIRS)) == set().union(*map(pairs_of, whole))
     assert len(PAIRS) < len(whole) / 15
 
 
 def run(name, shape, layout, others, use_isa, mean):
-    """By the best instruction set and one thread within the bound; by others the same bits."""
+    """The best instruction set with one thread is within the bound; all others have the same bits."""
     method, x = NAMES[name], sample(shape_in(layout, shape), mean=mean)
     with normcy.num_threads(1):
         expected = check(method, x, layout)
@@ -98,7 +98,7 @@ def test_whole_grid(name, shape, layout, use_isa):
     ],
 )
 def test_lengths(name, layout, use_isa):
-    """Row and column lengths 0 to 600 and every remainder, of the vectors and of the blocks."""
+    """Rows and columns have lengths of 0 to 600, with every remainder of the vectors and of the blocks."""
     method = next(m for m in METHODS if m.name == name)
     for length in [*range(130), *range(130, 600, 7), 255, 256, 257, 511, 512, 513, 599, 600]:
         for shape in [(2, 3, length), (2, length, 3)]:

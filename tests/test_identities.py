@@ -1,4 +1,4 @@
-"""What one method says of another, running statistics, and moments over any axes."""
+"""Identities between methods, running statistics, and moments over any axes."""
 
 import itertools
 
@@ -45,7 +45,7 @@ def test_layer_norm2d_is_layer_norm_of_channels_last():
 
 
 def test_slots_and_weights():
-    """Pitfall 11: statistics of C slots (batch), N (layer), N x C (instance), N x G (group); weights by channel or element."""
+    """Pitfall 11: C slots (batch), N (layer), N x C (instance), N x G (group); weights by channel or element."""
     x = sample((4, 6, 9, 11), mean=5) * np.arange(1, 7, dtype=np.float32)[:, None, None]
     z = x.astype(np.float64)
     calls = {
@@ -68,7 +68,7 @@ def test_slots_and_weights():
 
 
 def test_annotated_transformer():
-    """Pitfall 5: a * (x - mean) / (std + eps) + b, std unbiased."""
+    """Pitfall 5: it is a * (x - mean) / (std + eps) + b, with an unbiased std."""
     x, a, b = sample((5, 32)), sample(32, seed=1), sample(32, seed=2)
     z = x.astype(np.float64)
     expected = a * (z - z.mean(-1, keepdims=True)) / (z.std(-1, ddof=1, keepdims=True) + 1e-6) + b
@@ -78,7 +78,7 @@ def test_annotated_transformer():
 
 
 def test_gemma_and_dit():
-    """(1 + weight), per feature and per sample."""
+    """(1 + weight) is applied by feature and by sample."""
     x, w = sample((3, 7, 16)), sample(16, seed=1)
     np.testing.assert_allclose(normcy.rms_norm(x, 16, w, weight_offset=1.0), normcy.rms_norm(x, 16, 1 + w), atol=2e-6)
     scale, shift = sample((3, 16), seed=2), sample((3, 16), seed=3)
@@ -102,7 +102,7 @@ def test_running_statistics(layout, momentum, unbiased):
         (instance, lambda m, mean, var: m.instance_norm(x, mean, var, **kw)),
     ):
         store = np.zeros((2, 12), np.float32)
-        mean, var = store[0, ::2], store[1, ::2]  # any stride
+        mean, var = store[0, ::2], store[1, ::2]  # with strides
         mean[...], var[...] = 1.5, 2.5
         call(normcy, mean, var)
         np.testing.assert_allclose(mean, (1 - momentum) * 1.5 + momentum * new[0], rtol=2e-7)
@@ -149,7 +149,7 @@ def test_returned_statistics(layout):
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (4, 1, 6), (3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 3, 2)], ids=str)
 @pytest.mark.parametrize("correction", [0, 1, 100])
 def test_moments(shape, correction):
-    """Any axes, against two passes in float64."""
+    """Any axes are compared with two passes in float64."""
     x = sample(shape, mean=1e3)
     for k in range(len(shape) + 1):
         for axes in itertools.combinations(range(len(shape)), k):

@@ -1,4 +1,4 @@
-"""What Cython declares of the kernels is what their list declares. C would convert a missing or misplaced argument."""
+"""Cython's declarations of the kernels match their list. C would convert a missing or misplaced argument."""
 
 import re
 from pathlib import Path
@@ -11,13 +11,13 @@ C_TYPES = {"bint": "int"}  # Cython's word for the same type
 
 
 def types_of(parameters):
-    """Types of a parameter list, each as one string without its name."""
+    """Returns the types of a parameter list, each as one string without its name."""
     types = (re.sub(r"\w+$", "", " ".join(p.split())).replace(" ", "") for p in parameters.split(","))
     return [C_TYPES.get(t, t) for t in types]
 
 
 def listed():
-    """Of list.h: the result's type, the name and the parameters' types of each kernel."""
+    """Returns, from list.h, the result's type, the name and the parameters' types of each kernel."""
     text = re.sub(r"/\*.*?\*/", "", (SRC / "kernels/list.h").read_text(), flags=re.DOTALL)
     found = re.findall(r"KERNEL\(\s*(\w+),\s*(\w+),\s*\(([^()]*)\)\s*\)", text)
     assert len(found) == text.count("KERNEL(")
@@ -25,7 +25,7 @@ def listed():
 
 
 def declared():
-    """The same of the struct that a Cython file declares."""
+    """Returns the same from the struct that a Cython file declares."""
     head = re.compile(r"^( *)ctypedef struct normcy_kernels:\n", re.MULTILINE)
     files = [p for ext in ("pyx", "pxd") for p in SRC.rglob(f"*.{ext}") if head.search(p.read_text())]
     assert len(files) == 1, files

@@ -1,4 +1,4 @@
-"""The C kernels alone: the same bits from every compiler, optimization level and architecture at hand, in bounds."""
+"""The C kernels alone: they have the same bits with every compiler, optimization level and architecture at hand."""
 
 import itertools
 import shutil
@@ -27,12 +27,12 @@ needs_arm = pytest.mark.skipif(
 )
 needs_valgrind = pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
 needs_fuzzer = pytest.mark.skipif(not has_fuzzer(), reason="needs clang and its libFuzzer (Debian's libclang-rt-dev)")
-# A fuzzer's own checks are functions: written out, clang takes ten minutes for them
+# A fuzzer's own checks are function calls, since clang takes ten minutes to compile them inline
 FUZZER = ["-O1", "-g", "-fsanitize=fuzzer,address", "-mllvm", "-asan-instrumentation-with-call-threshold=0"]
 
 
 def check_hashes(lines):
-    """Of programs that print "instruction-set hash": the stored one."""
+    """Compares the output of programs that print "instruction-set hash" with the stored hash."""
     assert lines
     assert {line.split()[1] for line in lines} == set(bits.stored()["kernels"]), lines
 
@@ -45,7 +45,7 @@ OTHERS = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where programs of the same kernels find them."""
+    """Returns the folder for programs with the same kernels."""
     return tmp_path_factory.mktemp("kernels")
 
 
@@ -70,7 +70,7 @@ def test_same_bits_on_arm(folder):
 @needs_arm
 @pytest.mark.parametrize("cpu", ["cortex-a72", "max,sve-default-vector-length=16", "max,sve-default-vector-length=64"])
 def test_sve_of_no_other_length(folder, cpu):
-    """Without SVE, or with other registers than the kernels are made for, only NEON is left."""
+    """Without SVE, or with registers of another length than the kernels need, only NEON is left."""
     (line,) = output(*QEMU, cpu, build(folder, "fuzz", ["-O3", "-DALONE"], **ARM), 10)
     assert line.split()[0] == "neon"
 
@@ -89,7 +89,7 @@ def test_memory_on_arm(folder, inputs):
 @needs_arm
 @pytest.mark.torture
 def test_same_bits_on_arm_of_any_values(tmp_path):
-    """Any shape, option and bit pattern, NaN among them; on x86-64 the instruction sets are compared too."""
+    """Inputs have any shape, option and bit pattern, also NaN; on x86-64 the instruction sets are compared, too."""
     here = output(build(tmp_path, "fuzz", ["-O3", "-DALONE"]), 20000)
     arm = output(*SVE256, build(tmp_path, "fuzz", ["-O3", "-DALONE"], **ARM), 20000)
     assert len({line.split()[1] for line in here + arm}) == 1
@@ -97,12 +97,12 @@ def test_same_bits_on_arm_of_any_values(tmp_path):
 
 @pytest.fixture(scope="module")
 def alone(folder):
-    """The program of fuzz.c that makes up its own inputs."""
+    """Builds the program of fuzz.c that makes up its own inputs."""
     return build(folder, "fuzz", [QUICK[COMPILERS[0]], "-g", "-DALONE"])
 
 
 def test_isas_agree(alone):
-    """On shapes, options and values of any kind; and nothing is written beside rows."""
+    """They agree on shapes, options and values of any kind, and nothing is written beside rows."""
     assert len({line.split()[1] for line in output(alone, 5000)}) == 1
 
 
@@ -120,7 +120,7 @@ def test_undefined_behaviour(tmp_path):
 
 
 def fuzz(folder, *limits):
-    """libFuzzer, in a folder where it leaves the input that failed."""
+    """Builds libFuzzer's target in a folder where it leaves an input that fails."""
     program = build(folder, "fuzz", FUZZER, "clang")
     output(program, f"-artifact_prefix={folder}/", "-max_len=256", "-len_control=0", "-seed=1", *limits)
 
@@ -128,12 +128,12 @@ def fuzz(folder, *limits):
 @needs_fuzzer
 @pytest.mark.torture
 def test_fuzz(tmp_path):
-    """With inputs that reach new code, in memory that AddressSanitizer watches."""
+    """Its inputs reach new code, in memory that AddressSanitizer watches."""
     fuzz(tmp_path, "-max_total_time=300")
 
 
 def test_fast_math_is_refused(tmp_path):
-    """A user's CFLAGS may ask for it; the kernels say no."""
+    """A user's CFLAGS may have it, but the kernels do not compile then."""
     command = [COMPILERS[0], "-ffast-math", *FLAGS, "-c", ROOT / "src/kernels/isa/baseline.c", "-o", tmp_path / "x.o"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode

@@ -1,4 +1,4 @@
-"""The stated bound on random data of every kind; `--results` says how many results the long form takes."""
+"""Tests the stated bound on random data of every kind; `--results` sets the number of results of the long form."""
 
 import numpy as np
 import pytest

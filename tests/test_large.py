@@ -10,7 +10,7 @@ ELEMENTS = 2**31 + 2**12
 
 
 def available():
-    """Bytes of free memory, where the system says so."""
+    """Returns the bytes of free memory, if the system says so."""
     try:
         with open("/proc/meminfo") as f:
             return next(int(line.split()[1]) * 1024 for line in f if line.startswith("MemAvailable"))
@@ -23,8 +23,8 @@ needs_memory = pytest.mark.skipif(available() < 12 * 2**30, reason="needs 12 GiB
 
 @needs_memory
 def test_more_than_int32_elements():
-    """In place, with values only where a 32-bit index would go wrong: the last rows and columns."""
-    x = np.zeros(ELEMENTS, np.float32)  # pages of zeros cost nothing until they are written
+    """It runs in place, with values only where a 32-bit index would be wrong: the last rows and columns."""
+    x = np.zeros(ELEMENTS, np.float32)  # pages of zeros take no memory until they are written
     row = np.arange(4096, dtype=np.float32)
     rows = x.reshape(-1, 4096)
     rows[-1] = row
@@ -68,7 +68,7 @@ PER_SAMPLE = {
 @every_layout
 @pytest.mark.parametrize("channels", [8, 512])
 def test_last_sample_of_many(layout, channels):
-    """In place: the last of more than 2**31 values come out as they do alone."""
+    """It runs in place: the last of more than 2**31 values have the result that they have alone."""
     shape = (channels, SAMPLE // channels) if layout == "NCHW" else (SAMPLE // channels, channels)
     x = np.zeros(ELEMENTS, np.float32).reshape(-1, *shape)
     last = sample(shape, mean=1)[None]

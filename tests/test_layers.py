@@ -1,4 +1,4 @@
-"""Layers: what they add to the functions: parameters, modes, running statistics, and their being built and rebuilt."""
+"""Layers: what they add to the functions, which is parameters, modes, running statistics, and construction."""
 
 import copy
 import inspect
@@ -11,7 +11,7 @@ from methods import LAYOUTS, every_layout, same_bits, sample
 
 import normcy
 
-# One of each kind, with arguments off their defaults: constructor, and how it is called.
+# One of each kind, with arguments that differ from the defaults: its constructor, and how it is called.
 LAYERS = {
     "BatchNorm": (lambda: normcy.BatchNorm(6, 1e-3, 0.2, layout="NHWC", activation="relu"), (4, 5, 6)),
     "BatchNorm, decay": (lambda: normcy.BatchNorm(6, decay=0.99, unbiased_running_var=False), (4, 6, 5)),
@@ -37,7 +37,7 @@ every_layer = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LA
 
 
 def run(layer, shape, seed=0):
-    """One call, with whatever else it takes."""
+    """Makes one call, with whatever other arguments it takes."""
     if shape is None:
         return layer()
     x = sample(shape, mean=1, seed=seed)
@@ -54,7 +54,7 @@ WITH_CHANNELS = {name: made for name, made in LAYERS.items() if not name.startsw
 @pytest.mark.parametrize(("make", "shape"), WITH_CHANNELS.values(), ids=WITH_CHANNELS)
 @pytest.mark.parametrize("training", [False, True])
 def test_another_number_of_channels(make, shape, training):
-    """Of x, whether the layer has weights or not; nothing has changed."""
+    """The error names x, whether the layer has weights or not, and nothing has changed."""
     layer, untouched = make().train(training), make().train(training)
     wrong = tuple(8 if n == (5 if isinstance(layer, (normcy.LayerNorm, normcy.RMSNorm)) else 6) else n for n in shape)
     with pytest.raises(ValueError, match=r"^x: expected .*[56].*got shape") as caught:
@@ -80,7 +80,7 @@ def test_the_other_layout_is_named(make, shape):
 
 
 def scramble(layer, seed=0):
-    """Values that differ from those of a new layer, everywhere."""
+    """Fills all arrays with values that differ from those of a new layer."""
     g = np.random.default_rng(seed)
     for key, array in layer.state_dict().items():
         array[...] = g.integers(2, 90) if key.endswith("tracked") else g.random(array.shape) + 0.5
@@ -161,7 +161,7 @@ def test_repr(layer, shown):
 
 
 def oracle(x, weight, bias, mean, var, eps=1e-5):
-    """y in float64, channels at axis 1."""
+    """Computes y in float64, with channels at axis 1."""
     along = (1, -1) + (1,) * (x.ndim - 2)
     return (x - mean.reshape(along)) / np.sqrt(var.reshape(along) + eps) * weight.reshape(along) + bias.reshape(along)
 
@@ -173,7 +173,7 @@ def batch_statistics(x):
 
 
 def close(y, expected):
-    """4 units of 2**-24 for each of at most 8 in |weight * xhat| + |bias|, doubled for a running value's own rounding."""
+    """Allows 4 units of 2**-24 for each of at most 8 in |weight * xhat| + |bias|, doubled for running values."""
     np.testing.assert_allclose(y, expected, rtol=0, atol=64 * 2.0**-24)
 
 
@@ -206,7 +206,7 @@ def test_four_combinations(training, track, flipped):
 
 
 def test_batches_count_without_running_statistics():
-    """Buffers that were taken away stay away, and training goes on as in PyTorch."""
+    """Buffers that were removed stay removed, and training goes on as in PyTorch."""
     layer = normcy.BatchNorm(3)
     layer.running_mean = layer.running_var = None
     layer(sample((4, 3)))
@@ -218,7 +218,7 @@ def test_batches_count_without_running_statistics():
 @pytest.mark.parametrize("track", [True, False])
 @pytest.mark.parametrize("flipped", [True, False], ids=["flipped later", "from the start"])
 def test_four_combinations_of_instance_norm(training, track, flipped):
-    """Pitfall 3: as for batch norm, but that statistics normalize outside of training only while they are tracked."""
+    """Pitfall 3: as for batch norm, except that running statistics are used outside of training only if tracked."""
     layer = normcy.InstanceNorm(3, affine=True, track_running_stats=track != flipped)
     buffers = layer.running_mean is not None
     if buffers:
@@ -242,7 +242,7 @@ def test_four_combinations_of_instance_norm(training, track, flipped):
 
 @pytest.mark.parametrize("kind", [normcy.BatchNorm, normcy.InstanceNorm])
 def test_cumulative_average(kind):
-    """momentum=None: each of the batches so far counts the same, also after a reset; an empty one does not count."""
+    """With momentum=None each batch so far counts the same, also after a reset; an empty one does not count."""
     layer = kind(3, momentum=None, track_running_stats=True)
     batches = [sample((4, 3, 5), mean=k, seed=k) for k in range(5)]
     for _ in range(2):
@@ -286,7 +286,7 @@ def test_momentum_and_decay(kind, given):
 
 
 def test_stored_variance():
-    """Pitfall 4: what normalizes is biased; what is stored is unbiased, or biased where the layer says so."""
+    """Pitfall 4: x is normalized with the biased variance; the unbiased one is stored, or the biased one by option."""
     x = sample((4, 3), mean=1)
     _, biased, unbiased = batch_statistics(x)
     for stored, wanted in ((True, unbiased), (False, biased)):
@@ -311,7 +311,7 @@ def test_a_failed_call_counts_nothing():
 
 
 def test_no_count():
-    """A layer whose count was taken away still trains."""
+    """A layer whose count was removed still trains."""
     layer = normcy.BatchNorm(3)
     layer.num_batches_tracked = None
     layer(sample((4, 3, 5), mean=1))
@@ -336,7 +336,7 @@ RESIDUAL = {
 @pytest.mark.parametrize(("kind", "sizes", "function", "arguments"), RESIDUAL.values(), ids=RESIDUAL)
 @pytest.mark.parametrize("activation", [None, "relu", "silu", "gelu", "gelu_tanh"])
 def test_residuals_and_activation(kind, sizes, function, arguments, activation):
-    """A call is the function's, to the bit, with every array that it takes."""
+    """A call has the bits of the function's, with every array that it takes."""
     layer = kind(*sizes, activation=activation)
     x, pre, post = (sample((4, 6, 5), seed=seed) for seed in range(3))
     expected_sum, sum_out, out = np.empty_like(x), np.empty_like(x), np.empty_like(x)
@@ -369,7 +369,7 @@ def test_out(make, shape):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layers_are_their_functions(layout):
-    """With random parameters, in both layouts."""
+    """They agree with random parameters, in both layouts."""
     x = sample((4, 6, 5) if layout == "NCHW" else (4, 5, 6), mean=1)
     style = sample(x.shape, mean=3, seed=5)
 
@@ -418,7 +418,7 @@ def test_weight_offset_starts_as_identity():
 
 
 def test_batch_renorm_limits():
-    """The paper's schedule: 1 and 0 for 5000 steps, then evenly to 3 at 40,000 and to 5 at 25,000."""
+    """The paper's schedule is 1 and 0 for 5000 steps, and then linear to 3 at 40,000 and to 5 at 25,000."""
     layer = normcy.BatchRenorm(3)
     assert layer.limits(0) == layer.limits(5000) == (1, 0)
     for step in (5001, 12345, 24999):
@@ -439,7 +439,7 @@ def test_batch_renorm_limits():
 @pytest.mark.parametrize("ratio", [0.0, 0.2, 0.4, 0.5, 0.8, 1.0])
 @pytest.mark.parametrize("channels", [1, 7, 8, 65])
 def test_ibn(layout, order, ratio, channels):
-    """Two functions on two slices, to the bit, in both modes and with residuals, for any size and ratio."""
+    """It has the bits of two functions on two slices, in both modes and with residuals, for any size and ratio."""
     x, pre, post = (sample((3, channels, 4, 2), mean=1, seed=seed) for seed in range(3))
     if layout == "NHWC":
         x, pre, post = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (x, pre, post))
@@ -488,7 +488,7 @@ def test_ibn_refuses_what_its_parts_cannot_see():
     x, shifted = buffer[15:75].reshape(2, 6, 5), buffer[:60].reshape(2, 6, 5)
     with pytest.raises(ValueError, match="out: overlaps x in memory without being exactly x"):
         layer(x, shifted)
-    channels = np.zeros((1, 9, 5), np.float32)  # one part's result on the other's input, and no overlap within a part
+    channels = np.zeros((1, 9, 5), np.float32)  # one part's result overlaps only the other's input
     with pytest.raises(ValueError, match="out: overlaps x in memory without being exactly x"):
         layer(channels[:, :6], channels[:, 3:])
     with pytest.raises(ValueError, match="sum_out: overlaps pre_add in memory without being exactly pre_add"):
@@ -506,7 +506,7 @@ def test_ibn_refuses_what_its_parts_cannot_see():
 
 
 def test_ibn_refuses_its_own_arrays_as_results():
-    """What one part writes would be another's weights, or running statistics that are read after they moved."""
+    """One part would write the other's weights, or running statistics that are read after they were updated."""
     x, buffer = sample((4, 6, 5)), np.zeros((4, 6, 5), np.float32)
     for part, name in (("IN", "weight"), ("BN", "bias"), ("BN", "running_mean")):
         layer = normcy.IBN(6)
@@ -523,7 +523,7 @@ def test_ibn_refuses_its_own_arrays_as_results():
 
 
 def test_ibn_refuses_a_result_of_which_one_part_is_distinct():
-    """One channel of a broadcast array is an array like any other; three are the same memory."""
+    """One channel of a broadcast array is an array like any other, but three are the same memory."""
     layer, out = normcy.IBN(4, 0.25), np.full((3, 1, 5), 7, np.float32)
     with pytest.raises(ValueError, match=r"^out: expected an array whose elements are distinct"):
         layer(sample((3, 4, 5)), np.lib.stride_tricks.as_strided(out, (3, 4, 5), (20, 0, 4)))
@@ -544,7 +544,7 @@ def misshape(layer):
 
 @pytest.mark.parametrize("spoil", [break_eps, freeze, misshape])
 def test_ibn_fails_as_a_whole(spoil):
-    """What only the batch norm refuses leaves the instance norm's part of out alone too."""
+    """If only the batch norm refuses an argument, the instance norm's part of out is not written either."""
     layer = normcy.IBN(6)
     spoil(layer)
     x, y, total = sample((4, 6, 5)), np.full((4, 6, 5), 7, np.float32), np.full((4, 6, 5), 7, np.float32)
@@ -563,7 +563,7 @@ def test_ibn_fails_as_a_whole(spoil):
 
 @pytest.mark.parametrize("dim", [0, 1, 2, -1, None])
 def test_weight_norm(dim):
-    """of() splits a weight so that a call gives it back; the length along dim is weight_g."""
+    """A weight is split so that a call returns it; weight_g is its length along dim."""
     v = sample((4, 3, 5))
     layer = normcy.WeightNorm(v, dim)
     kept = (
@@ -586,7 +586,7 @@ CLASSES = [name for name in vars(normcy) if isinstance(getattr(normcy, name), ty
 
 @pytest.mark.parametrize("name", sorted({*CLASSES, *TOOLS}))
 def test_docstrings(name):
-    """Every argument, in order, and every section; no paragraph left to fill in."""
+    """A docstring has every argument, in order, and every section, and no placeholder is left."""
     text = inspect.getdoc(getattr(normcy, name))
     sections = dict(zip(*[iter(re.split(r"^(\w[\w ]+)\n-+\n", text, flags=re.MULTILINE)[1:])] * 2, strict=True))
     listed = [
@@ -665,7 +665,7 @@ ASSIGNED = {
     "weight": np.ones(7, np.float32),
     "bias": np.zeros((4, 6, 5)),  # of float64
     "v": np.ones(7, np.float32),
-    "running_mean": None,  # alone
+    "running_mean": None,  # without running_var
     "running_var": None,
     "running_std": np.ones(7, np.float32),
     "momentum": "x",
@@ -684,7 +684,7 @@ ASSIGNED = {
 
 
 def used(layer, name):
-    """Whether a call of the layer reads the attribute: one without running statistics has None there, as it should."""
+    """Returns whether a call of the layer reads the attribute, which is None in layers without running statistics."""
     return hasattr(layer, name) and not (name.startswith("running") and getattr(layer, name) is None)
 
 
@@ -693,12 +693,12 @@ MISUSES = [(kind, name) for kind, (make, _) in LAYERS.items() for name in ASSIGN
 
 @pytest.mark.parametrize(("kind", "name"), MISUSES)
 def test_assigned_attributes_are_checked_at_the_call(kind, name):
-    """One error that names what was assigned; the layer is as before, and a good value makes it work again."""
+    """One error names the attribute; the layer is as before, and works again with a valid value."""
     make, shape = LAYERS[kind]
     layer, untouched = make(), make()
     good = getattr(layer, name)
     setattr(layer, name, ASSIGNED[name])
-    blamed = "x" if name == "normalized_shape" else name  # a layer's is right: it is x that does not fit
+    blamed = "x" if name == "normalized_shape" else name  # the layer's value is valid, so that the error names x
     with pytest.raises((TypeError, ValueError), match=f"^{blamed}: expected "):
         run(layer, shape)
     setattr(layer, name, good)
@@ -708,7 +708,7 @@ def test_assigned_attributes_are_checked_at_the_call(kind, name):
 
 @pytest.mark.parametrize("kind", [normcy.BatchNorm, normcy.BatchRenorm])
 def test_assigned_counts_are_checked_at_once(kind):
-    """What cannot be counted up in place would be found out only after the running statistics have moved."""
+    """Counts that cannot be increased in place would otherwise be found only after the statistics are updated."""
     layer = kind(3)
     frozen = np.zeros((), np.int64)
     frozen.flags.writeable = False
@@ -722,7 +722,7 @@ def test_assigned_counts_are_checked_at_once(kind):
     layer(sample((4, 3, 5)))
     assert count == 9
     assert layer.state_dict()["num_batches_tracked"] is count
-    for wrong in (-1, 2**63 - 1):  # the next number would be 0, which momentum=None divides by, or no int64
+    for wrong in (-1, 2**63 - 1):  # the next number would be 0, by which momentum=None divides, or no int64
         layer, x = kind(3, momentum=None), sample((4, 3, 5))
         layer.num_batches_tracked[()] = wrong
         with pytest.raises(ValueError, match=r"^num_batches_tracked: expected a count from 0 to"):
@@ -740,7 +740,7 @@ def test_lengths_of_nothing_are_zero():
 
 
 def test_assigned_parts_of_a_weight_are_checked_at_the_call():
-    """The core knows weight_g and weight_v as g and v."""
+    """The core's names of weight_g and weight_v are g and v."""
     for name, value in (("weight_g", np.ones(3, np.float32)), ("weight_v", np.ones((4, 6, 5)))):
         layer = normcy.WeightNorm((4, 6, 5))
         setattr(layer, name, value)
@@ -753,7 +753,7 @@ def test_assigned_parts_of_a_weight_are_checked_at_the_call():
 
 @every_layer
 def test_pickles_name_the_package_alone(make, shape):
-    """So that one can be read after its layer has moved to another file."""
+    """A pickle can be read after its layer has moved to another file."""
     assert type(make()).__module__ == "normcy"
     assert b"normcy." not in pickle.dumps(make(), protocol=2)
 
@@ -764,7 +764,7 @@ def test_pickles_name_the_package_alone(make, shape):
     ids=["batch", "renorm", "evonorm"],
 )
 def test_statistics_are_reset_as_a_whole(make):
-    """One that cannot be written leaves the others as they are; one that is not there is left out."""
+    """If one of them cannot be written, the others are not changed; one that does not exist is left out."""
     layer = make()
     layer(sample((8, 3, 5), mean=2))
     last = "running_std" if hasattr(layer, "running_std") else "running_var"
@@ -782,7 +782,7 @@ def test_statistics_are_reset_as_a_whole(make):
 
 @pytest.mark.parametrize("shape", [(2, 4), (2, 4, 3)], ids=["a sample", "an element"])
 def test_ibn_with_weights_of_each_sample(shape):
-    """Into an array that is given as into a new one; what batch norm refuses leaves that array as it was."""
+    """Results are the same with out and without; if batch norm refuses, out is not changed."""
     layer, x = normcy.IBN(8), sample((2, 8, 3))
     layer.BN.weight = sample(shape, seed=1)
     expected, out = layer(x), np.full_like(x, 7)
@@ -797,7 +797,7 @@ def test_ibn_with_weights_of_each_sample(shape):
 
 
 def test_ibn_with_an_empty_half():
-    """One position a channel and sample is enough for the half that there is."""
+    """One position for each channel and sample is enough for the other half."""
     x = sample((3, 4))
     assert same_bits(normcy.IBN(4, 0.0)(x), normcy.BatchNorm(4)(x))
     assert normcy.IBN(1)(x[:, :1]).shape == (3, 1)

@@ -1,4 +1,4 @@
-"""Memory: none is touched beside arrays, none is lost, and where there is none left, nothing has changed."""
+"""Memory: none beside arrays is touched, none leaks, and if there is not enough, nothing has changed."""
 
 import ctypes
 import mmap
@@ -22,7 +22,7 @@ PAGE, PROT_NONE = mmap.PAGESIZE, 0
 
 
 class Guarded:
-    """normcy on copies of arrays that begin, or end, where memory that may not be touched does."""
+    """normcy on copies of arrays that begin or end at a protected page."""
 
     def __init__(self, at_end, arrays=12, pages=16):
         libc = ctypes.CDLL(None, use_errno=True)
@@ -61,13 +61,13 @@ def guarded(request):
 
 
 def python(code, **environment):
-    """A fresh interpreter that can import these tests."""
+    """Starts a new interpreter that can import these tests."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(HERE)]), **environment}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_guard():
-    """One float beside an array, on either side, ends the process: or the next test would not see anything."""
+    """One float beside an array, on either side, ends the process; otherwise the next test would not see anything."""
     for at_end, beside in ((True, 4), (False, -4)):
         code = f"""
 import ctypes, numpy as np
@@ -105,7 +105,7 @@ def guarded_lengths(method, layout, size, guarded, use_isa, lengths, isas):
 @every_layout
 @pytest.mark.parametrize("size", [1, 1e30])
 def test_nothing_beside_arrays_is_touched(method, layout, size, guarded, use_isa):
-    """Values of 1e30 are measured again, scaled; each instruction set takes its turn."""
+    """Values of 1e30 are computed again, scaled; each instruction set takes its turn."""
     lengths = [*range(100), *range(100, 600, 7), 255, 256, 257, 511, 512, 513, 600, 1023, 1025]
     turn = METHODS.index(method) + (layout == "NHWC") + (size > 1) + guarded.at_end
     guarded_lengths(method, layout, size, guarded, use_isa, every(4, lengths, turn), None)
@@ -120,7 +120,7 @@ def test_nothing_beside_arrays_is_touched_at_any_length(method, layout, size, gu
 
 
 def program(name, *arguments, **environment):
-    """What a program of tests/attacks/ prints, a number."""
+    """Returns the number that a program of tests/attacks/ prints."""
     path = os.pathsep.join([*sys.path, str(HERE)])
     command = [sys.executable, HERE / "attacks" / name, *map(str, arguments)]
     done = subprocess.run(
@@ -133,7 +133,7 @@ def program(name, *arguments, **environment):
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to tell the memory in use")
 @pytest.mark.parametrize("calls", [200_000, pytest.param(1_000_000, marks=pytest.mark.torture)])
 def test_calls_do_not_grow(calls):
-    """Those that raise, too."""
+    """This includes calls that raise."""
     assert program("growth.py", calls) < 65536
 
 
@@ -147,7 +147,7 @@ def test_each_allocation_of_the_core_fails(tmp_path, whose):
 
 
 def test_each_allocation_of_python_fails():
-    """The objects and arrays around the core: what can fail does so before the first write."""
+    """The objects and arrays around the core fail, if at all, before the first write."""
     pytest.importorskip("_testcapi", reason="needs CPython's own test module")
     assert program("failing_malloc.py", "python") > 1000
 
@@ -178,5 +178,5 @@ assert not any(one.any() for one in x) and np.all(mean == np.float32(0.1))
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to tell the memory in use")
 def test_no_room_for_arrays():
-    """A limit on memory: what needs another array raises, what needs none runs."""
+    """With a limit on memory, calls that need another array raise, and calls that need none run."""
     assert (done := python(LIMITED)).returncode == 0, done.stderr

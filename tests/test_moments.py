@@ -14,14 +14,14 @@ from normcy import Moments
 
 
 def exact(x):
-    """Mean and biased variance of each channel (axis 1) in extended precision, two passes."""
+    """Returns mean and biased variance of each channel (axis 1) in extended precision, in two passes."""
     z = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]).astype(np.longdouble)
     mean = z.mean(0)
     return mean.astype(np.float64), ((z - mean) ** 2).mean(0).astype(np.float64)
 
 
 def agrees(found, x):
-    """What the docstring promises: the mean to 1e-12 of max(|mean|, std), the variance to 1e-8."""
+    """Checks what the docstring promises: the mean to 1e-12 of max(|mean|, std), the variance to 1e-8."""
     mean, var = exact(x)
     assert found.count == x.size // x.shape[1]
     assert np.all(np.abs(found.mean - mean) <= 1e-12 * np.maximum(np.abs(mean), np.sqrt(var)))
@@ -29,19 +29,19 @@ def agrees(found, x):
 
 
 def spread(shape, ratio, seed=0):
-    """Channels of std 1, 1e-3 and 1e3 whose mean is `ratio` standard deviations."""
+    """Returns channels of std 1, 1e-3 and 1e3 whose mean is `ratio` standard deviations."""
     std = np.array([1, 1e-3, 1e3]).reshape(1, 3, *(1,) * (len(shape) - 2))
     return ((np.random.default_rng(seed).standard_normal(shape) + ratio) * std).astype(np.float32)
 
 
 def pieces(x, g, count):
-    """x cut along samples at random places, some pieces empty."""
+    """Cuts x along samples at random places; some parts are empty."""
     cuts = np.sort(g.integers(0, len(x) + 1, count - 1))
     return np.split(x, cuts)
 
 
 def merged_by_tree(parts, g):
-    """Random pairs until one is left."""
+    """Merges random pairs until one is left."""
     parts = list(parts)
     while len(parts) > 1:
         a, b = (parts.pop(int(g.integers(len(parts)))) for _ in range(2))
@@ -67,7 +67,7 @@ def test_splits_orders_and_trees(ratio, seed):
 
 @pytest.mark.parametrize("sorted_first", [False, True], ids=["random", "sorted"])
 def test_ten_thousand_pieces_at_a_million_standard_deviations(sorted_first):
-    """Sorted values move the mean at every merge, the worst case of rounding."""
+    """Sorted values change the mean at every merge, which is the worst case of rounding."""
     x = spread((20_000, 3, 1), 1e6)
     if sorted_first:
         x = np.sort(x, axis=0)
@@ -75,7 +75,7 @@ def test_ten_thousand_pieces_at_a_million_standard_deviations(sorted_first):
 
 
 def test_single_values():
-    """Pieces of one value have no variance of their own: all of it lies between them."""
+    """Parts of one value have no variance of their own: all of it lies between them."""
     x = spread((300, 3), 10.0)
     agrees(sum(Moments.of(x[i : i + 1]) for i in range(300)), x)
 
@@ -163,7 +163,7 @@ INF, NAN = np.inf, np.nan
 
 
 def of_parts(*parts):
-    """Moments of single channels, each as a part of data whose mean and squared deviations it has."""
+    """Returns moments of single channels, each as a part of data with that mean and those squared deviations."""
     return [Moments.from_state({"count": n, "mean": [mean], "m2": [m2]}) for n, mean, m2 in parts]
 
 
@@ -198,7 +198,7 @@ def test_infinities_merge_in_any_order(parts, mean):
 
 @pytest.mark.parametrize("at", range(8))
 def test_an_infinity_anywhere_in_the_data(at):
-    """In whichever value and part it is; other channels keep the bits that they have without it."""
+    """It may be in any value and part; other channels keep the bits that they have without it."""
     clean = sample((8, 3), mean=1)
     x = clean.copy()
     x[at, 1] = np.inf
@@ -214,7 +214,7 @@ def test_an_infinity_anywhere_in_the_data(at):
 
 @pytest.mark.parametrize("scale", [1e-45, 1e-22, 1.0, 1e30, 3e38, np.inf, np.nan])
 def test_errstate_changes_nothing(scale):
-    """No method raises or warns, whatever the caller wants NumPy to do, and all have the same bits."""
+    """No method raises or warns, whatever np.seterr the caller has set, and all have the same bits."""
     with np.errstate(all="ignore"):
         x = (sample((6, 3), mean=0.5) * np.float64(scale)).astype(np.float32)
 
@@ -228,7 +228,7 @@ def test_errstate_changes_nothing(scale):
         statistics = [f(c) for m in parts for f in (m.var, m.std) for c in (0, 1, 1e300)]
         return [a.tobytes() for a in (*statistics, *(m.mean for m in parts))]
 
-    with np.errstate(all="warn"):  # which pytest makes an error
+    with np.errstate(all="warn"):  # which pytest turns into errors
         expected = everything()
     with np.errstate(all="raise"):
         assert everything() == expected
@@ -286,7 +286,7 @@ def test_wrong_state(change, message):
 @pytest.mark.parametrize("key", ["count", "mean", "m2"])
 @pytest.mark.parametrize("mask", [True, False, np.ma.nomask], ids=str)
 def test_masks_are_refused(key, mask):
-    """They would be lost; also where they hide nothing, so that it does not depend on the data."""
+    """Masks would be lost. They are refused even if they hide nothing, so that this does not depend on the data."""
     state = Moments.of(sample((8, 3))).state()
     with pytest.raises(TypeError, match=f"state: expected {key} to be an array without a mask"):
         Moments.from_state({**state, key: np.ma.array(state[key], mask=mask)})
@@ -351,7 +351,7 @@ def test_checkpoint_momentum_undoes_repetition(momentum, times):
 
 
 def test_checkpointed_layer():
-    """Pitfall 2: a forward that runs twice with m' moves statistics as far as once with m; with m or sqrt(m) too far."""
+    """Pitfall 2: a forward that runs twice with m' updates as much as once with m; with m or sqrt(m), too much."""
     batches = [sample((6, 3, 4), mean=k, seed=k) for k in range(4)]
 
     def trained(momentum, times):

@@ -1,4 +1,4 @@
-"""The list of mutants fits the sources; `make mutants` is what tries the tests on them."""
+"""The list of mutants fits the sources; `make mutants` runs the tests on them."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Hard numbers: means far from zero, huge and tiny values, NaN and inf, constants, nothing at all."""
+"""Difficult values: means far from zero, huge and tiny values, NaN and inf, constants, empty arrays."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_mean_far_from_zero(method, layout, ratio, share):
 @every_layout
 @pytest.mark.parametrize("shift", [0, 300, -7e4])
 def test_steps_and_trends(method, layout, shift):
-    """Blocks whose means differ: steps, ramps, and one value far off."""
+    """The means of blocks differ: steps, ramps, and one value far off."""
     shape = (2, 8, 40, 50)
     step = np.where(np.arange(np.prod(shape)) // 256 % 2, 1.1, 7.7).reshape(shape)
     ramp = np.linspace(-5, 9, int(np.prod(shape))).reshape(shape)
@@ -56,7 +56,7 @@ def test_steps_and_trends(method, layout, shift):
 @every_layout
 @pytest.mark.parametrize("length", [24, 32, 64, 100, 1000, 2048])
 def test_trends_within_a_slot(method, layout, length):
-    """A shift that is the mean of some other values, of those before, say, makes results up to 6 units off here."""
+    """A shift that is the mean of other values, such as those before, makes results up to 6 units off here."""
     at = np.arange(length)
     trends = at / length, np.sin(at / length * 3), at < length / 3, at % 21 / 21, at // 16 % 2
     for trend in trends:
@@ -69,7 +69,7 @@ def test_trends_within_a_slot(method, layout, length):
 @pytest.mark.parametrize("far", [100, -1e6])
 @in_part(2)
 def test_shifts_far_off(method, layout, far, share):
-    """Values that the shift of a row is taken from say nothing about the others: it is summed again."""
+    """If the values that make the shift of a row say nothing about the others, it is summed again."""
     for positions in every(share, (300, 1024, 5000, 20000), METHODS.index(method) + (layout == "NHWC") + (far < 0)):
         x = sample((2, 16, positions))
         for k in (1, 3, 5, 7):  # the middles of its quarters
@@ -98,7 +98,7 @@ def test_huge(method, layout, scale):
 
 
 @pytest.mark.parametrize(
-    "method",  # evonorm_b0 divides by the std of another batch here: its result itself is beyond float32
+    "method",  # evonorm_b0 divides by the std of another batch here, so that its result is beyond float32
     [m for m in OWN_STATISTICS if m.name != "evonorm_b0"],
     ids=lambda m: m.name,
 )
@@ -125,7 +125,7 @@ def test_tiny(layout, scale, eps):
 @pytest.mark.parametrize("weight", [np.inf, -np.inf, 3e37, -1e36, 2.0**64])
 @pytest.mark.parametrize("scale", [1, 1e-3])
 def test_extreme_weights(method, layout, weight, scale):
-    """Beside ordinary ones. Times 1 / std or the mean's last digits they are beyond float32, or NaN, where y is not."""
+    """Extreme weights stand beside ordinary ones. Products with them are beyond float32, or NaN, where y is not."""
     x = sample(SHAPES[layout], mean=1) * np.float32(scale)
     kw = parameters(method, x, layout)
     kw["weight"].flat[2::5] = weight
@@ -145,7 +145,7 @@ def test_extreme_styles(layout):
     limit = 5 * 2.0**-24 * (np.abs(w) * np.maximum(1, xhat) + np.abs(b))
     exact = normcy.reference.conditional_instance_norm(x, np.arange(n), table, bias, layout=layout)
     assert_right(normcy.conditional_instance_norm(x, np.arange(n), table, bias, layout=layout), exact, limit)
-    for scale in (1e-3, 1e25):  # a gain that is beyond float32, and one whose slots were measured scaled
+    for scale in (1e-3, 1e25):  # a gain that is beyond float32, and one whose slots were computed scaled
         std = np.where(np.isfinite(table), np.abs(table), 1)
         y, exact = (
             m.adain(x * np.float32(scale), (bias, std), layout=layout, eps=1e-12) for m in (normcy, normcy.reference)
@@ -157,7 +157,7 @@ def test_extreme_styles(layout):
 @every_layout
 @pytest.mark.parametrize("scale", [1e-30, 1e-22])
 def test_running_statistics_near_zero(layout, scale):
-    """1 / std of their own is beyond float32."""
+    """1 / std of running statistics is beyond float32."""
     x, c = sample(SHAPES[layout]) * np.float32(scale), 8
     std = np.full(c, scale * 1e-15, np.float32)
     y, exact = (m.batch_renorm(x, np.zeros(c, np.float32), std, layout=layout) for m in (normcy, normcy.reference))
@@ -170,7 +170,7 @@ def test_running_statistics_near_zero(layout, scale):
 
 
 def test_scales_side_by_side():
-    """A slot in trouble is rescued without a change to the bits of its neighbours."""
+    """A slot out of range is computed again without a change to the bits of its neighbours."""
     x = sample((4, 8, 9, 9))
     y = normcy.instance_norm(x, eps=0)
     z = x.copy()
@@ -190,7 +190,7 @@ def test_scales_side_by_side():
 
 
 def slots_of(method, x, layout):
-    """An array that numbers the slot of every element."""
+    """Returns an array that numbers the slot of every element."""
     n, c = np.indices(x.shape)[0], np.indices(x.shape)[1 if layout == "NCHW" else -1]
     channels = x.shape[1 if layout == "NCHW" else -1]
     position = np.arange(x[0].size // channels)
@@ -218,7 +218,7 @@ def slots_of(method, x, layout):
 @every_layout
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_not_finite_stays_in_its_slot(method, layout, bad):
-    """Pitfall 10: and there it gives what the reference gives."""
+    """Pitfall 10: there the result is that of the reference."""
     x = sample(SHAPES[layout])
     clean = method.call(normcy, x, layout)
     x2 = x.copy()
@@ -235,7 +235,7 @@ def test_not_finite_stays_in_its_slot(method, layout, bad):
 @every_layout
 @pytest.mark.parametrize("value", [0.0, 5.0, -3.3333333, 1e10, 1e-20])
 def test_constant(method, layout, value):
-    """Pitfall 10: a constant slot has variance exactly 0; what is centred about the mean gives the bias, to the bit."""
+    """Pitfall 10: a constant slot has variance exactly 0; centred about its mean it is the bias, to the bit."""
     x = np.full({"NCHW": (2, 8, 17, 19), "NHWC": (2, 17, 19, 8)}[layout], value, np.float32)
     y = check(method, x, layout)
     if not method.slots and method.has_bias:
@@ -246,7 +246,7 @@ def test_constant(method, layout, value):
 
 @every_layout
 def test_constant_without_eps(layout):
-    """1 / std is beyond float32, what it multiplies is exactly 0."""
+    """1 / std is beyond float32, but what it multiplies is exactly 0."""
     x = np.full(SHAPES[layout], -1, np.float32)
     assert not normcy.layer_norm2d(x, eps=1e-80, layout=layout).any()
     assert not normcy.group_norm(x, 2, eps=1e-80, layout=layout).any()
@@ -256,7 +256,7 @@ def test_constant_without_eps(layout):
 @every_layout
 @pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 0, 5), (2, 4, 5, 0), (0, 0, 2), (2, 0)], ids=str)
 def test_empty(method, layout, shape):
-    """Pitfall 10: an empty array comes back empty."""
+    """Pitfall 10: the result of an empty array is empty."""
     if "group" in method.name + method.slots and 0 in shape[1:2] + shape[-1:]:
         shape = (0, 4, 3)
     x = np.empty(shape, np.float32)
@@ -279,14 +279,14 @@ def test_empty_batch_leaves_running_statistics():
     lambda x: normcy.instance_norm(x),
 ], ids=["batch", "instance"])  # fmt: skip
 def test_one_value_a_channel(call):
-    """Pitfall 10: nothing to take statistics of."""
+    """Pitfall 10: there is nothing to take statistics of."""
     with pytest.raises(ValueError, match="x: expected more than one value"):
         call(np.ones((1, 3, 1), np.float32))
 
 
 @every_layout
 def test_one_value_a_group(layout):
-    """Of no variance: group norm gives the bias, EvoNorm-S0 its activation over sqrt(eps), alone as in a batch."""
+    """It has no variance: group norm gives the bias, EvoNorm-S0 its activation over sqrt(eps), alone as in a batch."""
     x = sample((2, 4, 1))
     x = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
     w, b = sample(4, seed=1), sample(4, seed=2)
@@ -298,7 +298,7 @@ def test_one_value_a_group(layout):
 
 
 def test_long_reduction():
-    """Pitfall 8: the mean of a (3e6, 2) array, off by 7.7e-4 where float32 sums run naively."""
+    """Pitfall 8: the mean of a (3e6, 2) array is off by 7.7e-4 with naive float32 sums."""
     x = np.random.default_rng(0).uniform(250, 320, (3_000_000, 2)).astype(np.float32)
     mean, var = normcy.moments(x, 0)
     np.testing.assert_allclose(mean, x.mean(0, dtype=np.float64), rtol=1e-12)
@@ -322,7 +322,7 @@ def test_caller_flushes_denormals(layout):
 
 @pytest.mark.torture
 def test_short_columns():
-    """Of plain normal values, whose variances were up to two units off while columns were summed in float32."""
+    """With normal values, variances were up to two units off when columns were summed in float32."""
     largest = 0
     for seed in range(4):
         x = np.random.default_rng(seed).standard_normal((49, 60000), np.float32) + 1

@@ -1,4 +1,4 @@
-"""Arrays in any memory and of any shape, options in any words, extreme numbers: the reference's result."""
+"""Arrays with any memory and shape, options in any form, and extreme numbers give the reference's result."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ AFFINE = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "layer_norm
 
 @st.composite
 def values(draw, min_rank):
-    """Arrays of any shape, of none to some thousand values; in those of more than 8, up to two are NaN, inf or extreme."""
+    """Returns arrays of any shape, of none to some thousand values; of more than 8, up to two are special."""
     size = st.sampled_from([2, 3, 1, 0, 5, 17, 33])
     shape = draw(st.lists(size, min_size=min_rank, max_size=5).filter(lambda shape: np.prod(shape) < 4000))
     g = np.random.default_rng(draw(seeds))
@@ -34,7 +34,7 @@ def values(draw, min_rank):
 
 
 def bad_weights(method, x):
-    """Those by which float64 gives what float32 can, though xhat and its product are float32 on the way."""
+    """Returns weights with which float64 gives what float32 can, though intermediate results are float32."""
     activated = method.activation not in (None, "relu")
     underflow = np.any((x != 0) & (np.abs(x) < 1e-30)) or (method.name == "evonorm_s0" and np.any(np.abs(x) > 50))
     return [NAN, 1e20, -1e30] + [INF, -INF] * (not underflow) + [3e38] * (not activated)
@@ -43,12 +43,12 @@ def bad_weights(method, x):
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 @given(data=st.data(), layout=st.sampled_from(LAYOUTS), place=st.sampled_from([None, "x", *FORMS]))
 def test_odd_arrays(method, data, layout, place):
-    """Of any form and shape, with NaN and inf: the reference's result, and nothing else is written."""
+    """Arrays of any form and shape, with NaN and inf, give the reference's result, and nothing else is written."""
     x = formed(data.draw(values(method.min_rank)), data.draw(forms if place == "x" else any_form, "form of x"))
     kw = parameters(method, x, layout)
     if kw and x.size and data.draw(st.booleans(), "bad parameter"):
         kw["weight"].flat[-1] = weight = data.draw(st.sampled_from(bad_weights(method, x)))
-        infinite = weight != 3e38 and not np.any(np.abs(x) > 1e38)  # else it could meet an overflow
+        infinite = weight != 3e38 and not np.any(np.abs(x) > 1e38)  # otherwise it could meet an overflow
         if "bias" in kw and infinite:
             kw["bias"].flat[0] = data.draw(st.sampled_from([NAN, INF, -INF]))
     kw = {k: formed(v, data.draw(any_form, f"form of {k}")) for k, v in kw.items()}
@@ -70,7 +70,7 @@ def test_odd_arrays(method, data, layout, place):
 
 
 def affine_limit(name, kw):
-    """7 units of |weight| * max(1, |xhat|) + |bias| + |post_add|; an activation passes 1.13 of them on, and adds 3."""
+    """Allows 7 units of |weight| * max(1, |xhat|) + |bias| + |post_add|; an activation makes it 1.13 * 7 + 3."""
     beside = {"weight", "bias", "weight_offset", "post_add", "activation", "out", "sum_out", "return_stats"}
     x, layout = kw["x"], kw.get("layout", "NCHW")
     xhat = getattr(reference, name)(**{k: np.copy(v) if k in RUNNING else v for k, v in kw.items() if k not in beside})
@@ -91,7 +91,7 @@ def affine_limit(name, kw):
 @pytest.mark.parametrize("name", AFFINE)
 @given(data=st.data(), seed=seeds)
 def test_odd_arrays_in_every_place(name, data, seed):
-    """Weights of every shape, residuals, sums, running statistics and results of any form."""
+    """Weights of every shape, residuals, sums, running statistics and results may have any form."""
     call, plain = Call(name, seed), Call(name, seed)
     for key, v in call.kw.items():
         if isinstance(v, np.ndarray):
@@ -118,10 +118,10 @@ def listed(y):
 EXTREMES = [0, -1000, -0.0, 1, 1e-320, 1e-30, 1e30, 1e300, -1e300, INF, -INF, NAN]
 
 
-@pytest.mark.parametrize("name", [name for name in REFERRED if name != "weight_norm"])  # which has no numbers
+@pytest.mark.parametrize("name", [name for name in REFERRED if name != "weight_norm"])  # it has no numbers
 @given(data=st.data(), seed=seeds)
 def test_extreme_numbers(name, data, seed):
-    """The reference's result or a named error; what is in question is not the last digits."""
+    """There is the reference's result or a named error; the last digits are not tested here."""
     call, exact = Call(name, seed), Call(name, seed)
     options = [p for p in signature(name) if isinstance(kind(name, p).legal(Case(0)), float)]
     chosen = data.draw(st.sampled_from(options), "option")
@@ -141,10 +141,10 @@ def test_extreme_numbers(name, data, seed):
         assert not np.any(np.abs(found[~fits]) < 1e38)
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if name != "set_num_threads"])  # which would stay set
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "set_num_threads"])  # it would stay set
 @given(data=st.data(), seed=seeds)
 def test_options_that_mean_the_same(name, data, seed):
-    """Fractions, NumPy's scalars, arrays of shape (), sequences: the bits of the plain call."""
+    """Fractions, NumPy's scalars, arrays of shape (), and sequences give the bits of the plain call."""
     call, plain = Call(name, seed), Call(name, seed)
     for p in signature(name).values():
         alike = kind(name, p.name).odd(call.kw[p.name]) if call.kw.get(p.name) is not None else {}
@@ -156,7 +156,7 @@ def test_options_that_mean_the_same(name, data, seed):
 
 
 class Shrinking:
-    """A number that takes an array's memory away when it is asked for its value."""
+    """A number that frees an array's memory when it is converted."""
 
     def __init__(self, array):
         self.array = array
@@ -192,7 +192,7 @@ SHRINKING = {
 
 @pytest.mark.parametrize("name", SHRINKING)
 def test_arguments_that_reshape_x_are_asked_first(name):
-    """Whatever runs code of the caller's runs before shapes and pointers are taken: a refusal, no memory of another."""
+    """Code of the caller runs before shapes and pointers are read, so that a call refuses, or uses valid memory."""
     x, c = np.ones((8, 4, 64, 64), np.float32), np.ones(4, np.float32)
     with pytest.raises(ValueError, match=r"x|content|normalized_shape"):
         SHRINKING[name](x, Shrinking(x), c)

@@ -1,5 +1,7 @@
-"""Who is whose memory: every operand absent, present, or the same array as another, dense or a slice, between pages that
-may not be touched."""
+"""Operands that share memory: each is absent, present, or the same array as another, dense or a slice.
+
+All arrays lie between pages that may not be touched.
+"""
 
 import itertools
 
@@ -12,8 +14,8 @@ from test_memory import Guarded
 
 import normcy
 
-GAP = 3  # channels that lie between those of a slice
-FILL = 7.0  # what lies in the gaps
+GAP = 3  # channels between those of a slice
+FILL = 7.0  # the value of the gaps
 SMALL = {"NCHW": (3, 16, 3, 5), "NHWC": (3, 3, 5, 16)}
 LARGE = {"NCHW": (2, 16, 40, 50), "NHWC": (2, 40, 50, 16)}  # for two threads, and slots that they share
 PAGES = 80
@@ -33,20 +35,20 @@ FUSED = {  # calls that take residuals
 
 
 class Fenced(Guarded):
-    """Arrays that begin, or end, at forbidden pages; slices of channels, too, with gaps that must stay as they are."""
+    """Arrays that begin or end at protected pages; also slices of channels, whose gaps must not change."""
 
     def __init__(self, at_end):
         super().__init__(at_end, arrays=6, pages=PAGES)
 
     def place(self, values, layout, sliced):
-        """The next of them, with these values."""
+        """Returns the next of them, with these values."""
         floats = self.bytes[self.used].view(np.float32)
         self.used += 1
         floats[:] = FILL
         gap = GAP * int(np.prod(values.shape[2:])) if layout == "NCHW" else GAP
         axis = 0 if layout == "NCHW" else values.ndim - 2
         steps = np.array(values.strides) // 4
-        if sliced:  # the slice is all there is: its array would end with a gap
+        if sliced:  # only the slice exists: its array would end with a gap
             outer = np.arange(values.ndim) <= axis
             inside = int(np.prod(values.shape[axis + 1 :]))
             steps[outer] = steps[outer] // inside * (inside + gap)
@@ -68,7 +70,7 @@ def fenced(request):
 
 
 def roles():
-    """Which array each operand is; an output and a sum must not be the same, nor must a sum be read after it."""
+    """Yields the array of each operand; a sum may be neither the output nor the residual that is added after the norm."""
     for before, after, out, total in itertools.product(
         (None, "before", "x"), (None, "after", "x", "before"), (None, "out", "x", "before", "after"), (None, "sum", "x", "before")
     ):  # fmt: skip
@@ -84,7 +86,7 @@ ROLES = list(roles())
 
 
 def test_roles():
-    """All that the contract allows, and the ones that went wrong."""
+    """Everything that the contract allows is there, also the cases that failed once."""
     assert len(ROLES) > 100
     assert ("before", "after", "after", None) in [role[:4] for role in ROLES]
 
@@ -95,7 +97,7 @@ def test_roles():
 @pytest.mark.parametrize("shapes", [SMALL, LARGE], ids=["small", "large"])
 @in_part(4)
 def test_operands(call, layout, sliced, shapes, fenced, share):
-    """The same bits as with arrays of their own; nothing but what is to be written is."""
+    """The bits are those of separate arrays; only outputs are written."""
     values = {name: portable(shapes[layout], i).astype(np.float32) for i, name in enumerate(("x", "before", "after"))}
     values |= {"out": np.zeros(shapes[layout], np.float32), "sum": np.zeros(shapes[layout], np.float32)}
     expected = {}
@@ -124,7 +126,7 @@ def test_operands(call, layout, sliced, shapes, fenced, share):
 @every_layout
 @pytest.mark.parametrize("sliced", [False, True], ids=["dense", "slice"])
 def test_results(method, layout, sliced, fenced):
-    """Every method, into an array of its own and in place; weights of x's shape may be slices, or x itself."""
+    """Every method writes into an array of its own and in place; weights of x's shape may be slices, or x itself."""
     for shapes in (SMALL, LARGE):
         x = portable(shapes[layout], 1).astype(np.float32)
         kw = parameters(method, x, layout)

@@ -1,4 +1,4 @@
-"""Results without ``out=``: the memory of large ones is kept for the next, and no two that live share any."""
+"""Results without ``out=``: the memory of large ones is kept for the next, and no two live ones share any."""
 
 import gc
 import multiprocessing
@@ -22,7 +22,7 @@ def x():
 
 
 def test_memory_comes_back(x):
-    """Of two results that are dropped, the next two get the memory: no new pages."""
+    """After two results are dropped, the next two get their memory, without new pages."""
     seen = [normcy.instance_norm(x) for _ in range(2)]
     places = {y.ctypes.data for y in seen}
     del seen
@@ -72,7 +72,7 @@ def _in_child(x, queue):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_children(x):
-    """A fork has copies of what is kept."""
+    """A forked child has copies of the kept memory."""
     y = normcy.instance_norm(x)
     expected = float(y.sum())
     del y
@@ -85,7 +85,7 @@ def test_children(x):
 
 
 def ask(**environment):
-    """Whether two large results in a row lie at the same place."""
+    """Returns whether two large results after each other have the same address."""
     code = """
 import numpy as np, normcy
 x = np.ones((8, 64, 64, 64), np.float32)
@@ -115,7 +115,7 @@ def test_wrong_amount(value):
 
 @pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 def test_what_is_kept(tmp_path):
-    """And what is let go, by outputs.c alone: its budget, its room, and the sizes of its blocks."""
+    """outputs.c alone is tested for its budget, its number of blocks, and their sizes."""
     noted = "-Dfree=noted_free", "-Drealloc=noted_realloc"
     built = attack(
         tmp_path, "kept_outputs", ROOT / "src/runtime/outputs.c", *noted, "-Wno-implicit-function-declaration"
@@ -127,7 +127,7 @@ SANITIZED = ["-fsanitize=thread", "-g"]
 
 
 def hammered(folder, rounds, flags, source):
-    """What is said by a program whose four threads take and give back blocks of outputs.c, and how it ended."""
+    """Runs a program whose four threads take and free blocks of outputs.c; returns its output and its exit status."""
     built = attack(folder, "shared_outputs", source, *flags)
     free_addresses = ["setarch", "-R"] if flags and shutil.which("setarch") else []
     return subprocess.run([*free_addresses, built, str(rounds)], capture_output=True, text=True, timeout=120)
@@ -135,7 +135,7 @@ def hammered(folder, rounds, flags, source):
 
 @pytest.fixture(scope="module")
 def thread_sanitizer(tmp_path_factory):
-    """Flags for it, where it can be had."""
+    """Returns its flags, if it is available."""
     folder = tmp_path_factory.mktemp("sanitizer")
     (folder / "nothing.c").write_text("int main(void) { return 0; }")
     built = [COMPILERS[0], *SANITIZED, folder / "nothing.c", "-o", folder / "nothing"]
@@ -146,7 +146,7 @@ def thread_sanitizer(tmp_path_factory):
 
 @pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 class TestWithoutTheGlobalLock:
-    """Threads that take results and drop them at once, as they may on a Python without it: outputs.c has its own."""
+    """Threads take and drop results at once, as they may in a Python without the GIL: outputs.c has its own lock."""
 
     def test_blocks_are_apart(self, tmp_path):
         done = hammered(tmp_path, 1_000_000, [], ROOT / "src/runtime/outputs.c")
@@ -157,7 +157,7 @@ class TestWithoutTheGlobalLock:
         assert (done.returncode, done.stdout) == (0, "19988\n"), done.stdout + done.stderr
 
     def test_races_are_seen(self, tmp_path, thread_sanitizer):
-        """In outputs.c without its lock: or the test above would see nothing."""
+        """Without its lock outputs.c has races; otherwise the test above would see nothing."""
         text, lock = (ROOT / "src/runtime/outputs.c").read_text(), "__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE)"
         assert text.count(lock) == 2
         (tmp_path / "lockless.c").write_text(text.replace(lock, "0"))

@@ -1,4 +1,4 @@
-"""What is shipped, what it needs, and what an import does."""
+"""The files that are shipped, their requirements, and the effects of an import."""
 
 import os
 import re
@@ -35,15 +35,15 @@ print(sorted({name for name, _ in events}))
 
 
 def test_import_touches_no_file():
-    """It reads modules, its own, NumPy's and the standard library's, and writes nothing, sets nothing, starts nothing."""
+    """An import reads modules, its own, NumPy's and the standard library's, and writes, sets and starts nothing."""
     done = subprocess.run([sys.executable, "-B", "-c", IMPORT], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert "'import'" in done.stdout  # the hook was at work
+    assert "'import'" in done.stdout  # the hook has worked
 
 
 @pytest.fixture
 def source(tmp_path):
-    """A folder with the package's Python files and without a core, as a clone has them."""
+    """Returns a folder with the package's Python files and without a core, as a clone has them."""
     package = tmp_path / "clone" / "normcy"
     package.mkdir(parents=True)
     for file in [*(ROOT / "normcy").glob("*.py"), *(ROOT / "normcy").glob("*/__init__.py")]:
@@ -54,8 +54,8 @@ def source(tmp_path):
 
 
 def import_error(source, *more, program="import normcy"):
-    """The line that an import in that folder ends with; ``more`` are the other folders on sys.path."""
-    # -S: no site-packages, where an editable install would lend its own core
+    """Returns the last line of a failed import in that folder; ``more`` are the other folders on sys.path."""
+    # -S: no site-packages, where an editable install would provide its own core
     command = [sys.executable, "-S", "-c", program]
     path = os.pathsep.join(map(str, more))
     done = subprocess.run(command, cwd=source, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
@@ -64,7 +64,7 @@ def import_error(source, *more, program="import normcy"):
 
 
 def core(folder, suffix, content=b""):
-    """A file with the name of a compiled module."""
+    """Returns a file with the name of a compiled module."""
     (folder / "normcy/_native").mkdir(parents=True, exist_ok=True)
     path = folder / f"normcy/_native/arrays{suffix}"
     path.write_bytes(content)
@@ -72,7 +72,7 @@ def core(folder, suffix, content=b""):
 
 
 def test_import_without_a_core(source):
-    """It says what works for those who have the repository and for those who have not: no index has normcy."""
+    """The message helps those who have the repository and those who have not; no index has normcy."""
     line = import_error(source)
     assert line.startswith("ImportError: normcy: expected a compiled core for Python ")
     assert f"in {source / 'normcy'}, got none; in a clone" in line
@@ -83,7 +83,7 @@ def test_import_without_a_core(source):
 
 @pytest.mark.parametrize("program", ["import normcy", "import normcy.reference", "from normcy import layer_norm"])
 def test_import_from_a_folder_that_shadows_the_installed_package(source, tmp_path, program):
-    """`pip install .` and then Python in the clone: the remedy is another folder, not another installation."""
+    """After `pip install .`, Python in the clone imports the clone: only another folder helps."""
     (tmp_path / "empty").mkdir()
     installed = core(tmp_path / "site", EXTENSION_SUFFIXES[0]).parents[1]
     line = import_error(source, tmp_path / "empty", tmp_path / "missing", installed.parent, program=program)
@@ -102,7 +102,7 @@ def test_a_script_beside_the_source_shadows_the_installed_package(source, tmp_pa
 
 
 def test_import_with_the_core_of_another_python(source, tmp_path):
-    """It says which Python runs and which the core is for; another such package on sys.path is no way out."""
+    """It says which Python runs and which the core is for; another such package on sys.path is no remedy."""
     running = EXTENSION_SUFFIXES[0].split(".")[1]
     core(source, ".cpython-37m-x86_64-linux-gnu.so")
     core(tmp_path / "site", ".cpython-37m-darwin.so")
@@ -121,7 +121,7 @@ def test_import_with_a_core_that_cannot_be_loaded(source):
 
 
 def test_reasons_of_the_core_come_through():
-    """As they are: the core is there, and says itself why it refuses."""
+    """They are not replaced: the core exists, and says itself why it refuses."""
     done = subprocess.run(
         [sys.executable, "-c", "import normcy"], cwd=ROOT, env={**os.environ, "NORMCY_ISA": "mmx"}, capture_output=True, text=True
     )  # fmt: skip
@@ -129,7 +129,7 @@ def test_reasons_of_the_core_come_through():
 
 
 def requirements():
-    """Every requirement of pyproject.toml, with the comment beside it."""
+    """Returns every requirement of pyproject.toml, with the comment beside it."""
     text = (ROOT / "pyproject.toml").read_text()
     part = text[: text.index("[project.scripts]")]
     lines = [line for line in part.splitlines() if re.match(r'\s+"[a-z]', line)]
@@ -155,14 +155,14 @@ def test_run_time_needs_numpy_only():
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The source distribution, and the wheel that is built from it and nothing else."""
+    """Builds the source distribution, and the wheel from it alone."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run([sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, capture_output=True)
     return folder
 
 
 def tracked():
-    """Files of the repository, but for those that only the repository uses."""
+    """Returns the files of the repository, except those that only the repository uses."""
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         pytest.skip("needs the repository")
@@ -200,11 +200,11 @@ LOWEST = {name: version for name, _ in requirements() for name, _, version in [n
 @pytest.mark.torture
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="the oldest NumPy is older than this Python")
 def test_lowest_versions(tmp_path):
-    """The least that pyproject.toml asks for is enough, to build and to run."""
+    """The lowest versions that pyproject.toml allows build and run normcy."""
     pins = tmp_path / "pins.txt"
     pins.write_text("".join(f"{n}=={LOWEST[n].split(',')[0]}\n" for n in ("numpy", "cython", "setuptools")))
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", tmp_path, "--constraint", pins, ROOT]
-    # how pip's isolated builds, which take no constraints, learn of them
+    # pip's isolated builds take no constraints otherwise
     subprocess.run(pip, check=True, env={**os.environ, "PIP_CONSTRAINT": str(pins)})
     program = [sys.executable, "-P", "-c", USE]
     done = subprocess.run(program, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)

@@ -1,5 +1,8 @@
-"""Paths that only large arrays take, each on about the smallest that does: within the bound, and by any instruction set and number
-of threads the same bits. What makes a path be taken is in tuning.pxd, run.pyx, rows.pyx, cols.pyx and apply_tpl.h."""
+"""Paths that only large arrays take, each on about the smallest array that takes it.
+
+Results are within the bound, and have the same bits on any instruction set and number of threads. The conditions are in
+tuning.pxd, chunks.pxd, run.pyx, rows.pyx, cols.pyx, apply_panel_tpl.h and apply_tile_tpl.h.
+"""
 
 import itertools
 
@@ -13,7 +16,7 @@ NAMED = {method.name: method for method in METHODS}
 
 
 def case(name, *shape):
-    """A method and a shape of channels first, or of channels last where the name says so."""
+    """A method and a shape with channels first, or with channels last if the name says so."""
     name, _, last = name.partition(" ")
     return pytest.param(NAMED[name], "NHWC" if last else "NCHW", shape, id=f"{name}{last}-{'x'.join(map(str, shape))}")
 
@@ -23,7 +26,7 @@ def cases(*all_):
 
 
 def same_everywhere(method, layout, shape, use_isa, threads=(1, 2, 3)):
-    """x, its parameters, and the result, which is right and always the same."""
+    """Checks that the result is right and always the same; returns x, its parameters, and the result."""
     x = sample(shape, mean=0.5)
     kw = parameters(method, x, layout)
     with normcy.num_threads(1):
@@ -46,7 +49,7 @@ def same_everywhere(method, layout, shape, use_isa, threads=(1, 2, 3)):
     case("conditional", 52, 80, 1024),
 )
 def test_streaming_stores_of_rows(method, layout, shape, use_isa):
-    """BEYOND: 4,194,304 values and more, by one thread, of rows that are whole vectors or 2,048 values and longer."""
+    """NONTEMPORAL_FLOATS: one thread, 4,194,304 values and more, rows of whole vectors or of 2,048 values and more."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -58,19 +61,19 @@ def test_streaming_stores_of_rows(method, layout, shape, use_isa):
     case("layer2d", 270, 64, 16, 16),
 )
 def test_streaming_stores_of_columns(method, layout, shape, use_isa):
-    """BEYOND: 4,194,304 values and more, by one thread, of rows that are whole vectors, where y is in line with them."""
+    """NONTEMPORAL_FLOATS: one thread, 4,194,304 values and more, rows of whole vectors, at which y is aligned."""
     same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(case("layer_last", 8200, 1024), case("batch_eval last", 131200, 64))
 def test_streaming_stores_of_two_threads(method, layout, shape, use_isa):
-    """BEYOND: 8,388,608 values and more, of which two threads each have enough, but not three."""
+    """NONTEMPORAL_FLOATS: 8,388,608 values and more are enough for each of two threads, but not of three."""
     same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(case("layer_last", 4160, 1024), case("batch_train", 13, 20, 16400), case("batch_train last", 66001, 64))
 def test_streaming_stores_anywhere(method, layout, shape, use_isa):
-    """BEYOND, where y begins at any float of a cache line: rows are turned to where it is aligned, or not streamed."""
+    """y begins at any float of a cache line: rows are rotated to where y is aligned, or written through the caches."""
     x, kw, expected = same_everywhere(method, layout, shape, use_isa, threads=())
     memory = np.empty(x.size + 32, np.float32)
     start = -memory.ctypes.data % 64 // 4
@@ -87,7 +90,7 @@ def test_streaming_stores_anywhere(method, layout, shape, use_isa):
 
 @cases(case("add_layer", 4160, 1024), case("add_layer", 16500, 257), case("add_layer", 520, 8208))
 def test_sums_that_nobody_asked_for(method, layout, shape, use_isa):
-    """BEYOND, with a sum that is dropped: it stays aside in slots of up to 4,096 values, or y holds it until it is read."""
+    """A sum that is not returned is kept in L1 for slots of up to 4,096 values; else y holds it until it is read."""
     x, kw, expected = same_everywhere(method, layout, shape, use_isa)
     addend, total = method.of_samples(x, layout)["pre_add"], np.empty_like(x)
     with normcy.num_threads(1):
@@ -105,7 +108,7 @@ def test_sums_that_nobody_asked_for(method, layout, shape, use_isa):
     case("batch_train", 2900, 1504),
 )  # fmt: skip
 def test_more_than_1024_columns(method, layout, shape, use_isa):
-    """WIDEST and COLUMNS: sums, and coefficients of arrays that are near, go by in strips of 1,024 columns."""
+    """Sums, and in arrays in cache (COLUMNS_IN_L1) coefficients, are processed in tiles of 1,024 columns."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -114,7 +117,7 @@ def test_more_than_1024_columns(method, layout, shape, use_isa):
     case("layer_chw", 30, 3, 700),
 )  # fmt: skip
 def test_long_weights(method, layout, shape, use_isa):
-    """LONG_WEIGHT: rows of more than 1,024 values share a weight and a bias, eight of them at least, piece by piece."""
+    """LONG_WEIGHT_FLOATS: tiles of eight rows or more share a weight and a bias of more than 1,024 values."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -126,7 +129,7 @@ def test_long_weights(method, layout, shape, use_isa):
     case("batch_train", 2, 2, 1_050_003),
 )
 def test_slots_of_more_than_64_chunks_of_rows(method, layout, shape, use_isa):
-    """NORMCY_MAX_CHUNKS: in a slot of more than 64 * 16,384 values that lie together, chunks are longer."""
+    """NORMCY_MAX_CHUNKS: in a contiguous slot of more than 64 * 16,384 values, chunks are longer."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -139,7 +142,7 @@ def test_slots_of_more_than_64_chunks_of_rows(method, layout, shape, use_isa):
     case("layer2d", 1, 16_500, 129),
 )
 def test_slots_of_more_than_64_chunks_of_columns(method, layout, shape, use_isa):
-    """NORMCY_MAX_CHUNKS: in columns of more than 64 chunks, those are longer than 32,768 values, or 256 rows."""
+    """NORMCY_MAX_CHUNKS: in columns that would have more than 64 chunks, these are longer than 32,768 values, or 256 rows."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -158,7 +161,7 @@ def test_slots_of_more_than_64_chunks_of_columns(method, layout, shape, use_isa)
     case("renorm_train", 4, 3, 50_001),
 )
 def test_few_large_slots_of_rows(method, layout, shape, use_isa):
-    """Phased rows: two threads or three share each of several slots that are chunks, fewer than four a thread."""
+    """PHASED rows: two or three threads share the chunks of each slot, if there are fewer than four slots for each."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -168,5 +171,5 @@ def test_few_large_slots_of_rows(method, layout, shape, use_isa):
     *(case(f"{name} last", 3, 40_000, 3) for name in ("instance", "group_1", "batch_train")),
 )  # fmt: skip
 def test_several_large_panels_of_columns(method, layout, shape, use_isa):
-    """Phased columns: panels of more than 98,304 values, one after the other, each by all threads."""
+    """PHASED columns: all threads share panels of more than 98,304 values, one after the other."""
     same_everywhere(method, layout, shape, use_isa)

@@ -1,4 +1,4 @@
-"""The list of pitfalls in the documentation names tests that exist, and that say which pitfall they are about."""
+"""The documentation's list of pitfalls names tests that exist, and that say which pitfall they are about."""
 
 import importlib
 import re

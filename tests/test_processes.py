@@ -1,4 +1,4 @@
-"""Processes: children of fork, forkserver and spawn, interrupts, other interpreters, and the end."""
+"""Children of fork, forkserver and spawn, interrupts, other interpreters, and the end of the process."""
 
 import multiprocessing
 import os
@@ -26,7 +26,7 @@ def in_child(x):
 
 
 def fork_in_child(x):
-    """What a fork of this process says, after it has used its threads."""
+    """Returns the output of a child forked by this process after it has used its threads."""
     with normcy.num_threads(2):
         normcy.instance_norm(x)
     out, into = os.pipe()
@@ -42,7 +42,7 @@ def fork_in_child(x):
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_processes(start_method):
-    """A child of fork computes serially and does not hang; others are as any process; the parent goes on."""
+    """A child of fork computes serially and does not hang; other children are ordinary; the parent goes on."""
     x = sample(LARGE)
     with normcy.num_threads(2):
         expected = normcy.instance_norm(x)
@@ -80,7 +80,7 @@ assert right() and normcy.get_num_threads() == usual
 @forks
 @pytest.mark.skipif(not openmp, reason="a build without OpenMP is serial everywhere")
 def test_threads_set_in_a_forked_child():
-    """A warning at the line that asks for them, since nothing else would tell; one thread is what there is."""
+    """There is a warning at the line that sets them, since nothing else would tell; one thread runs."""
     assert run("""
 import warnings
 def warned(setting):
@@ -115,7 +115,7 @@ def test_fork_before_any_call():
 @forks
 @pytest.mark.parametrize("seconds", [2, pytest.param(120, marks=pytest.mark.torture)])
 def test_fork_while_others_are_in_a_call(seconds):
-    """From a thread that Python made; results and what is kept of them are anybody's at that moment."""
+    """The thread was made by Python; other threads use results and their kept memory at that moment."""
     run(f"""
 normcy.set_num_threads(2)
 big = sample((4, 64, 64, 64))
@@ -144,7 +144,7 @@ assert len(told) > 3 and all(told) and work()
 
 @forks
 def test_fork_after_another_library_used_openmp(tmp_path):
-    """The child's OpenMP believes to have the workers that its parent had, whoever asked for them."""
+    """The child's OpenMP believes that it has its parent's workers, whichever library started them."""
     run(f"""
 import ctypes
 peer = ctypes.CDLL({str(openmp_library(tmp_path))!r})
@@ -174,7 +174,7 @@ assert told == [True]
 
 
 def set_threads(n):
-    """What a process says to that: the warnings' messages, and the number that is in use."""
+    """Returns the messages of warnings in a process, and the number of threads that it uses."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         normcy.set_num_threads(n)
@@ -184,7 +184,7 @@ def set_threads(n):
 @pytest.mark.skipif(not openmp, reason="a build without OpenMP is serial everywhere")
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_threads_set_in_a_worker(start_method):
-    """The remedy that the warning names is one."""
+    """The remedy that the warning names works."""
     with multiprocessing.get_context(start_method).Pool(1) as pool:
         messages, threads = pool.apply_async(set_threads, [2]).get(60)
     assert threads == (1 if start_method == "fork" else 2)
@@ -192,7 +192,7 @@ def test_threads_set_in_a_worker(start_method):
 
 
 class Normalized:
-    """A torch dataset whose items are normalized by whoever asks for them."""
+    """A torch dataset whose items are normalized by the process that reads them."""
 
     def __len__(self):
         return 12
@@ -228,7 +228,7 @@ def test_joblib(backend):
 
 
 def test_interrupt():
-    """SIGINT in a long call is raised when it returns: its result is whole, and all goes on."""
+    """SIGINT in a long call is raised when it returns: its result is complete, and the process goes on."""
     run("""
 big = sample((48, 1 << 20))
 y, returned = np.empty_like(big), False
@@ -314,7 +314,7 @@ LEGACY = "'legacy'" if sys.version_info >= (3, 13) else "isolated=False"
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs CPython's subinterpreters")
 @pytest.mark.parametrize("arguments", ["", LEGACY])
 def test_subinterpreter(arguments):
-    """Import says there that it cannot be, or all is right; the main interpreter goes on, also if it is the first."""
+    """There the import is refused, or all is right; the main interpreter goes on, also if it imports normcy first."""
     code = INTERPRETERS.format(arguments=arguments)
     run(code + "assert right()")
     run("assert right()", first=code)
@@ -322,7 +322,7 @@ def test_subinterpreter(arguments):
 
 @pytest.mark.parametrize("ending", ["", "sys.exit(0)", "raise SystemExit"])
 def test_at_exit(ending):
-    """In a handler at exit, while a daemon thread goes on calling."""
+    """A handler at exit calls normcy while a daemon thread goes on calling."""
     told = run("""
 import atexit
 normcy.set_num_threads(2)
@@ -338,7 +338,7 @@ assert right()
 
 
 class Late:
-    """Calls when the interpreter drops it, as late as it gets."""
+    """Calls normcy when the interpreter drops it, as late as possible."""
 
     def __init__(self, call):
         self.call = call
@@ -358,7 +358,7 @@ right()
 
 @forks
 def test_exit_of_a_child():
-    """By os._exit, by sys.exit and by falling off the end, with calls before."""
+    """It ends by os._exit, by sys.exit and by returning, with calls before."""
     assert run("""
 normcy.set_num_threads(2)
 right()

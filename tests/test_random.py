@@ -1,4 +1,4 @@
-"""Random methods, shapes, layouts and values: within the bounds, the same bits on every instruction set, and slices as copies.
+"""Random methods, shapes, layouts and values: results are within the bounds and have the same bits everywhere.
 
 The shapes and values are the same in every run; `make torture` makes 30 times as many.
 """
@@ -11,7 +11,7 @@ import normcy
 
 
 def random_shape(g, rank):
-    """Axes of 1 to 500, up to 400,000 values in all."""
+    """Returns axes of 1 to 500, with up to 400,000 values in all."""
     most, shape = 10 ** g.uniform(1, 5.6), []
     for _ in range(rank):
         left = max(1, int(most) // int(np.prod(shape or [1])))
@@ -20,7 +20,7 @@ def random_shape(g, rank):
 
 
 def trend(g, x, axis):
-    """A ramp, wave, step, saw or square along an axis, up to 1000 times as large as x, on a mean of up to 1e6 times."""
+    """Returns a ramp, wave, step, saw or square along an axis, up to 1000 times x, on a mean of up to 1e6 times."""
     at = np.arange(x.shape[axis]) + int(g.integers(1000))
     period = int(g.choice([3, 16, 21, 32, 33, 64, 100, 1000]))
     kinds = at / at[-1], np.sin(at / period), at % period < period / 3, at % period / period, np.floor(at / period) % 2
@@ -29,7 +29,7 @@ def trend(g, x, axis):
 
 
 def random_values(g, shape):
-    """Normal values of any scale: about 0, about a mean of up to 1e6, of extreme magnitude, rounded, or along a trend."""
+    """Returns normal values of any scale: about 0, about a mean of up to 1e6, extreme, rounded, or along a trend."""
     x = g.standard_normal(shape) * 10 ** g.uniform(-3, 3)
     kind = g.integers(5)
     if kind == 1:
@@ -44,7 +44,7 @@ def random_values(g, shape):
 
 
 def check_slice(g, method, x, layout, kw, expected):
-    """x as some channels of a larger array, into a slice alike: the same bits, and nothing else is written."""
+    """Runs x as some channels of a larger array, into such a slice: the bits are the same, nothing else is written."""
     axis = 1 if layout == "NCHW" else x.ndim - 1
     shape = list(x.shape)
     shape[axis] += int(g.integers(1, 40))

@@ -1,4 +1,4 @@
-"""The README's examples run as they stand."""
+"""The README's examples run without changes."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 @pytest.mark.skipif(not README.exists(), reason="needs the source tree")
 def test_examples(capsys):
-    """The first by itself; then the fused one, on its arrays and those of a block around it."""
+    """The first runs by itself, and then the fused one on its arrays and those of a block around it."""
     first, fused = (part.split("```")[0] for part in README.read_text().split("```python\n")[1:3])
     names = {}
     exec(compile(first, str(README), "exec"), names)
@@ -27,4 +27,4 @@ def test_examples(capsys):
     attended, tokens = names["attended"].copy(), names["tokens"].copy()
     exec(compile(fused, str(README), "exec"), names)
     assert np.array_equal(names["tokens"], attended + tokens)
-    assert np.all(names["x"] > -0.28)  # the least value of SiLU is -0.278
+    assert np.all(names["x"] > -0.28)  # the smallest value of SiLU is -0.278

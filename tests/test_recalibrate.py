@@ -1,4 +1,4 @@
-"""recalibrate: running statistics from data, and layers left as they were when anything goes wrong."""
+"""recalibrate: running statistics from data, and layers that do not change when anything fails."""
 
 import builtins
 import copy
@@ -16,7 +16,7 @@ SIZES = (8, 3, 8, 5)  # of batches: unequal, so that the two methods differ
 
 
 def data(shape=(3, 4), sizes=SIZES, ratio=1.0):
-    """Batches whose means wander, so that there is variance between them."""
+    """Returns batches whose means change, so that there is variance between them."""
     return [sample((n, *shape), mean=ratio + k, seed=k) for k, n in enumerate(sizes)]
 
 
@@ -39,13 +39,13 @@ def scrambled(layer):
 
 
 def snapshot(layer):
-    """Everything that a failure must leave alone."""
+    """Returns everything that a failure must not change."""
     state = [(key, array.copy()) for key, array in layer.state_dict().items()]
     return repr(layer), layer.training, [(key, array.tobytes()) for key, array in state]
 
 
 def exactly(stored, expected):
-    """Nothing but the one rounding to float32, and a float64 merge's."""
+    """Allows one rounding to float32, and that of a merge in float64."""
     np.testing.assert_allclose(stored, expected, rtol=2.0**-24 * 1.001, atol=1e-12)
 
 
@@ -58,7 +58,7 @@ every_method = pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_batch_norm(method, unbiased, training, momentum):
-    """Pitfall 4: biased or unbiased as the layer stores it. Mode and momentum are as before."""
+    """Pitfall 4: the variance is biased or unbiased, as the layer stores it. Mode and momentum are as before."""
     layer = scrambled(normcy.BatchNorm(3, momentum=momentum, unbiased_running_var=unbiased)).train(training)
     live, weight = layer.running_mean, layer.weight.copy()
     batches = data()
@@ -75,7 +75,7 @@ def test_batch_norm(method, unbiased, training, momentum):
 
 @every_method
 def test_batch_renorm(method):
-    """Its deviation contains eps: the population's; or the mean of the batches' own."""
+    """The deviation, which contains eps, is that of the population, or the mean of the batches' own."""
     layer = scrambled(normcy.BatchRenorm(3))
     batches = data()
     normcy.recalibrate([layer], layer, batches, method=method)
@@ -99,7 +99,7 @@ def test_evonorm(method):
 @every_method
 @every_layout
 def test_ibn(method, layout):
-    """Its batch norm; by itself or as a part."""
+    """The batch norm is recalibrated, by itself or as a part."""
     batches = data((7, 4))
     if layout == "NHWC":
         batches = [np.ascontiguousarray(x.transpose(0, 2, 1)) for x in batches]
@@ -114,7 +114,7 @@ def test_ibn(method, layout):
 
 
 def test_population_is_exact_far_from_zero():
-    """Where E[x^2] - E[x]^2 has no digits left in float32, and few in float64: a mean of a million deviations."""
+    """E[x^2] - E[x]^2 has no digits left in float32, and few in float64, for a mean of a million deviations."""
     batches = data(ratio=1e6)
     layer = normcy.BatchNorm(3)
     normcy.recalibrate([layer], layer, batches)
@@ -135,7 +135,7 @@ def test_population_is_exact_far_from_zero():
     ids=["BatchNorm", "EvoNormB0", "BatchRenorm", "IBN"],
 )
 def test_batch_statistics_normalize_meanwhile(make, trained, training):
-    """Whatever the mode, and whatever the running statistics are."""
+    """This holds in every mode, and for any running statistics."""
     layer, seen = scrambled(make()).train(training), []
     fresh = trained()
     for array, value in zip(fresh.state_dict().values(), layer.state_dict().values(), strict=True):
@@ -149,7 +149,7 @@ def test_batch_statistics_normalize_meanwhile(make, trained, training):
 
 
 def test_residuals_and_out():
-    """Statistics are those of x + pre_add, also where the result goes to x itself."""
+    """Statistics are those of x + pre_add, also if the result is written to x itself."""
     layer = normcy.BatchNorm(3)
     batches, pre = data(), sample((8, 3, 4), mean=5, seed=9)
     sums = [x + pre[: len(x)] for x in batches]
@@ -160,7 +160,7 @@ def test_residuals_and_out():
 
 @every_method
 def test_layer_seen_several_times_a_batch(method):
-    """All count; num_batches_tracked is still the number of batches."""
+    """All calls count; num_batches_tracked is still the number of batches."""
     layer = normcy.BatchNorm(3)
     batches, more = data(), data(ratio=-4.0)
     normcy.recalibrate(
@@ -173,7 +173,7 @@ def test_layer_seen_several_times_a_batch(method):
 
 
 def test_deep_model():
-    """A later layer sees what earlier ones make with batch statistics, in one pass, in eval mode too."""
+    """A later layer sees what earlier ones make with batch statistics, in one pass, also in eval mode."""
     first, second = normcy.BatchNorm(3).eval(), scrambled(normcy.BatchNorm(3)).eval()
     batches = data()
     normcy.recalibrate((first, second), lambda x: second(np.tanh(first(x))), (x for x in batches))
@@ -182,7 +182,7 @@ def test_deep_model():
 
 
 def test_flag_cleared_layers_are_recalibrated():
-    """A layer that has buffers is one that they can be put into."""
+    """A layer with buffers is recalibrated, even if it does not track."""
     layer = normcy.BatchNorm(3)
     layer.track_running_stats = False
     normcy.recalibrate([layer], layer, data())
@@ -190,7 +190,7 @@ def test_flag_cleared_layers_are_recalibrated():
 
 
 def test_adabn():
-    """Target-domain statistics, affine parameters kept: the target's activations come out as the source's did."""
+    """With the target's statistics and the same affine parameters, activations become those of the source."""
     layer = normcy.BatchNorm(3)
     source = data(sizes=(64, 64))
     normcy.recalibrate([layer], layer, source)
@@ -217,7 +217,7 @@ def test_nan_stays_in_its_channel():
 
 
 def test_empty_arrays_count_nothing():
-    """Nor are they batches; each layer counts those in which it saw values."""
+    """They are not counted as batches, either; each layer counts those in which it saw values."""
     layer, rare = normcy.BatchNorm(3), normcy.BatchRenorm(3)
     batches = data()
     given = [batches[0][:0], *batches, batches[0][:0]]
@@ -238,7 +238,7 @@ KINDS = {
 
 
 def filled(layer, value):
-    """A layer all of whose running statistics are that value."""
+    """Returns a layer whose running statistics all have that value."""
     for key, array in layer.state_dict().items():
         if "running" in key:
             array[...] = value
@@ -246,7 +246,7 @@ def filled(layer, value):
 
 
 def recalibrated(make_a, make_b, value, batches, method):
-    """What a chain of two layers keeps and returns, whose statistics were that value before."""
+    """Returns results and statistics of a chain of two layers, whose statistics had that value before."""
     a, b = filled(make_a(), value), filled(make_b(), value)
     results = []
     normcy.recalibrate([a, b], lambda x: results.append(b(a(x))), batches, method=method)
@@ -259,7 +259,7 @@ def recalibrated(make_a, make_b, value, batches, method):
 @pytest.mark.parametrize("a", KINDS)
 @pytest.mark.parametrize("b", KINDS)
 def test_layers_whose_statistics_were_spoilt_are_repaired(a, b, method):
-    """Also behind another one: nothing of the old statistics is in any result."""
+    """This holds also behind another layer: none of the old statistics affects any result."""
     batches = data((4, 3))
     expected = recalibrated(KINDS[a], KINDS[b], 1, batches, method)
     for value in (0, np.nan, np.inf, -np.inf, 3e38):
@@ -274,7 +274,7 @@ def test_errstate_changes_nothing(scale, method):
     with np.errstate(all="ignore"):
         batches = [(x * np.float64(scale)).astype(np.float32) for x in data((4, 3))]
     for make in KINDS.values():
-        with np.errstate(all="warn"):  # which pytest makes an error
+        with np.errstate(all="warn"):  # which pytest turns into errors
             expected = recalibrated(make, KINDS["BatchNorm"], np.nan, batches, method)
         with np.errstate(all="raise"):
             assert recalibrated(make, KINDS["BatchNorm"], np.nan, batches, method) == expected
@@ -295,7 +295,7 @@ def test_residuals_beyond_float32_under_errstate():
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))],
                          ids=["copy", "deepcopy", "pickle"])  # fmt: skip
 def test_copies_made_meanwhile_are_ordinary_layers(make, duplicate):
-    """As of a moving average of weights: what they see does not count, and they keep their own mode and statistics."""
+    """An example is a moving average of weights: its inputs do not count, and it keeps its own mode and statistics."""
     layer, expected, copies = make(), make(), []
 
     def forward(x):
@@ -320,7 +320,7 @@ def test_copies_made_meanwhile_are_ordinary_layers(make, duplicate):
 
 
 def test_copies_of_ibn_share_arrays_alone():
-    """As those of any layer: one's mode and assignments are not the other's. Deep copies keep what is shared."""
+    """They share arrays as copies of any layer do, but not modes and attributes. Deep copies keep what is shared."""
     layer = normcy.IBN(4)
     made = copy.copy(layer).eval()
     assert (layer.training, layer.IN.training, layer.BN.training) == (True, True, True)
@@ -333,7 +333,7 @@ def test_copies_of_ibn_share_arrays_alone():
 
 
 def failing_forward(layers, error, calls=2):
-    """Calls every layer, and raises in the middle of the third batch."""
+    """Returns a forward that calls every layer, and raises in the middle of the third batch."""
     done = []
 
     def forward(x):
@@ -372,7 +372,7 @@ def test_exceptions_leave_every_layer_as_it_was(error, where, method, progress):
     with pytest.raises(type(error)):
         normcy.recalibrate(layers, forward, batches, method=method, progress=progress)
     assert [snapshot(layer) for layer in layers] == before
-    normcy.recalibrate(layers, lambda x: [layer(x) for layer in layers], data())  # and nothing is stuck
+    normcy.recalibrate(layers, lambda x: [layer(x) for layer in layers], data())  # and the layers work again
     exactly(layers[0].running_mean, population(data())[0])
 
 
@@ -397,7 +397,7 @@ def test_no_batches(batches):
 
 
 def test_mode_and_statistics_that_forward_changes():
-    """The mode is as before in the end, and after an exception what forward itself has overwritten too."""
+    """The mode is as before, and after an exception arrays that forward itself wrote are restored, too."""
     layer = scrambled(normcy.BatchNorm(3))
     before = snapshot(layer)
 
@@ -433,7 +433,7 @@ def test_mode_and_statistics_that_forward_changes():
 )
 @pytest.mark.parametrize("fails", [False, True])
 def test_modes_of_both_halves(modes, fails):
-    """Whatever forward does to them, also if it fails."""
+    """They are restored whatever forward does to them, also if it fails."""
     layer = normcy.IBN(3)
     parts = layer, layer.IN, layer.BN
     for part, mode in zip(parts, modes, strict=True):
@@ -471,14 +471,14 @@ def test_statistics_that_cannot_be_written(key, wrong):
 
 
 def test_a_call_that_fails_counts_nothing():
-    """Even where forward goes on."""
+    """This holds even if forward catches the exception."""
     layer = normcy.BatchNorm(3)
 
     def forward(x):
         with pytest.raises(ValueError, match="x: expected 3 channels"):
             layer(np.concatenate([x, x], 1))
         with pytest.raises(ValueError, match="more than one value a channel"):
-            layer(x[:1, :, :1])  # one value a channel
+            layer(x[:1, :, :1])  # one value for each channel
         layer(x)
 
     batches = data()
@@ -538,13 +538,13 @@ def test_progress(as_generator, capsys):
 
 
 def test_the_bar_ends_with_an_exception():
-    """Also while somebody holds on to the traceback: the bar's threads are gone."""
+    """The threads of the bar are gone even while the traceback is kept."""
     layer, before = normcy.BatchNorm(3), set(threading.enumerate())
     with pytest.raises(RuntimeError) as caught:
         normcy.recalibrate([layer], failing_forward([layer], RuntimeError()), data(), progress=True)
     assert caught.value.__traceback__ is not None
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)  # one that was told to stop takes a moment
+        thread.join(10)  # one that is being stopped takes a moment
     assert set(threading.enumerate()) <= before
 
 
@@ -581,7 +581,7 @@ def same_statistics(model, layers):
 
 
 def test_torch_update_bn():
-    """torch.optim.swa_utils.update_bn is "average", the count included."""
+    """torch.optim.swa_utils.update_bn is "average", also in its count."""
     torch = pytest.importorskip("torch", reason="needs torch to compare with")
     model, layers, forward = torch_model(torch, normcy)
     for layer in layers:
@@ -594,7 +594,7 @@ def test_torch_update_bn():
 
 
 def precise_bn(batches):
-    """fvcore's formulas: Bessel's correction undone, means weighted by size, biased E[x^2] - E[x]^2."""
+    """Computes fvcore's formulas: without Bessel's correction, means weighted by size, biased E[x^2] - E[x]^2."""
     mean = square = total = 0
     for x in batches:
         n = x.size // x.shape[1]
@@ -607,7 +607,7 @@ def precise_bn(batches):
 
 
 def test_precise_bn_formula():
-    """fvcore's is "population" with the biased variance."""
+    """fvcore's precise BN is "population" with the biased variance."""
     layer = normcy.BatchNorm(3, unbiased_running_var=False)
     normcy.recalibrate([layer], layer, data())
     mean, var = precise_bn(data())

@@ -1,6 +1,6 @@
-"""The same input gives the same bits: on every instruction set, with any threads, alone or in a batch, wherever it lies.
+"""The same input gives the same bits on every instruction set, with any threads, in any batch and at any address.
 
-The bits are those of bits.txt, so that a change that alters them is seen, and has to be told of.
+The bits are those of bits.txt, so that a change that alters them is noticed, and has to be stated.
 """
 
 import itertools
@@ -18,9 +18,9 @@ import normcy
 
 RUNS = [*itertools.product(ISAS, (1, 2, 3, 7))]
 KEYS = {bits.line(*case): case for case in bits.cases()}
-TURNS = {key: 5 * i for i, key in enumerate(KEYS)}  # so that what is next to each other in the table has others' turns
+TURNS = {key: 5 * i for i, key in enumerate(KEYS)}  # so that neighbours in the table have other turns
 every_case = pytest.mark.parametrize("case", KEYS.values(), ids=KEYS)
-# of a method that returns one array, as the others' last ones are not of the shape of x
+# cases of methods that return one array, as other results do not have the shape of x
 every_array_case = pytest.mark.parametrize(
     "case", [c for c in KEYS.values() if c[0] in METHODS], ids=[k for k, c in KEYS.items() if c[0] in METHODS]
 )
@@ -32,7 +32,7 @@ def stored():
 
 
 def of(case, stored):
-    """The inputs of a case with keywords, the hash that its results are to have, and whose turn it is."""
+    """Yields the inputs of a case with keywords, the hash of its results, and its turn."""
     method, layout, activation = case
     for i, (given, expected) in enumerate(zip(bits.INPUTS, stored[bits.line(*case)], strict=True)):
         if expected != "-":
@@ -46,7 +46,7 @@ def test_every_case_is_stored(stored):
 
 
 def test_changelog_tells_of_these_bits():
-    """Whoever alters bits says so: `make bits` prints what belongs there."""
+    """A change that alters bits has to say so: `make bits` prints the digest for the CHANGELOG."""
     changelog = Path(bits.__file__).parents[1] / "CHANGELOG.md"
     newest = next(text for text in re.split(r"^## ", changelog.read_text(), flags=re.M)[1:] if "### Bits" in text)
     assert f"`{bits.digest_of_file()}`" in newest
@@ -78,7 +78,7 @@ def spaced(x):
     return wide[..., ::2]
 
 
-PLACES = {  # x elsewhere: at several places of a cache line, at an odd byte, and as views that are copied
+PLACES = {  # copies of x: at several places of a cache line, at an odd byte, and as views that are copied
     **{f"at byte {offset}": partial(moved, offset=offset) for offset in (0, 4, 36, 60, 1)},
     "every other value": spaced,
     "backwards": lambda x: np.flip(np.flip(x).copy()),
@@ -89,7 +89,7 @@ PLACES = {  # x elsewhere: at several places of a cache line, at an odd byte, an
 @every_array_case
 @in_part(8)
 def test_places(case, stored, share):
-    """Wherever x lies, and whether y is another array, of x's order or not, or x itself."""
+    """x may be anywhere, and y another array, of x's order or not, or x itself."""
     method, layout, _ = case
     for x, kw, expected, turn in of(case, stored):
         for name in every(share, PLACES, turn):
@@ -102,7 +102,7 @@ def test_places(case, stored, share):
 
 @every_array_case
 def test_batch(case, stored):
-    """A sample alone, and in a batch: where statistics are its own."""
+    """A sample alone has the bits that it has in a batch, if its statistics are its own."""
     method, layout, _ = case
     for x, kw, expected, _ in of(case, stored):
         if method.per_sample:

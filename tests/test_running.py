@@ -1,4 +1,4 @@
-"""Running statistics of every function that keeps them: against float64, and the same bits on every instruction set and thread."""
+"""Running statistics of every function that keeps them: compared with float64, and equal to the bit everywhere."""
 
 import itertools
 
@@ -28,7 +28,7 @@ RUNS = [*itertools.product(ISAS, (1, 2, 3))]
 @pytest.mark.parametrize("momentum", MOMENTA)
 @in_part(4)
 def test_values_and_bits(call, layout, mean, momentum, use_isa, share):
-    """Within 2 * 2**-24 of max(|mean|, std), of the variance, and of the deviation: one rounding, and the batch's own."""
+    """They are within 2 * 2**-24 of max(|mean|, std), of the variance, and of the deviation."""
     for i, shape in enumerate(SHAPES):
         x = sample(shape if layout == "NCHW" else (shape[0], *shape[2:], shape[1]), mean=mean)
         start = fixed(shape[1], 1), fixed(shape[1], 2, 0.5, 1.5)

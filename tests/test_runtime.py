@@ -15,7 +15,7 @@ openmp = pytest.mark.skipif(not normcy.get_config()["openmp"], reason="a build w
 
 
 def run(code, **env):
-    """A fresh interpreter; returns its last line, or the error's."""
+    """Runs a new interpreter; returns its last line, or that of the error."""
     root = Path(normcy.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(root), **env}, capture_output=True, text=True, timeout=120
@@ -80,7 +80,7 @@ def test_isa_nonsense():
 
 
 def test_not_built(tmp_path):
-    """From a source tree without a build, import says what to run."""
+    """In a source tree without a build, the import says what to run."""
     package = tmp_path / "normcy"
     package.mkdir()
     own = Path(normcy.__file__).parent
@@ -88,14 +88,14 @@ def test_not_built(tmp_path):
         copy = package / source.relative_to(own)
         copy.parent.mkdir(exist_ok=True)
         copy.write_text(source.read_text())
-    # -S: no site-packages, where an editable install would lend its own build
+    # -S: no site-packages, where an editable install would provide its own build
     command = [sys.executable, "-S", "-c", "import normcy"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert "run `make build` or `pip install -e .`" in done.stderr.splitlines()[-1]
 
 
 def test_cpu_quota(tmp_path, monkeypatch):
-    """Limits of the group and of its parents hold, in both versions of control groups."""
+    """Limits of the group and of its parents apply, in both versions of control groups."""
     from normcy import _quota
 
     def text(path):
@@ -126,7 +126,7 @@ def test_config(capsys):
 
 
 def test_imports_only_numpy():
-    """Nothing but NumPy and the standard library at run time."""
+    """An import needs nothing but NumPy and the standard library."""
     code = "import sys, numpy; before = set(sys.modules); import normcy; print([m for m in set(sys.modules) - before if m.split('.')[0] in ('rich', 'matplotlib', 'scipy', 'torch')])"
     assert run(code) == "[]"
 

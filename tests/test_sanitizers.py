@@ -1,4 +1,4 @@
-"""The compiled core built with sanitizers, and the tests that ask the most of it run on that build."""
+"""Builds the compiled core with sanitizers, and runs the tests that find the most on that build."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from compilers import ROOT
 
 pytestmark = pytest.mark.torture
 
-ARCHER = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))  # what OpenMP does, told to ThreadSanitizer
+ARCHER = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))  # reports OpenMP's synchronization
 COMPUTING = [
     f"tests/test_{name}.py"
     for name in ("grid", "paths", "arrays", "operands", "extremes", "numerics", "random", "fused", "styles", "running", "moments", "outputs", "layers",
@@ -27,14 +27,14 @@ needs_archer = pytest.mark.skipif(
 
 
 def library(name):
-    """The path of one of gcc's runtime libraries."""
+    """Returns the path of one of gcc's runtime libraries."""
     return subprocess.run(
         ["gcc", f"-print-file-name={name}"], check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
 def build(folder, flags, **environment):
-    """A folder with normcy built so, from a copy of the sources."""
+    """Builds normcy with these flags in a folder, from a copy of the sources."""
     source = folder / "source"
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
@@ -48,8 +48,8 @@ def build(folder, flags, **environment):
 
 
 def run_tests(built, arguments, preload, wrapper=(), **environment):
-    """The tests on that build: with nothing but it on the path, or they would take the one that is installed."""
-    # what a sanitizer says before it ends the process goes to the file descriptor: pytest must not keep that for later
+    """Runs the tests on that build alone, since they would otherwise import the installed one."""
+    # A sanitizer writes to the file descriptor before it ends the process, so that pytest must not capture that.
     python = [sys.executable, "-P", "-m", "pytest", "--capture=sys", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONMALLOC": "malloc", **environment}
     where = [*wrapper, "env", f"LD_PRELOAD={' '.join(preload)}"]
@@ -63,17 +63,17 @@ def run_tests(built, arguments, preload, wrapper=(), **environment):
 
 @needs_gcc
 def test_address_and_undefined_behaviour(tmp_path):
-    """Reads and writes beside arrays, use after free, and what C leaves undefined."""
+    """It finds reads and writes beside arrays, use after free, and what C leaves undefined."""
     built = build(tmp_path, "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer")
-    # Python never frees some of what it has: leaks are looked for by valgrind, and by a million calls
+    # Python never frees some of its memory: leaks are found by valgrind, and by a million calls
     options = "detect_leaks=0:allocator_may_return_null=1"
     run_tests(built, COMPUTING, [library("libasan.so"), library("libubsan.so")], ASAN_OPTIONS=options)
 
 
 @needs_archer
 def test_races(tmp_path):
-    """Threads that touch the same memory without order, within a call and between calls."""
-    # setup.py tries OpenMP out with a program that gets the same flags, and whose runtime is not instrumented
+    """It finds threads that access the same memory without synchronization, within a call and between calls."""
+    # setup.py tests OpenMP with a program that gets the same flags, but whose runtime is not instrumented
     built = build(
         tmp_path, "-fsanitize=thread", CC="clang", LDSHARED="clang -shared", TSAN_OPTIONS="report_bugs=0:exitcode=0"
     )
@@ -81,7 +81,7 @@ def test_races(tmp_path):
         built,
         THREADED,
         [library("libtsan.so")],
-        ["setarch", "-R"],  # ThreadSanitizer wants its addresses free
+        ["setarch", "-R"],  # ThreadSanitizer needs fixed addresses
         TSAN_OPTIONS="ignore_noninstrumented_modules=1:exitcode=66",
         OMP_TOOL_LIBRARIES=str(ARCHER[-1]),
         LD_LIBRARY_PATH=str(ARCHER[-1].parent),

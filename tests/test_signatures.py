@@ -1,4 +1,4 @@
-"""A function, its twin, its stub and its docstring name the same parameters, in the same order with the same defaults."""
+"""A function, its twin, its stub and its docstring have the same parameters, in the same order, and defaults."""
 
 import ast
 import inspect
@@ -18,14 +18,14 @@ every_function = pytest.mark.parametrize("name", _functional.__all__)
 
 
 def fields(name):
-    """The keys of a TypedDict of the stub, those of its base first."""
+    """Returns the keys of a TypedDict of the stub, those of its base first."""
     found = next(node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == name)
     inherited = [key for base in found.bases if base.id != "TypedDict" for key in fields(base.id)]
     return inherited + [item.target.id for item in found.body]
 
 
 def stub_parameters(function):
-    """Positional parameters in order, keywords as a set, and the defaults that the stub states."""
+    """Returns positional parameters in order, keywords as a set, and the defaults of the stub."""
     a = function.args
     positional, keywords = [v.arg for v in a.args], {v.arg for v in a.kwonlyargs}
     if a.kwarg:
@@ -56,7 +56,7 @@ def test_stub(name):
 
 @every_function
 def test_docstring(name):
-    """Whole after its shared paragraphs are in: every parameter in order, every section, no placeholder."""
+    """With its shared paragraphs it has every parameter in order, every section, and no placeholder."""
     text = inspect.getdoc(getattr(normcy, name))
     sections = dict(zip(*[iter(re.split(r"^(\w+)\n-+$", text, flags=re.MULTILINE)[1:])] * 2, strict=True))
     listed = re.findall(r"^(\w[\w, ]*) : ", sections["Parameters"], flags=re.MULTILINE)
@@ -87,7 +87,7 @@ def test_stub_of_an_entry(name):
 
 
 def test_without_docstrings():
-    """python -OO drops docstrings, which the shared paragraphs then have nowhere to go."""
+    """python -OO drops docstrings, so that there is nowhere to insert the shared paragraphs."""
     code = "import normcy; assert normcy.layer_norm.__doc__ is None; print(normcy.layer_norm.__name__)"
     environment = {**os.environ, "PYTHONPATH": str(Path(normcy.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True, env=environment)

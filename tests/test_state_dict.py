@@ -1,4 +1,4 @@
-"""State dicts: loading, what is refused, and PyTorch's modules as the other end, value for value and step by step."""
+"""State dicts: loading, refusals, and PyTorch's modules, value by value and step by step."""
 
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ import normcy
 
 
 def full(layer):
-    """Values for every key, in float64, which loading casts."""
+    """Returns values for every key, in float64, which loading casts."""
     g = np.random.default_rng(0)
     return {k: np.array(7) if k.endswith("tracked") else g.random(v.shape) + 0.5 for k, v in layer.state_dict().items()}
 
@@ -106,7 +106,7 @@ def test_read_only_array_of_the_layer():
 
 
 def test_without_the_count():
-    """Dicts of PyTorch before 0.4.1 have none: the layer's own stays."""
+    """Dicts of PyTorch before 0.4.1 have none, so that the layer keeps its own."""
     layer = normcy.IBN(4)
     layer.BN.num_batches_tracked[...] = 5
     given = full(layer)
@@ -124,7 +124,7 @@ def test_npz_files(tmp_path):
 
 
 def test_weight_norm_under_its_newer_names():
-    """What torch.nn.utils.parametrizations.weight_norm writes."""
+    """They are those of torch.nn.utils.parametrizations.weight_norm."""
     layer, other = normcy.WeightNorm((4, 3)), normcy.WeightNorm((4, 3))
     g, v = sample((4, 1)), sample((4, 3))
     new = "conv.parametrizations.weight."
@@ -136,7 +136,7 @@ def test_weight_norm_under_its_newer_names():
 
 
 def test_weight_norm_leaves_the_rest_of_a_layer_alone():
-    """It is one weight of a convolution, whose bias and other modules' arrays are not its own."""
+    """It is one weight of a convolution, and ignores the bias and the arrays of other modules."""
     layer, v = normcy.WeightNorm((4, 3)), sample((4, 3))
     rest = {"conv.bias": np.zeros(4), "conv.norm.weight": np.zeros(4)}
     for strict in (True, False):
@@ -211,7 +211,7 @@ ONNX = {"weight": "scale", "bias": "B", "running_mean": "input_mean", "running_v
 
 
 def renamed(state, names):
-    """Keys by other names in their last part, without the count, which only PyTorch has."""
+    """Returns keys with another last part, without the count, which only PyTorch has."""
     parts = [(key.rpartition("."), value) for key, value in state.items() if not key.endswith("tracked")]
     return {head + dot + names.get(last, last): value for (head, dot, last), value in parts}
 
@@ -243,7 +243,7 @@ def test_names_of_other_frameworks(names, make):
 
 
 def test_one_mapping_may_mix_names():
-    """As BERT's layer norms beside PyTorch's; each name by itself."""
+    """An example is BERT's layer norms beside PyTorch's; each name is read by itself."""
     layer = normcy.BatchNorm(2)
     layer.load_state_dict({"gamma": [3, 4], "bias": [5, 6], "mean": [0, 1], "running_var": [1, 2]})
     assert layer.weight.tolist() == [3, 4]
@@ -251,7 +251,7 @@ def test_one_mapping_may_mix_names():
 
 
 def test_names_mean_only_what_the_layer_has():
-    """A variance is no deviation, and a layer without statistics has no use for a mean."""
+    """A variance is not read as a deviation, and a layer without statistics has no mean."""
     renorm = normcy.BatchRenorm(2)
     for name in ("var", "moving_variance", "input_var", "running_var"):
         given = {"gamma": [1, 1], "beta": [0, 0], "moving_mean": [0, 0], name: [1, 1]}
@@ -281,7 +281,7 @@ def test_one_array_under_two_names(strict):
 
 
 def model(*prefixes, size=3, names=None):
-    """The arrays of a model that has a batch norm under each prefix, between convolutions."""
+    """Returns the arrays of a model that has a batch norm under each prefix, between convolutions."""
     state = {"stem.weight": np.zeros((size, 3)), "stem.bias": np.zeros(size)}
     for prefix in prefixes:
         values = full(normcy.BatchNorm(size))
@@ -305,7 +305,7 @@ def test_no_prefix_would_have_fitted():
 
 
 def test_only_the_dot_is_missing():
-    """Then that prefix is meant, though others would fit."""
+    """The message suggests that prefix, even if others would fit."""
     with pytest.raises(ValueError, match=r'; with prefix="b\." it would fit$'):
         normcy.BatchNorm(3).load_state_dict(model("a.", "b.", "c."), "b")
 
@@ -330,9 +330,9 @@ def test_several_prefixes_would_have_fitted(count, expected):
     ("layer", "given"),
     [
         (normcy.BatchNorm(4), model("layer1.bn1.")),  # of other shapes
-        (normcy.BatchNorm(3, affine=False), model("layer1.bn1.")),  # with more
+        (normcy.BatchNorm(3, affine=False), model("layer1.bn1.")),  # with more arrays
         (normcy.InstanceNorm(3), model("layer1.bn1.")),  # which has no arrays
-        (normcy.BatchNorm(3, affine=False), {"running_mean": np.zeros(3), "running_var": np.ones(4)}),  # "running_" is none
+        (normcy.BatchNorm(3, affine=False), {"running_mean": np.zeros(3), "running_var": np.ones(4)}),  # no prefix
         (normcy.BatchNorm(3), model("layer1.bn1.") | {7: np.ones(3)}),
         (normcy.LayerNorm(3), {"ln.weight": np.ones(3), "ln.gamma": np.ones(3), "ln.bias": np.ones(3)}),
     ],
@@ -357,7 +357,7 @@ def test_very_many_unexpected_keys_are_counted():
 
 
 class File:
-    """What an open safetensors file offers: no __getitem__, and shapes without reading."""
+    """Has the interface of an open safetensors file: no __getitem__, and shapes without reading."""
 
     def __init__(self, arrays):
         self._arrays, self.read = arrays, []
@@ -375,7 +375,7 @@ class File:
 
 
 def test_files_that_are_no_mappings():
-    """Only what a layer needs is read, also to find the prefix that would fit."""
+    """Only what a layer needs is read, also in the search for a prefix that would fit."""
     layer = normcy.RMSNorm(3)
     file = File({"norm.weight": np.full(3, 5.0), **{f"{i}.weight": np.zeros((3, 3)) for i in range(20)}})
     with pytest.raises(ValueError, match=r'; with prefix="norm\." it would fit$'):
@@ -387,7 +387,7 @@ def test_files_that_are_no_mappings():
 
 @pytest.mark.parametrize("error", ["ignore", "warn", "raise"])
 def test_values_beyond_float32(error):
-    """They become infinite or 0 without a warning, whatever the caller wants NumPy to do."""
+    """They become infinite or 0 without a warning, whatever np.seterr the caller has set."""
     layer = normcy.BatchNorm(2)
     values = np.array([1e300, -1e300]), np.array([1e-300, 1e-42])
     with np.errstate(all=error):
@@ -427,7 +427,7 @@ PAIRS = {
 
 @pytest.mark.parametrize(("theirs", "ours", "shape"), PAIRS.values(), ids=PAIRS)
 def test_torch_round_trip(torch, theirs, ours, shape):
-    """Their dict into our layer gives their values, and our dict goes back."""
+    """Their dict loads into our layer with equal values, and our dict loads into theirs."""
     module, layer = randomized(torch, theirs(torch.nn)), ours()
     layer.load_state_dict(module.state_dict())
     assert list(layer.state_dict()) == list(module.state_dict())
@@ -445,7 +445,7 @@ def test_torch_round_trip(torch, theirs, ours, shape):
 
 
 def test_torch_weight_norm(torch):
-    """Both of PyTorch's forms, beside the convolution's bias; and a transposed one's dim."""
+    """Both of PyTorch's forms are read, beside the convolution's bias, and a transposed one's dim."""
     conv = torch.nn.utils.parametrizations.weight_norm(torch.nn.ConvTranspose1d(3, 4, 5), dim=1)
     layer = normcy.WeightNorm((3, 4, 5), dim=1)
     assert layer.load_state_dict(conv.state_dict()) == ([], [])
@@ -460,7 +460,7 @@ def test_torch_weight_norm(torch):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 def test_torch_parameters_of_any_dtype(torch, dtype):
-    """With gradients and in bfloat16, which np.asarray refuses both."""
+    """They have gradients and bfloat16 values, both of which np.asarray refuses."""
     module = randomized(torch, torch.nn.LayerNorm(3)).to(getattr(torch, dtype))
     layer = normcy.LayerNorm(3)
     layer.load_state_dict(dict(module.named_parameters()))
@@ -469,7 +469,7 @@ def test_torch_parameters_of_any_dtype(torch, dtype):
 
 
 def test_torch_returns_the_same_keys(torch):
-    """Ours is PyTorch's answer to the same dict, field for field."""
+    """The result is PyTorch's for the same dict, field by field."""
     module, layer = torch.nn.BatchNorm1d(3), normcy.BatchNorm(3)
     state = module.state_dict()
     del state["bias"], state["num_batches_tracked"]
@@ -499,7 +499,7 @@ def test_safetensors_files(torch, tmp_path, framework, dtype):
 
 
 def test_bfloat16_of_numpy():
-    """An extension's dtype, of the kind of records, which are refused."""
+    """The dtype of an extension has the kind of records, which are refused."""
     bfloat16 = pytest.importorskip("ml_dtypes", reason="needs ml_dtypes for NumPy's bfloat16").bfloat16
     layer = normcy.BatchNorm(3)
     layer.load_state_dict({key: array.astype(bfloat16) for key, array in full(layer).items()})
@@ -511,7 +511,7 @@ def test_bfloat16_of_numpy():
 @pytest.mark.parametrize("track", [True, False])
 @pytest.mark.parametrize("flip", [True, False])
 def test_torch_step_by_step(torch, momentum, track, flip):
-    """Pitfall 3: modes change on the way, as does the flag; every output and every buffer agrees at each step."""
+    """Pitfall 3: modes and the flag change between steps; every output and every buffer agrees at each step."""
     module = torch.nn.BatchNorm1d(3, momentum=momentum, track_running_stats=track)
     layer = normcy.BatchNorm(3, momentum=momentum, track_running_stats=track)
     for step, training in enumerate([True, True, False, True, False, False, True, True]):
@@ -528,7 +528,7 @@ def test_torch_step_by_step(torch, momentum, track, flip):
 
 
 def test_torch_instance_norm_step_by_step(torch):
-    """With a momentum both agree but in the count, which PyTorch leaves at 0."""
+    """With a momentum both agree except in the count, which PyTorch leaves at 0."""
     module = torch.nn.InstanceNorm1d(3, momentum=0.3, affine=True, track_running_stats=True)
     layer = normcy.InstanceNorm(3, momentum=0.3, affine=True, track_running_stats=True)
     for step, training in enumerate([True, False, True, True, False]):
@@ -546,7 +546,7 @@ def test_torch_instance_norm_step_by_step(torch):
 @pytest.mark.parametrize("channels", [8, 64, 65])
 @pytest.mark.parametrize("order", ["in_first", "bn_first"])
 def test_torch_ibn(torch, channels, order):
-    """IBN-a of modules of PyTorch on two slices: ResNet's order, and DenseNet's with its ratio of 0.4."""
+    """IBN-a is composed of modules of PyTorch on two slices: ResNet's order, and DenseNet's with its ratio of 0.4."""
     ratio = 0.5 if order == "in_first" else 0.4
     first = int(channels * ratio) if order == "in_first" else int(channels * (1 - ratio))
     sizes = [first, channels - first] if order == "in_first" else [channels - first, first]

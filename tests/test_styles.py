@@ -1,4 +1,4 @@
-"""AdaIN and the conditional norm with every option: within their bounds, and the same bits on every instruction set and thread."""
+"""AdaIN and the conditional norm with every option are within their bounds, and equal to the bit everywhere."""
 
 import itertools
 
@@ -51,7 +51,7 @@ def test_adain(layout, options, mean, use_isa):
 
 @every_layout
 def test_adain_to_given_statistics(layout, use_isa):
-    """A pair (mean, std) is taken as it is: the same as an instance norm with those as weights."""
+    """A pair (mean, std) gives an instance norm with these as bias and weight."""
     for shape in SHAPES:
         x = in_layout(sample(shape, mean=3), layout)
         mean, std = sample(shape[:2], seed=1), sample(shape[:2], seed=2)
@@ -63,7 +63,7 @@ def test_adain_to_given_statistics(layout, use_isa):
 
 @every_layout
 def test_a_style_of_fewer_values_than_the_correction(layout):
-    """Has the std that the formula gives it: infinite, or NaN where it is constant."""
+    """Its std is that of the formula: infinite, or NaN if the style is constant."""
     x, style = in_layout(sample((2, 3, 9)), layout), in_layout(sample((2, 3, 2), seed=1), layout)
     style[0] = 1
     with np.errstate(all="ignore"):
@@ -72,7 +72,7 @@ def test_a_style_of_fewer_values_than_the_correction(layout):
 
 
 def test_adain_of_its_own_style():
-    """pytorch-AdaIN's convention gives the content back, the Lua original's a slightly smaller one."""
+    """pytorch-AdaIN's convention returns the content, the Lua program's a slightly smaller one."""
     x = sample((2, 4, 9, 9), mean=2) * np.float32(1e-2)
     np.testing.assert_allclose(normcy.adain(x, x, correction=1), x, atol=1e-8)
     smaller = normcy.adain(x, x, style_eps=0)

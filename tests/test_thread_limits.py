@@ -1,4 +1,4 @@
-"""How many threads a call takes is what the environment, threadpoolctl, affinity and control groups allow."""
+"""The environment, threadpoolctl, affinity and control groups limit how many threads a call takes."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="counts threads, and 
 
 @pytest.fixture(scope="module")
 def usual():
-    """The number of threads where nobody says anything."""
+    """The number of threads without any setting."""
     if sys.platform != "linux":
         pytest.skip("counts threads as Linux does")
     return int(run("print(normcy.get_num_threads(), tasks())").split()[0])
@@ -52,13 +52,13 @@ def test_environment(environment, expected, usual):
 @linux
 @pytest.mark.parametrize("size", ["16K", "32K", "127K", "1000000G", "17179869183G"])
 def test_stacks_that_are_too_small_or_too_large(size):
-    """Ones in which a kernel's variables do not fit, or that no system has: then the calling thread works alone."""
+    """If a kernel's variables do not fit a stack, or no system has such a stack, the calling thread works alone."""
     assert run("print(team())", OMP_STACKSIZE=size, NORMCY_NUM_THREADS="3") == "1"
 
 
 @linux
 def test_dynamic(usual):
-    """OpenMP may give fewer threads than it is asked for, and others in the next call."""
+    """OpenMP may start fewer threads than it is told to, and another number in the next call."""
     assert int(run("print(max(team() for again in range(20)))", OMP_DYNAMIC="true")) <= usual
 
 
@@ -77,7 +77,7 @@ with threadpoolctl.threadpool_limits(1, user_api="openmp"):
 
 @linux
 def test_affinity():
-    """Of the process before the import and after it, and of one thread."""
+    """The affinity is that of the process, before the import and after it, and that of one thread."""
     one = "cpus = os.sched_getaffinity(0); os.sched_setaffinity(0, {min(cpus)})\n"
     assert run("print(normcy.get_num_threads(), team())", first="import os; " + one) == "1 1"
     assert run(one + "print(normcy.get_num_threads(), team())") == "1 1"
@@ -101,7 +101,7 @@ QUOTAS = {
 @linux
 @pytest.mark.parametrize("version", QUOTAS)
 def test_control_group(version, usual):
-    """The quota of a real control group: one CPU, for a process that is put into it before it starts."""
+    """A real control group has a quota of one CPU, and a process is put into it before it starts."""
     root, limits = QUOTAS[version]
     group = Path(root, f"normcy-{os.getpid()}")
     if not Path(root, "cgroup.procs").exists():

@@ -1,4 +1,4 @@
-"""Threads: many at once, beside others' OpenMP, and where they cannot be started; limits: test_thread_limits.py."""
+"""Many threads at once, beside others' OpenMP, and where they cannot be started; limits: test_thread_limits.py."""
 
 import os
 import shutil
@@ -25,12 +25,12 @@ CASES = [(method, layout) for method in METHODS for layout in LAYOUTS]
 
 @pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 def test_each_task_once(tmp_path):
-    """Also the last of a queue, which two threads ask for at once; queue.c alone."""
+    """Two threads may take the last task of a queue at once; queue.c is tested alone."""
     subprocess.run([attack(tmp_path, "shared_tasks", ROOT / "src/runtime/queue.c"), "200000"], check=True, timeout=120)
 
 
 def diary(seed, rounds):
-    """What one thread does, all of it with results that depend on the seed alone."""
+    """Makes the calls of one thread, whose results depend on the seed alone."""
     x = sample(SHARED, seed=seed)
     layout, c = LAYOUTS[seed % 2], x.shape[(1, 3)[seed % 2]]
     mean, var, y, told = np.zeros(c, np.float32), np.ones(c, np.float32), np.empty_like(x), []
@@ -43,7 +43,7 @@ def diary(seed, rounds):
 
 
 def sixteen_threads(rounds):
-    """Each works on an array of all threads' and on its own, with its own number of threads; one sets the process's."""
+    """Each works on a shared array and on its own, with its own number of threads; one sets the process's."""
     shared = sample(SHARED)
     plain = [check(method, shared, layout) for method, layout in CASES]
     alone = [diary(seed, rounds) for seed in range(16)]
@@ -92,7 +92,7 @@ def call(i):
 
 
 def test_inside_a_parallel_region(peer):
-    """Called from each thread of another library's region, normcy takes no threads of its own."""
+    """In a call from each thread of another library's region, normcy starts no threads of its own."""
     run(peer + """
 for threads in (2, 3, 8):    # growing: those that a smaller region lets go of end when they get to it
     told.clear()
@@ -116,7 +116,7 @@ for again in range(3):
 
 @linux
 def test_a_smaller_team_lets_the_others_go():
-    """GNU's OpenMP keeps as many workers as the last team had: num_threads is what the process takes."""
+    """GNU's OpenMP keeps as many workers as the last team had, so that num_threads limits those of the process."""
     run("""
 normcy.set_num_threads(4)
 assert right()
@@ -134,7 +134,7 @@ else:
 
 @pytest.mark.parametrize("imports", ["import torch", "import normcy, torch"])
 def test_beside_torch(imports):
-    """Before its parallel work, after it and during it; both may share one OpenMP."""
+    """torch works in parallel before, after and during the calls; both may share one OpenMP."""
     pytest.importorskip("torch", reason="needs torch")
     run("""
 import torch
@@ -156,7 +156,7 @@ assert right() and work()
 """, first=imports)  # fmt: skip
 
 
-# What a program does at the most threads that it can start.
+# A program that starts as many threads as it can.
 CALLS = """
 calls = [
     lambda: normcy.instance_norm(x),
@@ -196,7 +196,7 @@ as_another = pytest.mark.skipif(
 @pytest.mark.parametrize("threads", [4, 5000])
 @pytest.mark.parametrize("megabytes", [4, 12, 20, 100, 600])
 def test_address_space_for_a_few_threads(threads, megabytes):
-    """Each takes its stack, 8 MiB; where one cannot be started, OpenMP would end the process."""
+    """Each takes its stack of 8 MiB; if one could not be started, OpenMP would end the process."""
     run(CALLS + f"""
 normcy.set_num_threads({threads})
 room({megabytes})
@@ -209,7 +209,7 @@ print(tasks())
 @as_another
 @pytest.mark.parametrize("limit", [1, 2, 3, 6])
 def test_limit_of_processes(limit):
-    """Of a user: as many threads as it allows, and no more."""
+    """A user's limit allows some threads, and as many are started."""
     assert run(CALLS + f"""
 normcy.set_num_threads(8)
 at_most({limit})
@@ -221,7 +221,7 @@ print(tasks())
 @linux
 @as_another
 def test_threads_that_grow_at_once():
-    """Four threads that each want three more, where only six can be had: none counts on what another takes."""
+    """Four threads each need three more, but only six can be started: none relies on those of another."""
     run(CALLS + """
 normcy.set_num_threads(4)
 for again in range(20):
@@ -244,7 +244,7 @@ for again in range(20):
 @linux
 @as_another
 def test_another_library_shrinks_the_team(peer):
-    """OpenMP lets workers go when anybody asks it for fewer; that they cannot be had again is noticed."""
+    """OpenMP ends workers when any library asks for fewer; normcy notices if they cannot be started again."""
     run(peer + CALLS + """
 normcy.set_num_threads(8)
 assert right() and tasks() >= 8
@@ -258,7 +258,7 @@ assert tasks() == 4
 
 @linux
 def test_no_more_threads_than_tasks():
-    """65536 threads for arrays of less than a megabyte; those that are there stay, so that they need not be made anew."""
+    """65536 threads are set for arrays of less than a megabyte; workers are kept, and not started again."""
     run(CALLS + """
 normcy.set_num_threads(65536)
 assert normcy.get_num_threads() == 1024
@@ -288,7 +288,7 @@ assert 1000 < tasks() <= 1024 + 64, tasks()
 
 @linux
 def test_no_memory_for_scratch():
-    """What threads need of their own, for wide rows: a MemoryError, and nothing is written."""
+    """Threads need scratch memory for wide rows: without it there is a MemoryError, and nothing is written."""
     run(CALLS + """
 wide = sample((800, 1 << 14))
 y, stats = np.full_like(wide, 7), (np.zeros(1 << 14, np.float32), np.ones(1 << 14, np.float32))
@@ -331,9 +331,9 @@ COUNTING = {
 @pytest.mark.parametrize("name", COUNTING)
 @pytest.mark.parametrize("momentum", [None, 0.25])
 def test_threads_that_train_one_layer(name, momentum):
-    """Each call is counted once, and its statistics are taken in: the same batch over and over is what the layer has."""
+    """Each call is counted once, and updates the statistics: with one batch over and over they become those of it."""
     layer, alone, calls = COUNTING[name](momentum=momentum), COUNTING[name](momentum=momentum), 100
-    layer.limits = alone.limits = lambda: (1.0, 0.0)  # BatchRenorm's depend on the count
+    layer.limits = alone.limits = lambda: (1.0, 0.0)  # BatchRenorm's limits depend on the count
     x = sample((16, 8, 3), mean=2)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: [layer(x) for _ in range(calls)], range(4)))

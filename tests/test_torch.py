@@ -1,4 +1,4 @@
-"""PyTorch's values, for every legal combination of arguments; skipped where torch is not installed (CI installs it)."""
+"""PyTorch's values, for every legal combination of arguments; skipped if torch is not installed (CI installs it)."""
 
 import itertools
 import re
@@ -17,22 +17,22 @@ EPS = [1e-5, 0.0, 0.5, 1e30, 1e-30, -0.5]
 
 
 def t(a):
-    """A tensor with memory of its own."""
+    """Returns a tensor with memory of its own."""
     return None if a is None else torch.from_numpy(np.array(a))
 
 
 def same_values(y, expected, **tol):
-    """Equal but for float32 rounding on torch's side; NaN, inf and zeros in the same places."""
+    """Checks equality up to torch's rounding in float32; NaN, inf and zeros are in the same places."""
     np.testing.assert_allclose(y, expected.detach().numpy(), **{"rtol": 2e-5, "atol": 2e-5, **tol})
 
 
 def maybe(shape, seed):
-    """None, or an array of that shape."""
+    """Returns None, or an array of that shape."""
     return [None, np.random.default_rng(seed).standard_normal(shape, np.float32)]
 
 
 def both(ours, theirs):
-    """Both results; or, where torch refuses, our refusal."""
+    """Returns both results; if torch refuses, checks that we refuse."""
     try:
         expected = theirs()
     except (ValueError, RuntimeError, TypeError):
@@ -92,7 +92,7 @@ def test_instance_norm(shape, use_input_stats, tracked, eps):
 
 
 def test_instance_norm_negative_eps():
-    """With its own statistics PyTorch takes it: NaN where var + eps < 0."""
+    """PyTorch accepts it with the input's own statistics: NaN where var + eps < 0."""
     x = np.concatenate([sample((2, 3, 50)), sample((2, 3, 50)) * 0.1], axis=1)
     both(lambda: normcy.instance_norm(x, eps=-0.3), lambda: F.instance_norm(t(x), eps=-0.3))
 
@@ -163,7 +163,7 @@ def test_empty(shape):
 
 
 def test_shapes_of_statistics():
-    """return_stats as the native operators shape it; outside of training BatchNorm has none."""
+    """return_stats has the shapes of the native operators; outside of training BatchNorm has none."""
     x = sample((3, 6, 5, 4))
     mean, var = np.zeros(6, np.float32), np.ones(6, np.float32)
     for training in (True, False):
@@ -180,9 +180,9 @@ def test_shapes_of_statistics():
 
 
 def test_zero_variance():
-    """eps = 0 on a constant: 0 in batch statistics, NaN in layer and group norm.
+    """eps = 0 on a constant gives 0 in batch statistics, NaN in layer and group norm.
 
-    Given statistics do what the formula says, infinity; PyTorch's x * alpha + beta has NaN there.
+    With given statistics the result is the formula's, infinity; PyTorch's x * alpha + beta has NaN there.
     """
     x = np.full((2, 4, 3), 5, np.float32)
     both(lambda: normcy.instance_norm(x, eps=0), lambda: F.instance_norm(t(x), eps=0))
@@ -195,7 +195,7 @@ def test_zero_variance():
 
 
 def test_channels_last_memory():
-    """PyTorch's channels_last tensors, without a copy in and out for batch norm."""
+    """PyTorch's channels_last tensors are not copied for batch norm."""
     x = sample((2, 5, 6, 7)).transpose(0, 3, 1, 2)
     w, b = sample(7, seed=1), sample(7, seed=2)
     theirs = torch.from_numpy(x)

@@ -1,4 +1,4 @@
-"""``normcy compare`` and ``normcy accuracy``: every method beside NumPy and other libraries."""
+"""``normcy compare`` and ``normcy accuracy``, which run every method beside NumPy and other libraries."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def compare(
     json: Path | None,
     quick: bool,
 ) -> None:
-    """Run, print the table, and write what was asked for; `InputError` comes before anything has run."""
+    """Run, print the table, and write the files; `InputError` is raised before anything has run."""
     from normcy._compare import plot as plotting
-    from normcy._compare import report  # these two load rich and matplotlib, which worker processes need not
+    from normcy._compare import report  # these two load rich and matplotlib, which worker processes do not need
 
     if plot is not None:
         plotting.check_format(plot)
@@ -46,7 +46,7 @@ def compare(
         config = normcy.get_config()
     try:
         report.print_table(rows, names, config)
-    finally:  # files are due also where the table's reader has left, as `head` does
+    finally:  # files are written even if the table's reader has left, as `head` does
         if json is not None:
             output.write(json, output.as_json(rows, config))
         if plot is not None:
@@ -62,8 +62,8 @@ def survey(
     markdown: Path | None,
     quick: bool,
 ) -> None:
-    """Run the sweeps, print the tables, and write what was asked for; `InputError` comes before anything has run."""
-    from normcy._compare import report, tables  # these two load rich, which worker processes need not
+    """Run the sweeps, print the tables, and write the files; `InputError` is raised before anything has run."""
+    from normcy._compare import report, tables  # these two load rich, which worker processes do not need
 
     if json is not None:
         json = output.target("--json", json)

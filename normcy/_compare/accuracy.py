@@ -14,14 +14,14 @@ from normcy._compare.formulas import axes
 from normcy._compare.methods import D_MAX, METHODS, Array
 
 UNIT = 2.0**-24  # half a unit in the last place of float32 values from 1 to 2
-Scale = NDArray[np.float64]  # what float32 arithmetic allows for, in UNITs, element by element
+Scale = NDArray[np.float64]  # the size by which errors are measured, in UNITs, element by element
 
 
 class Errors(NamedTuple):
-    largest: float  # of |y - y64|; infinite where only one of them is NaN
-    relative: float  # the same over the largest |y64|
+    largest: float  # the largest |y - y64|; infinite if only one of them is NaN
+    relative: float  # the largest |y - y64| over the largest |y64|
     units: float  # the largest |y - y64| / (UNIT * scale)
-    has_nan: bool = False  # where the reference has a number
+    has_nan: bool = False  # whether it is NaN where the reference has a number
 
 
 class Reference:
@@ -51,12 +51,12 @@ class Reference:
 
 
 def _spared(data: dict[str, Array]) -> dict[str, Array]:
-    """The same with running statistics to be written to: the libraries start from those that came."""
+    """Copies the running statistics, which are written to: every library starts from the original ones."""
     return {name: value.copy() if name.startswith("running") else value for name, value in data.items()}
 
 
 def _continues(case: Case) -> bool:
-    """Whether more follows the affine step."""
+    """Returns whether a residual or an activation follows the affine step."""
     return not {"post_add", "activation"}.isdisjoint(METHODS[case.method].parameters)
 
 
@@ -65,7 +65,7 @@ def _float64(case: Case, parameter: Array) -> Scale:
 
 
 def _scaled(weight: Scale, bias: Scale, y: Scale) -> Scale:
-    """|weight| * max(1, |xhat|) + |bias|, where |weight * xhat| is |y - bias|."""
+    """Returns |weight| * max(1, |xhat|) + |bias|, where |weight * xhat| is |y - bias|."""
     return np.maximum(np.abs(weight), np.abs(y - bias)) + np.abs(bias)
 
 
@@ -75,7 +75,7 @@ def _affine(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 
 
 def _adain(case: Case, data: dict[str, Array], y: Scale) -> Scale:
-    """The style's deviation is the weight, its mean the bias."""
+    """The style's deviation is the weight, and its mean is the bias."""
     mean, var = normcy.reference.moments(data["style"], axes(case), keepdims=True)
     return _scaled(np.sqrt(var + case.eps), mean, y)
 
@@ -86,7 +86,7 @@ def _conditional(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 
 
 def _evonorm_s0(case: Case, data: dict[str, Array], y: Scale) -> Scale:
-    """|weight * x| / std + |bias|: the sigmoid's error counts in full where it is next to 0."""
+    """Returns |weight * x| / std + |bias|: the sigmoid's error counts in full where the sigmoid is close to 0."""
     x, groups = data["x"], case.num_groups
     _, _, rstd = normcy.reference.group_norm(x, groups, eps=case.eps, layout=case.layout, return_stats=True)
     rstd = case.broadcast(np.repeat(rstd, x.shape[case.channel_axis] // groups, axis=1))
@@ -94,7 +94,7 @@ def _evonorm_s0(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 
 
 def _evonorm_b0(case: Case, data: dict[str, Array], y: Scale, training: bool = False) -> Scale:
-    """|weight * x| / d * (1 + (|v * x| + std) / d) + |bias|, d the denominator: what cancels in it is magnified."""
+    """Returns |weight * x| / d * (1 + (|v * x| + std) / d) + |bias|, d the denominator: cancellation in d counts."""
     x, bias = data["x"].astype(np.float64), _float64(case, data["bias"])
     std = np.sqrt(normcy.reference.moments(x, case.positions, keepdims=True)[1] + case.eps)
     var = _float64(case, data["running_var"])
@@ -106,7 +106,7 @@ def _evonorm_b0(case: Case, data: dict[str, Array], y: Scale, training: bool = F
 
 
 def _renorm_train(case: Case, data: dict[str, Array], y: Scale) -> Scale:
-    """|weight| * (max(1, |xhat|) + |d| + std_batch / std) + |bias|: d has the batch mean's error, measured by std."""
+    """Returns |weight| * (max(1, |xhat|) + |d| + std_batch / std) + |bias|: d has the batch mean's error over std."""
     weight, bias, std = (_float64(case, data[name]) for name in ("weight", "bias", "running_std"))
     mean, var = normcy.reference.moments(data["x"], axes(case), keepdims=True)
     d = np.clip((mean - _float64(case, data["running_mean"])) / std, -D_MAX, D_MAX)
@@ -114,11 +114,11 @@ def _renorm_train(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 
 
 def _weight(case: Case, data: dict[str, Array], y: Scale) -> Scale:
-    """|y|, down to where float32 loses digits."""
+    """Returns |y|, but not less than where float32 loses digits."""
     return np.maximum(np.abs(y), np.finfo(np.float32).tiny)
 
 
-_SCALES = {  # by `Method.norm`; the others' is the affine step's
+_SCALES = {  # by `Method.norm`; all others have that of the affine step
     "adain": _adain,
     "conditional": _conditional,
     "evonorm_s0": _evonorm_s0,

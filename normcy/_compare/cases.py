@@ -1,4 +1,4 @@
-"""What is run: the table of models' shapes, and the arrays of a case."""
+"""The cases that are run: the table of models' shapes, and the arrays of a case."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MODELS = (
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a method on a shape. The layout is "-" where the method has none."""
+    """One row of the table: a method on a shape. The layout is "-" if the method has none."""
 
     name: str
     method: str
@@ -62,12 +62,12 @@ class Case:
 
     @property
     def positions(self) -> tuple[int, ...]:
-        """The axes along a channel of a sample: height and width."""
+        """The axes of a sample's channel, such as height and width."""
         return tuple(axis for axis in range(1, len(self.shape)) if axis != self.channel_axis)
 
     @property
     def style_shape(self) -> tuple[int, ...]:
-        """Of AdaIN: another spatial size, 48 by 80 beside a content of 64 by 64."""
+        """The shape of AdaIN's style, which has another spatial size: 48 by 80 beside a content of 64 by 64."""
         shape = list(self.shape)
         shape[self.positions[0]] = -(-shape[self.positions[0]] * 3 // 4)
         shape[self.positions[-1]] = -(-shape[self.positions[-1]] * 5 // 4)
@@ -75,12 +75,12 @@ class Case:
 
     @property
     def instance_channels(self) -> int:
-        """Of IBN: the channels that are instance normalized, the first half."""
+        """The channels of IBN that are instance normalized, the first half."""
         return self.shape[self.channel_axis] // 2
 
     @property
     def normalized_shape(self) -> tuple[int, ...]:
-        """Of layer and RMS norm: the features of a token; of pictures and volumes, all but the samples."""
+        """The features of a token for layer and RMS norm; for pictures and volumes, all axes but the samples."""
         return self.shape[1:] if len(self.shape) > 3 else self.shape[-1:]
 
     @property
@@ -89,12 +89,12 @@ class Case:
 
     @property
     def num_groups(self) -> int:
-        """The most groups up to 32, as models use, that have two channels or more."""
+        """The largest number of groups up to 32, as in models, whose groups have two channels or more."""
         channels = self.shape[self.channel_axis]
         return max((n for n in range(1, min(32, channels // 2) + 1) if channels % n == 0), default=1)
 
     def broadcast(self, parameter: Array) -> Array:
-        """A parameter, of a value a channel or a sample and channel, in a shape that NumPy broadcasts against x."""
+        """Reshapes a parameter, (C,) or (N, C), so that NumPy broadcasts it against x."""
         ones = (1,) * (len(self.shape) - 2)
         shapes = {"NCHW": parameter.shape + ones, "NHWC": parameter.shape[:-1] + ones + parameter.shape[-1:]}
         return parameter.reshape(shapes.get(self.layout, parameter.shape))
@@ -102,11 +102,11 @@ class Case:
 
 class Job(NamedTuple):
     case: Case
-    x: Array | None  # None: normal random values
+    x: Array | None  # with None, x has normal random values
 
 
 def model_jobs(methods: Collection[str], layouts: Collection[str]) -> list[Job]:
-    """The models' cases of these methods (as in ``Method.option``) and layouts."""
+    """Returns the models' cases of these methods (as in ``Method.option``) and layouts."""
     jobs = []
     for name, method, shape in MODELS:
         if METHODS[method].option in methods:
@@ -117,7 +117,7 @@ def model_jobs(methods: Collection[str], layouts: Collection[str]) -> list[Job]:
 
 
 def array_jobs(name: str, by_layout: dict[str, Array], methods: Collection[str], picture: bool) -> list[Job]:
-    """Cases of the methods that fit an array, given in each layout to run."""
+    """Returns the cases of the methods that fit an array, which is given in each layout to run."""
     jobs = []
     first = next(iter(by_layout.values()))
     for key, method in METHODS.items():
@@ -128,7 +128,7 @@ def array_jobs(name: str, by_layout: dict[str, Array], methods: Collection[str],
 
 
 def arrays(job: Job) -> dict[str, Array]:
-    """x and its parameters, random but the same in every run."""
+    """Returns x and its parameters, which are random but the same in every run."""
     case, random = job.case, np.random.default_rng(7)
     method = METHODS[case.method]
     x = random.standard_normal(case.shape, np.float32) * np.float32(1.7) if job.x is None else job.x
@@ -137,14 +137,14 @@ def arrays(job: Job) -> dict[str, Array]:
 
 
 def call(module: ModuleType, case: Case, data: dict[str, Array], bare: bool = False) -> Callable[..., Any]:
-    """What computes the case in `normcy` or `normcy.reference`; if ``bare``, up to the affine step and no further."""
+    """Returns what computes the case in `normcy` or `normcy.reference`; if ``bare``, only up to the affine step."""
     method = METHODS[case.method]
     left_out = ("post_add", "activation") if bare else ()
     return method.build(module, case, data, [name for name in method.parameters if name not in left_out])
 
 
 def nbytes(case: Case) -> int:
-    """Bytes that no implementation can avoid: x, a residual and a style's picture are read once, y is written once."""
+    """Returns the bytes that any implementation moves: it reads x, a residual and a style once, and writes y once."""
     residuals = sum(name in ("pre_add", "post_add") for name in METHODS[case.method].parameters)
     style = prod(case.style_shape) if case.method == "adain" else 0
     return ((2 + residuals) * prod(case.shape) + style) * np.dtype(np.float32).itemsize

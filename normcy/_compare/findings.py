@@ -1,4 +1,4 @@
-"""What libraries are off by at the points of the sweeps."""
+"""The errors of libraries at the points of the sweeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from normcy._compare.worker import Worker
 
 
 class Finding(NamedTuple):
-    """By library: no errors where it has no such operator, or failed, with a note."""
+    """Errors by library; they are None where it has no such operator, or failed, in which case there is a note."""
 
     point: Point
     errors: dict[str, Errors]
@@ -19,7 +19,7 @@ class Finding(NamedTuple):
 
 
 def find(team: list[Worker], point: Point, advance: Callable[[], Any]) -> Finding:
-    """The errors of all libraries on the same arrays; ``advance`` is called once."""
+    """Returns the errors of all libraries on the same arrays; ``advance`` is called once."""
     data = data_at(point)
     reference = Reference(point.case, data)
     found = Finding(point, {}, {})

@@ -1,7 +1,7 @@
-"""The methods as NumPy users write them in float32, or JAX users: ``xp`` is `numpy` or `jax.numpy`.
+"""The methods as users of NumPy or JAX write them in float32: ``xp`` is `numpy` or `jax.numpy`.
 
-Each returns a tuple: y, and in training the new running statistics. ``y *= ...`` works in place in NumPy, which saves
-it a new array, and makes a new one in JAX, as any operation does there.
+Each returns a tuple: y, and in training the new running statistics. ``y *= ...`` works in place in NumPy, which saves a
+new array, and makes a new array in JAX, as any operation does there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from normcy._compare.methods import D_MAX, METHODS, R_MAX
 
 
 def formula(xp: Any, case: Case) -> Callable[..., tuple]:
-    """The function of the case's arrays, by name."""
+    """Returns the function that computes the case from its arrays, given by name."""
     return partial(_whole, xp, case)
 
 
 def axes(case: Case) -> tuple[int, ...]:
-    """The axes that the statistics of a method without groups span."""
+    """Returns the axes over which a method without groups takes statistics."""
     rank = len(case.shape)
     spans = {
         "batch": (0, *case.positions),
@@ -35,7 +35,7 @@ def axes(case: Case) -> tuple[int, ...]:
 
 
 def _whole(xp, case, x, pre_add=None, post_add=None, **parameters):
-    """The norm with what comes before and after it."""
+    """Computes the norm with the operations before and after it."""
     method = METHODS[case.method]
     y, *running = _FORMULAS[method.norm](xp, case, x if pre_add is None else x + pre_add, **parameters)
     if post_add is not None:
@@ -124,7 +124,7 @@ def _rms(xp, case, x, weight):
 
 
 def _grouped(case, x):
-    """x with an axis of groups before that of their channels, and the axes that a group spans."""
+    """Reshapes x so that an axis of groups precedes that of their channels; also returns the axes of a group."""
     at = case.channel_axis
     groups = x.reshape(*x.shape[:at], case.num_groups, -1, *x.shape[at + 1 :])
     return groups, tuple(axis for axis in range(1, groups.ndim) if axis != at)

@@ -1,6 +1,6 @@
-"""The methods in PyTorch: its operators, or what its users put together where it has none.
+"""The methods in PyTorch: its operators, or what its users compose of others where it has none.
 
-Channels are at axis 1 of every tensor, whatever the memory order, but for `layer2d`, which has them last.
+Channels are at axis 1 of every tensor, whatever the memory order, except in `layer2d`, where they are last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from normcy._compare.methods import D_MAX, METHODS, R_MAX
 def runner(
     case: Case, x: Tensor, pre_add: Tensor | None = None, post_add: Tensor | None = None, **parameters: Tensor
 ) -> Callable[[], Tensor]:
-    """The norm with what comes before and after it, to be called without arguments."""
+    """Returns the norm with the operations before and after it, as a function without arguments."""
     method = METHODS[case.method]
     norm = partial(_NORMS[method.norm], case, **parameters)
     activate = _ACTIVATIONS[method.activation]
@@ -45,7 +45,7 @@ _ACTIVATIONS = {
 
 
 def _to_positions(case: Case, parameter: Tensor) -> Tensor:
-    """A parameter of a value a channel, or a sample and channel, against x."""
+    """Reshapes a parameter, (C,) or (N, C), so that it broadcasts against x."""
     return parameter.reshape(*parameter.shape, *[1] * (len(case.shape) - 2))
 
 
@@ -54,7 +54,7 @@ def _affine(case: Case, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _var_mean(x: Tensor, start: int, *more: int) -> tuple[Tensor, Tensor]:
-    """Over the axes from start on, and others."""
+    """Takes variance and mean over the axes from start on, and over others."""
     return torch.var_mean(x, (*more, *range(start, x.ndim)), correction=0, keepdim=True)
 
 
@@ -133,7 +133,7 @@ def _renorm_train(case, x, weight, bias, running_mean, running_std):
 
 
 def _weight(case, x, g):
-    """What `torch.nn.utils.weight_norm` calls."""
+    """The function that `torch.nn.utils.weight_norm` calls."""
     return torch._weight_norm(x, g.reshape(-1, *[1] * (x.ndim - 1)), 0)
 
 

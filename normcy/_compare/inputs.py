@@ -1,4 +1,4 @@
-"""What the user gives: which arrays are run, read from a .npy file, a picture, or the sample photograph."""
+"""The arrays that are run, read from the user's .npy file or picture, or from the sample photograph."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ CROP = 384  # pixels, as in a ViT-B/16 at its higher resolution
 
 
 class InputError(ValueError):
-    """A wrong argument of the command line: the message is the line that the user reads."""
+    """A wrong argument of the command line; its message is the line that the user reads."""
 
 
 def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> list[Job]:
-    """The cases to run: models and the photograph, or all that fit the user's file."""
+    """Returns the cases to run: those of models and the photograph, or all that fit the user's file."""
     layouts = LAYOUTS if layout in (None, "both") else (layout,)
     if file is None:
         return model_jobs(methods, layouts) + array_jobs(
             "photo", _by_layout(_photograph(), layouts), methods, picture=True
         )
     try:
-        if file.exists() and not (file.is_file() or file.is_dir()):  # to open a pipe would be to wait for a writer
+        if file.exists() and not (file.is_file() or file.is_dir()):  # to open a pipe would wait for a writer
             raise InputError(f"argument FILE: expected a regular file, got {file}, which is none")
         with file.open("rb") as stream:
             is_array = stream.read(len(NPY_MAGIC)) == NPY_MAGIC
@@ -50,12 +50,12 @@ def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> lis
 
 
 def _by_layout(x: Array, layouts: Collection[str]) -> dict[str, Array]:
-    """Pictures (N, H, W, C) in the memory order of each layout."""
+    """Returns pictures (N, H, W, C) in the memory order of each layout."""
     return {k: x if k == "NHWC" else np.ascontiguousarray(np.moveaxis(x, -1, 1)) for k in layouts}
 
 
 def _photograph() -> Array:
-    """A batch of 8 crops of the photograph that comes with matplotlib, every second one mirrored."""
+    """Returns a batch of 8 crops of the photograph that comes with matplotlib, every second one mirrored."""
     from matplotlib.cbook import get_sample_data
 
     picture = _read_picture(Path(get_sample_data("grace_hopper.jpg", asfileobj=False)))
@@ -69,7 +69,7 @@ def _photograph() -> Array:
 
 @contextmanager
 def _reading(what: str, file: Path) -> Iterator[None]:
-    """Readers of broken files raise whatever they run into, which becomes one line; what they warn of is not shown."""
+    """Turns whatever the readers of broken files raise into one line, and hides their warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -82,13 +82,13 @@ def _reading(what: str, file: Path) -> Iterator[None]:
 
 
 def _one_line(text: str) -> str:
-    """The text without line breaks and control characters, cut where it is longer than anybody reads."""
+    """Returns the text without line breaks and control characters, shortened if it is very long."""
     plain = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return plain if len(plain) <= 200 else f"{plain[:198]}.."
 
 
 def _read_picture(file: Path) -> Array:
-    """Pixels of shape (H, W, C), from 0 to 1 unless they are stored as floats."""
+    """Returns pixels of shape (H, W, C), scaled to 0 to 1 unless they are stored as floats."""
     from PIL import Image, UnidentifiedImageError
 
     with _reading("picture", file):
@@ -106,20 +106,20 @@ def _read_picture(file: Path) -> Array:
 
 
 def _white(pixels: NDArray, file: Path) -> float:
-    """The value of white."""
+    """Returns the value of white."""
     if pixels.dtype == np.float32:
         return 1
     if pixels.dtype != np.int32:
         return np.iinfo(pixels.dtype).max
-    if pixels.min() < 0 or pixels.max() > 65535:  # Pillow has 16 bits in pixels of 32 where a format has no more
+    if pixels.min() < 0 or pixels.max() > 65535:  # Pillow stores 16 bits in pixels of 32 for some formats
         raise InputError(f"argument FILE: {file} has pixels of 32 bits, expected 8 or 16, or floats")
     return 65535
 
 
 def _read_array(file: Path) -> Array:
-    """A contiguous float32 array of rank 2 or more, converted from another float type with a word."""
+    """Returns a contiguous float32 array of rank 2 or more; a note says if it was converted from another float type."""
     with _reading("array", file):
-        # A map refuses sizes that are negative or beyond the file's, before memory is taken for them.
+        # A memory map refuses sizes that are negative or beyond the file's before memory is allocated for them.
         stored = np.load(file, mmap_mode="r", allow_pickle=False)
     if not np.issubdtype(stored.dtype, np.floating):
         dtype = _one_line(str(stored.dtype))
@@ -138,6 +138,6 @@ def _read_array(file: Path) -> Array:
 
 
 def _short(name: str) -> str:
-    """A file's name as a case's, of characters that mean nothing to tables and figures."""
+    """Returns a file's name as the name of a case, without characters that mean something to tables and figures."""
     plain = "".join(c if c.isalnum() or c in "-." else "_" for c in name)
     return plain if len(plain) <= 12 else f"{plain[:10]}.."

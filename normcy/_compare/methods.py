@@ -1,4 +1,4 @@
-"""The table of methods: which function each is, with which arguments, and the error that normcy allows itself."""
+"""The table of methods: the function of each, its arguments, and the error that normcy allows itself."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import normcy
 if TYPE_CHECKING:
     from normcy._compare.cases import Case
 
-Array = NDArray[Any]  # float32, but for the ids of styles
+Array = NDArray[Any]  # float32, except the ids of styles
 EPS = 1e-5
-R_MAX, D_MAX = 3.0, 5.0  # of batch renorm: the paper's, once training is under way
+R_MAX, D_MAX = 3.0, 5.0  # of batch renorm; the paper's values for late training
 STYLES = 32
 
 
 def _function(module: ModuleType, case: Case, data: dict[str, Array], names: Collection[str]) -> Callable[..., Any]:
-    """The method's function, which has the same arguments in `normcy` and in `normcy.reference`."""
+    """Returns the method's function, which has the same arguments in `normcy` and in `normcy.reference`."""
     method = METHODS[case.method]
     options = {
         "eps": case.eps,
@@ -40,7 +40,7 @@ def _function(module: ModuleType, case: Case, data: dict[str, Array], names: Col
 
 
 def _ibn(module: ModuleType, case: Case, data: dict[str, Array], names: Collection[str]) -> Callable[..., Any]:
-    """The layer; the reference has none, so there it is put together from the functions of its halves."""
+    """Returns the layer; the reference has none, so that the functions of its halves are combined there."""
     half = case.instance_channels
     of_in = {name: data[name][:half] for name in ("weight", "bias")}
     of_bn = {name: data[name][half:] for name in names}
@@ -61,7 +61,7 @@ def _ibn(module: ModuleType, case: Case, data: dict[str, Array], names: Collecti
 
 @dataclass(frozen=True)
 class Method:
-    """A row's kind: how it is asked for, which function it is, and with which arguments after x that is called."""
+    """A method of the table: the option that selects it, its function, and the arguments of the function after x."""
 
     option: str
     function: str
@@ -71,14 +71,14 @@ class Method:
     training: bool = False
     activation: str | None = None
     units: int = 4  # the largest error of the norm alone that normcy allows itself, in the units of `accuracy`
-    on_pictures: bool = True  # a picture is no weight, and comes after no residual
-    compared: bool = True  # `normcy compare` leaves out what differs from another row in its activation alone
-    least_values: int = 1  # that a slot of statistics needs
+    on_pictures: bool = True  # a picture is no weight, and has no residual
+    compared: bool = True  # `normcy compare` leaves out methods that differ from another one only in their activation
+    least_values: int = 1  # the fewest values that a slot of statistics needs
     build: Callable[..., Callable[..., Any]] = _function
-    own_arrays: Mapping[str, Callable[..., Array]] = field(default_factory=dict)  # parameters unlike those of `ARRAYS`
+    own_arrays: Mapping[str, Callable[..., Array]] = field(default_factory=dict)  # unlike `ARRAYS`
 
     def fits(self, rank: int, picture: bool) -> bool:
-        """Whether it makes sense on the user's array, or picture."""
+        """Returns whether the method makes sense on the user's array or picture."""
         return rank >= self.least_rank and (self.on_pictures or not picture)
 
     @property
@@ -88,9 +88,10 @@ class Method:
 
     @property
     def bound(self) -> float:
-        """`units` with what follows: a residual's rounding; an activation's slope, up to 1.13, and 3 units of its own.
+        """The bound of the norm with what follows, in units.
 
-        ReLU has a slope of 1 and is exact.
+        A residual adds one rounding. An activation scales errors by its slope, up to 1.13, and adds 3 units. ReLU has a
+        slope of 1 and is exact.
         """
         units = self.units + ("post_add" in self.parameters)
         return units if self.activation in (None, "relu") else round(1.13 * units + 3, 2)
@@ -124,7 +125,7 @@ def _length(case: Case, random: np.random.Generator) -> Array:
     return random.random(case.shape[0], np.float32) + np.float32(0.5)
 
 
-ARRAYS = {  # by parameter; `Method.own_arrays` are the exceptions
+ARRAYS = {  # by parameter; `Method.own_arrays` has the exceptions
     "weight": _normal,
     "bias": _normal,
     "running_mean": _normal,

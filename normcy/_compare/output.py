@@ -1,4 +1,4 @@
-"""What is written: the JSON, and files that appear whole or not at all."""
+"""The files that are written, JSON among them; they appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from normcy._compare.timing import Result, Row
 def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
     """All numbers, as UTF-8.
 
-    ``{"config": normcy.get_config(), "rows": [row, ...]}``. A row has ``case``, ``method``, ``shape``, ``layout``
-    ("-" where the method has none), ``bytes`` (of x, a residual or style's picture, and y), ``bound`` (of normcy's
+    The form is ``{"config": normcy.get_config(), "rows": [row, ...]}``. A row has ``case``, ``method``, ``shape``,
+    ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of normcy's
     error, in units) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster of
     np.copyto and a copy by all threads), of which each has
 
     - ``seconds``: median time of a call,
     - ``gb_per_s``: bytes / seconds / 1e9,
-    - ``preemptions``: mean number a second; more than 150 of normcy's tell that other programs were in the way,
+    - ``preemptions``: mean number a second; more than 150 of normcy's mean that other programs used the cores,
     - ``error``: the largest |y - y64|,
     - ``error_units``: the largest |y - y64| / (2**-24 * (|weight| * max(1, |xhat|) + |bias|)). AdaIN's weight and bias
       are the style's deviation and mean; batch renorm's corrections add to max(1, |xhat|), a residual to all;
       EvoNorm has |weight * x| over its denominator, more where that cancels; weight norm has |y|,
     - ``note``: what went wrong.
 
-    null is what there is not, or an error that is not finite; a library without such an operator has null throughout.
+    Missing values and errors that are not finite are null; a library without such an operator has only null.
     """
     listed = []
     for case, results in rows:
@@ -45,11 +45,11 @@ def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
 
 
 def findings_as_json(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
-    """What ``normcy accuracy`` measured, as UTF-8.
+    """The results of ``normcy accuracy``, as UTF-8.
 
-    ``{"config": normcy.get_config(), "libraries": {name: version}, "rows": [row, ...]}``. A row has ``sweep``,
-    ``value``, ``method``, ``layout`` ("-" where the method has none), ``shape``, ``eps``, ``bound`` (of normcy's error,
-    in units) and ``results``, by library, of which each has
+    The form is ``{"config": normcy.get_config(), "libraries": {name: version}, "rows": [row, ...]}``. A row has
+    ``sweep``, ``value``, ``method``, ``layout`` ("-" if the method has none), ``shape``, ``eps``, ``bound`` (of
+    normcy's error, in units) and ``results``, by library, of which each has
 
     - ``error``: the largest |y - y64|,
     - ``error_relative``: the same over the largest |y64|,
@@ -57,7 +57,7 @@ def findings_as_json(findings: list[Finding], names: list[str], config: dict[str
     - ``not_finite``: "NaN" or "inf" where an error is infinite,
     - ``note``: what went wrong.
 
-    null is what there is not, or an error that is not finite; a library without such an operator has null throughout.
+    Missing values and errors that are not finite are null; a library without such an operator has only null.
     """
     listed = []
     for (sweep, value, case), errors, notes in findings:
@@ -98,7 +98,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def target(option: str, path: Path) -> Path:
-    """Where links lead, or, before the run, an error if nothing could be written there after it."""
+    """Returns the path that links lead to, or raises, before the run, if nothing could be written there after it."""
     path = path.resolve()
     if not path.parent.is_dir():
         raise InputError(f"argument {option}: got {path}, expected a file in a folder that exists")
@@ -113,7 +113,7 @@ def target(option: str, path: Path) -> Path:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write the file beside its place, then move it there: no reader sees half of it."""
+    """Writes the file beside its place and then moves it there, so that no reader sees half of it."""
     try:
         _beside(path).write_bytes(content)
         os.replace(_beside(path), path)

@@ -1,6 +1,6 @@
-"""One adapter a library: from a case and its arrays to something that can be called again and again.
+"""One adapter for each library, which makes a function of a case and its arrays that can be called repeatedly.
 
-An adapter returns None where its library has no such operator. It imports its library itself, in a worker process.
+An adapter returns None if its library has no such operator. It imports its library itself, in a worker process.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from normcy._compare.methods import METHODS, Array
 
 
 class Runner(NamedTuple):
-    run: Callable[[], Any]  # what is timed; it keeps the arrays alive that it reads and writes
-    result: Callable[[Any], Array]  # what it returned, as an array in the shape of x
+    run: Callable[[], Any]  # the function that is timed; it keeps the arrays alive that it reads and writes
+    result: Callable[[Any], Array]  # converts its result to an array in the shape of x
 
 
-COPIED = 1 << 24  # bytes that are copied for a time: about a millisecond
-COPIES = 1000  # as many at most, since small ones cost by the call
+COPIED = 1 << 24  # bytes that are copied for one measurement, which takes about a millisecond
+COPIES = 1000  # the most calls, since small arrays cost by the call
 
 Data = dict[str, Array]
 Adapter = Callable[[Case, Data, int], Runner | None]
 
 
 def adapt_copy(case: Case, data: Data, threads: int) -> Runner:
-    """The machine's limit: the faster copy of x into y, NumPy's or one by all threads; no norm is much faster."""
+    """The machine's limit: the faster copy of x into y, NumPy's or that by all threads; no norm is much faster."""
     normcy.set_num_threads(threads)
     x, y = data["x"], np.empty_like(data["x"])
     ways = partial(np.copyto, y, x), partial(_native.copy, x, y)
     calls = min(max(1, COPIED // x.nbytes), COPIES)
-    times = [[timeit(way, number=calls) for way in ways] for _ in range(5)]  # in turns, as libraries are timed
+    times = [[timeit(way, number=calls) for way in ways] for _ in range(5)]  # interleaved, as libraries are timed
     return Runner(ways[np.argmin(np.min(times, axis=0))], lambda _: y)
 
 
@@ -55,7 +55,7 @@ def adapt_numpy(case: Case, data: Data, threads: int) -> Runner:
 
 @cache
 def _jitted(case: Case) -> Callable[..., tuple]:
-    """Compiled once: a sweep runs the same case on several arrays."""
+    """Compiles only once, as a sweep runs the same case on several arrays."""
     import jax
 
     return jax.jit(formula(jax.numpy, case))
@@ -98,7 +98,7 @@ _ONNX = {  # operator and its inputs after x; ONNX has no training outside of tr
 
 
 def _onnx_model(case: Case, data: Data) -> Any:
-    """The norm with what comes before and after it; x and residuals are inputs, parameters are constants."""
+    """The norm with the operations before and after it; x and residuals are inputs, parameters are constants."""
     from onnx import TensorProto, helper, numpy_helper
 
     method, nodes = METHODS[case.method], []
@@ -188,7 +188,7 @@ class Peer(NamedTuple):
     packages: tuple[str, ...]
 
     def missing(self) -> list[str]:
-        """Packages that are not installed here."""
+        """Returns the packages that are not installed."""
         return [name for name in self.packages if importlib.util.find_spec(name) is None]
 
     @property
@@ -207,7 +207,7 @@ ADAPTERS = ALWAYS | {name: peer.adapter for name, peer in PEERS.items()}
 
 
 def installed(against: Collection[str]) -> list[str]:
-    """Those of these libraries that are here; of each other, standard error says so."""
+    """Returns those of the libraries that are installed, and names the others on standard error."""
     names = []
     for name in against:
         missing = PEERS[name].missing()
@@ -219,6 +219,6 @@ def installed(against: Collection[str]) -> list[str]:
 
 
 def versions(names: Collection[str]) -> dict[str, str]:
-    """Of libraries that are installed."""
+    """Returns the versions of libraries that are installed."""
     own = {"normcy": normcy.__version__, "numpy": np.__version__}
     return {name: own[name] if name in own else PEERS[name].version for name in names}

@@ -1,4 +1,4 @@
-"""The figure of ``normcy compare --plot``: times and errors of all libraries, a line a case, a block a method."""
+"""The figure of ``normcy compare --plot``: times and errors of all libraries, with a line for each case, by method."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from normcy._compare.methods import METHODS
 from normcy._compare.report import shape_text
 from normcy._compare.timing import Row
 
-LEAST_ERROR = 0.1  # where exact results are drawn: the axis is logarithmic
+LEAST_ERROR = 0.1  # the place of exact results on the logarithmic axis
 FORMATS = (".png", ".svg", ".pdf")
-# Colours by Okabe and Ito, which colour-blind readers can tell apart; markers for those who print in grey
+# Colours are by Okabe and Ito, which colour-blind readers can tell apart; markers are for prints in grey.
 STYLES = {
     "normcy": ("normcy", "#D55E00", "o"),
     "numpy": ("NumPy", "#0072B2", "s"),
@@ -37,7 +37,7 @@ def check_format(path: Path) -> None:
 
 
 def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: str) -> bytes:
-    """The drawing as the content of a file of that suffix."""
+    """Returns the drawing as the content of a file with that suffix."""
     blocks = _blocks(rows)
     rows = [row for block in blocks for row in block.rows]
     lines = [y for block in blocks for y in block.lines]
@@ -63,7 +63,7 @@ def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: st
 
 
 class Block(NamedTuple):
-    """A method's rows, alone and fused: the lines that they are drawn on come after one for the title."""
+    """The rows of a method, alone and fused; they are drawn below a line for the title."""
 
     title: str
     top: int
@@ -85,7 +85,7 @@ def _blocks(rows: list[Row]) -> list[Block]:
 
 
 def _label_lines(axes: Axes, blocks: list[Block]) -> None:
-    """Names of cases at their lines, and in bold those of the blocks, as wide so that they start at the same place."""
+    """Labels cases at their lines and titles in bold, padded to one width so that they start at the same place."""
     texts = {y: _label(row) for block in blocks for y, row in zip(block.lines, block.rows, strict=True)}
     width = max(map(len, texts.values()))
     texts |= {block.top: f"{block.title:<{width}}" for block in blocks}
@@ -95,7 +95,7 @@ def _label_lines(axes: Axes, blocks: list[Block]) -> None:
 
 
 def _panel(axes: Axes, blocks: list[Block], lines: list[int], values: dict[str, list[float]]) -> None:
-    """Dots on a logarithmic axis with plain numbers, a line through those of a case, bands to tell methods apart."""
+    """Draws dots on a logarithmic axis with plain numbers, a line through those of a case, and stripes for methods."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=7))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -111,11 +111,11 @@ def _panel(axes: Axes, blocks: list[Block], lines: list[int], values: dict[str, 
         axes.plot(shown, [y] * len(shown), color="0.75", linewidth=1, zorder=1)
     for name, places in values.items():
         text, colour, marker = STYLES[name]
-        # normcy's dots are larger and on top, so that no other hides them
+        # normcy's dots are larger and on top, so that no other dot hides them
         size, order = (52, 4) if name == "normcy" else (26, 3)
         axes.scatter(places, lines, s=size, color=colour, marker=marker, label=text, zorder=order, linewidths=0)
     low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.8), max(high, 12))  # so that two numbers at least are on the axis
+    axes.set_xlim(min(low, 0.8), max(high, 12))  # so that the axis has at least two numbers
 
 
 def _time(row: Row, name: str) -> float:
@@ -139,7 +139,7 @@ def _title(config: dict[str, Any]) -> str:
 
 
 def _processor() -> str:
-    """The processor's name as Linux knows it, or what Python knows."""
+    """Returns the processor's name as Linux knows it, or else as Python does."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""What is shown: the progress bar, the table of ``normcy compare``, and notes on what went wrong."""
+"""The terminal output: the progress bar, the table of ``normcy compare``, and notes on failures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from normcy._compare.cases import Case, nbytes
 from normcy._compare.methods import METHODS
 from normcy._compare.timing import Row
 
-SPACIOUS = 112  # columns from which the table's own get more room between them
-WIDE = 240  # columns where there is no terminal: nothing gets cut in a file or pipe
+SPACIOUS = 112  # width of the terminal from which the table's columns get more room between them
+WIDE = 240  # width without a terminal, so that nothing is cut in a file or pipe
 HEADERS = {"numpy": "NumPy", "onnxruntime": "ONNX\nRT", "jax": "JAX", "openvino": "Open\nVINO"}
 CAPTION = """
 error: largest |y - y64| in u = 2**-24 * (|w| * max(1, |xhat|) + |b|) or alike
@@ -37,7 +37,7 @@ def label(case: Case) -> str:
 
 @contextmanager
 def progress(steps: int) -> Iterator[Callable[[str], Callable[[], Any]]]:
-    """A bar on the terminal; gives a function from the text of a case to the one that counts its steps."""
+    """Shows a bar on the terminal; yields a function from the text of a case to one that counts its steps."""
     console = Console(stderr=True)
     columns = (
         bars.BarColumn(),
@@ -73,7 +73,7 @@ def empty_table(place: Console, title: str, footer: bool = False) -> Table:
 
 
 def print_table(rows: list[Row], names: list[str], config: dict[str, Any]) -> None:
-    """The rows on standard output; what failed on standard error."""
+    """Prints the rows on standard output, and failures on standard error."""
     others = [name for name in names if name not in ("copy", "normcy")]
     place = console()
     table = empty_table(place, title(config), footer=len(rows) > 1)
@@ -122,13 +122,13 @@ def _digits(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Three digits or so, in microseconds or milliseconds."""
+    """Returns about three digits, in microseconds or milliseconds."""
     value, unit = (seconds * 1e3, "ms") if seconds >= 1e-3 else (seconds * 1e6, "us")
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
 
 
 def print_notes(problems: Iterable[tuple[str, str | None, Case]]) -> None:
-    """A line for each way in which a library failed, with the cases that it concerns."""
+    """Prints a line for each way in which a library failed, with the cases that it concerns."""
     concerned: dict[str, list[str]] = {}
     for name, problem, case in problems:
         if problem:

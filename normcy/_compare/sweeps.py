@@ -1,4 +1,4 @@
-"""What `normcy accuracy` runs: three sweeps, each over one thing that makes norms inaccurate, and their arrays."""
+"""The sweeps of `normcy accuracy`, each over one quantity that makes norms inaccurate, and their arrays."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from normcy._compare.cases import Case, Job, arrays
 from normcy._compare.methods import EPS, METHODS, Array, Method
 
-LENGTH = 4096  # of a slot of statistics, where a sweep is over something else
-MEAN = 1.0  # in standard deviations, likewise: about that of what a ReLU lets through
+LENGTH = 4096  # values in a slot of statistics, in the other sweeps
+MEAN = 1.0  # in standard deviations, in the other sweeps: about that of a ReLU's output
 LONGEST = 2**26
 
 
 class Sweep(NamedTuple):
     name: str
     title: str
-    values: tuple[float, ...]  # one a column
+    values: tuple[float, ...]  # one for each column
 
 
 SWEEPS = (
@@ -30,8 +30,8 @@ SWEEPS = (
 
 
 class Size(NamedTuple):
-    values: int  # of x, about
-    longest: int  # slot
+    values: int  # about how many values x has
+    longest: int  # the longest slot
 
 
 MANY, FEW = Size(2**20, LONGEST), Size(2**17, 2**20)
@@ -58,7 +58,7 @@ class Point(NamedTuple):
 
 
 def points(methods: Collection[str], layouts: Collection[str], size: Size) -> list[Point]:
-    """The methods of these names (as in `Method.option`), alone and with an activation, along the sweeps."""
+    """Returns the methods of these names (as in `Method.option`), alone and with an activation, along the sweeps."""
     chosen = [key for key, method in METHODS.items() if method.option in methods and not _has_residual(method)]
     return [
         Point(sweep.name, value, case)
@@ -70,18 +70,18 @@ def points(methods: Collection[str], layouts: Collection[str], size: Size) -> li
 
 
 def _has_residual(method: Method) -> bool:
-    """A residual is no harder than what it is added to."""
+    """A residual is left out, since it is no harder than the array that it is added to."""
     return not {"pre_add", "post_add"}.isdisjoint(method.parameters)
 
 
 def _cases(key: str, sweep: str, value: float, layouts: Collection[str], size: Size) -> list[Case]:
-    """One a layout; none where the method takes no slot of that length."""
+    """Returns one case for each layout, and none if the method takes no slot of that length."""
     method = METHODS[key]
     length = int(value) if sweep == "length" else LENGTH
-    longest = min(size.longest, 2**20) if method.activation else size.longest  # what that adds is no matter of length
+    longest = min(size.longest, 2**20) if method.activation else size.longest  # its error does not depend on length
     if not method.least_values <= length <= longest:
         return []
-    # eps is as small beside the variance as ever, or it would hide all errors of tiny values
+    # eps is as small beside the variance as usual, since it would otherwise hide all errors of tiny values
     eps = EPS * min(1.0, value**2) if sweep == "magnitude" else EPS
     slots = max(size.values // max(length, 16), min(4, LONGEST // length))
     first = _shape(method.option, length, slots)
@@ -90,7 +90,7 @@ def _cases(key: str, sweep: str, value: float, layouts: Collection[str], size: S
 
 
 def _shape(option: str, length: int, slots: int) -> tuple[int, ...]:
-    """Channels first: slots of that length, and about so many of them."""
+    """Returns a shape, channels first, with slots of that length, and about so many of them."""
     if option in ("layer", "rms", "weight"):
         return slots, length
     if option == "layer2d":
@@ -98,7 +98,7 @@ def _shape(option: str, length: int, slots: int) -> tuple[int, ...]:
     if option in ("batch", "renorm"):
         samples = _largest_divisor(length, 8)
         return samples, slots, *_plane(length // samples)
-    if option in ("group", "evonorm_s0"):  # `Case.num_groups` finds the same number
+    if option in ("group", "evonorm_s0"):  # `Case.num_groups` gives the same number
         each = next((n for n in range(2, length + 1) if length % n == 0), 1)  # channels of a group
         groups = 1 if each == 1 else min(32, slots)
         return max(1, slots // groups), groups * each, *_plane(length // each)
@@ -116,7 +116,7 @@ def _largest_divisor(n: int, most: int) -> int:
 
 
 def data_at(point: Point) -> dict[str, Array]:
-    """The case's arrays: x normal about its mean; statistics of other data, and a style, of x's magnitude."""
+    """Returns the case's arrays: x, normal about its mean; statistics of other data, and a style, of x's magnitude."""
     mean, magnitude = point.mean, point.magnitude
     x = np.random.default_rng(11).standard_normal(point.case.shape, np.float32)
     x += np.float32(mean)
@@ -127,7 +127,7 @@ def data_at(point: Point) -> dict[str, Array]:
         "running_std": lambda v: v * magnitude,
         "running_var": lambda v: np.minimum(v * magnitude**2, np.finfo(np.float32).max),
     }
-    if METHODS[point.case.method].option == "adain":  # a conditional norm's style is an id
+    if METHODS[point.case.method].option == "adain":  # the style of a conditional norm is an id
         changed["style"] = lambda v: v * magnitude
     float64 = {name: change(data[name].astype(np.float64)) for name, change in changed.items() if name in data}
     return data | {name: value.astype(np.float32) for name, value in float64.items()}

@@ -1,4 +1,4 @@
-"""The tables of ``normcy accuracy``: built once, shown on a terminal or written as Markdown."""
+"""The tables of ``normcy accuracy``, which are shown on a terminal or written as Markdown."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from normcy._compare.methods import METHODS
 from normcy._compare.peers import versions
 from normcy._compare.sweeps import SWEEPS, Sweep
 
-WRONG = 1e-3  # of the largest |y64|: no use of a norm stands that
-TEXTS = 2  # columns, the first ones, that hold no numbers
+WRONG = 1e-3  # of the largest |y64|; no user of a norm accepts such an error
+TEXTS = 2  # the first columns, which hold no numbers
 CAPTION = f"""
 largest |y - y64| in u = 2**-24 * (|w| * max(1, |xhat|) + |b|) or alike; a library's column has the sweep's largest
 bound: normcy's own; -: no such operator, or it refuses; NaN, inf: where the reference has a number
@@ -23,7 +23,7 @@ over {WRONG:g} off: of the largest |y64|; largest: the same ratio, of errors tha
 
 class Cell(NamedTuple):
     text: str
-    good: bool | None = None  # within normcy's bound; None where that is no question
+    good: bool | None = None  # whether it is within normcy's bound; None if that does not apply
 
 
 class Table(NamedTuple):
@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
 
 def show(findings: list[Finding], names: list[str], config: dict[str, Any]) -> None:
-    """The sweeps and the summary on standard output; what failed on standard error."""
+    """Prints the sweeps and the summary on standard output, and failures on standard error."""
     place = report.console()
     place.print(report.title(config), _libraries(names), sep="; ", highlight=False)
     for table in (*_sweeps(findings, names), _summary(findings, names)):
@@ -48,7 +48,7 @@ def show(findings: list[Finding], names: list[str], config: dict[str, Any]) -> N
 
 
 def as_markdown(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
-    """All tables, with those of each library on top, in UTF-8; errors beyond normcy's bound are bold."""
+    """Returns all tables, with those of each library, in UTF-8; errors beyond normcy's bound are bold."""
     others = [name for name in names if name != "normcy"]
     tables = [_summary(findings, names), *_sweeps(findings, names)]
     tables += [table for name in others for table in _sweeps(findings, [name])]
@@ -70,7 +70,7 @@ def _libraries(names: list[str]) -> str:
 
 
 def _sweeps(findings: list[Finding], names: list[str]) -> list[Table]:
-    """A table a sweep: the first library's errors at its values, and the largest of the others'."""
+    """Returns a table for each sweep: the first library's errors at its values, and the largest of the others'."""
     tables = []
     for sweep in SWEEPS:
         rows = _rows(findings, sweep)
@@ -88,7 +88,7 @@ def _sweeps(findings: list[Finding], names: list[str]) -> list[Table]:
 
 
 def _rows(findings: list[Finding], sweep: Sweep) -> dict[tuple[str, str], dict[float, dict[str, Errors]]]:
-    """Errors by method and layout, then value, then library; in the order of `METHODS`."""
+    """Groups errors by method and layout, then value, then library, in the order of `METHODS`."""
     rows: dict[tuple[str, str], dict[float, dict[str, Errors]]] = {}
     for (name, value, case), errors, _ in findings:
         if name == sweep.name:
@@ -97,7 +97,7 @@ def _rows(findings: list[Finding], sweep: Sweep) -> dict[tuple[str, str], dict[f
 
 
 def _summary(findings: list[Finding], names: list[str]) -> Table:
-    """A row a sweep and library: how many of its results are right, and how far the others are off."""
+    """Returns a row for each sweep and library: how many of its results are right, and how far the others are off."""
     header = ["sweep", "library", "cases", "within bound", f"over {WRONG:g} off", "NaN or inf", "largest"]
     table = Table("summary", header, [])
     for sweep in SWEEPS:
@@ -113,7 +113,7 @@ def _summary(findings: list[Finding], names: list[str]) -> Table:
 
 
 def _worst(errors: Iterable[Errors | None]) -> Errors | None:
-    """The largest in units, NaN before inf."""
+    """Returns the largest error in units; NaN counts as larger than inf."""
     found = [e for e in errors if e is not None]
     return max(found, key=lambda e: (e.units, e.has_nan), default=None)
 

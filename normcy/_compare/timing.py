@@ -1,4 +1,4 @@
-"""The rounds in which libraries are timed, all in each round, so that what slows the machine down slows all of them."""
+"""Timing in rounds, with all libraries in each round, so that whatever slows the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from normcy._compare.accuracy import UNIT, Errors, Reference
 from normcy._compare.cases import Case, Job, arrays
 from normcy._compare.worker import Answer, Worker
 
-REST = 0.002  # seconds for the last library's threads to stop waiting for work, which takes cores from the next
+REST = 0.002  # seconds in which the last library's threads stop waiting for work, which would take cores from the next
 
 DISTURBED = 150  # preemptions a second: about 50 on a machine that is otherwise idle, 200 beside one busy program
 
 
 class Effort(NamedTuple):
     rounds: int
-    seconds: float  # that one measurement takes, about
+    seconds: float  # the seconds that one measurement takes, about
 
 
 THOROUGH, QUICK = Effort(7, 0.010), Effort(3, 0.004)
@@ -27,21 +27,21 @@ THOROUGH, QUICK = Effort(7, 0.010), Effort(3, 0.004)
 
 @dataclass
 class Result:
-    """One library on one case: all None where it has no such operator, with a note where it failed."""
+    """The result of one library on one case; all None if it has no such operator, with a note if it failed."""
 
     seconds: float | None = None
-    preemptions: float | None = None  # a second: how often the system gave a core of it to someone else
+    preemptions: float | None = None  # how often in a second the system gave one of its cores to another program
     errors: Errors | None = None
     note: str | None = None
 
     @property
     def agrees(self) -> bool:
-        """Whether it computed the same thing: the speed of another computation says nothing."""
+        """Returns whether it computed the same thing, since the speed of another computation means nothing."""
         return self.errors is not None and self.errors.units * UNIT < 0.01
 
     @property
     def problem(self) -> str | None:
-        """What went wrong, in a line."""
+        """What went wrong, in one line."""
         far = self.errors is not None and not self.agrees
         return "more than 1 % off the reference, so that its speed says nothing" if far else self.note
 
@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
     @property
     def disturbed(self) -> bool:
-        """Whether others wanted the cores: a thread that is late holds up all threads of its call."""
+        """Returns whether other programs used the cores: a thread that is late delays all threads of its call."""
         return (self.results["normcy"].preemptions or 0) > DISTURBED
 
     def speedup(self, name: str) -> float | None:
@@ -62,13 +62,13 @@ class Row(NamedTuple):
 
 
 def measure(team: list[Worker], job: Job, effort: Effort, advance: Callable[[], Any]) -> Row:
-    """Errors and median times of all libraries on a case; ``advance`` is called ``1 + rounds`` times."""
+    """Returns errors and median times of all libraries on a case; ``advance`` is called ``1 + rounds`` times."""
     data = arrays(job)
     reference = Reference(job.case, data)
     results: dict[str, Result] = {}
     ready = []
     for worker in team:
-        refused = "normcy" in results and results["normcy"].note  # then there is nothing to compare
+        refused = "normcy" in results and results["normcy"].note  # then there is nothing to compare with
         answer = Answer() if refused else worker.ask((job.case, data, effort.seconds))
         results[worker.name] = Result(note=answer.note)
         if answer.value is not None:

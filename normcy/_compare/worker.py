@@ -1,4 +1,4 @@
-"""Worker processes, one a library: what one library does with its threads and memory does not reach the others."""
+"""Worker processes, one for each library, so that its threads and its memory do not affect the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Sample(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Of a worker: a result y to a case, a `Sample` otherwise; None is that it cannot, with a note if it should."""
+    """The answer of a worker: the result y of a case, or a `Sample`; None if it has none, with a note if it failed."""
 
     value: Any = None
     note: str | None = None
@@ -41,7 +41,7 @@ class Worker:
         theirs.close()
 
     def ask(self, message: tuple | None) -> Answer:
-        """Send a case with its arrays and the seconds of a sample (None: no samples), or None to have one taken."""
+        """Sends a case with its arrays and the seconds of a sample (None: no samples), or None to ask for a sample."""
         try:
             self._connection.send(message)
             return self._connection.recv()
@@ -56,7 +56,7 @@ class Worker:
 
 @contextmanager
 def workers(names: list[str], threads: int) -> Iterator[list[Worker]]:
-    """A process for each library, for as long as the context lasts."""
+    """Starts a process for each library, which lasts as long as the context."""
     team: list[Worker] = []
     try:
         with _inherited(threads):
@@ -70,9 +70,9 @@ def workers(names: list[str], threads: int) -> Iterator[list[Worker]]:
 
 @contextmanager
 def _inherited(threads: int) -> Iterator[None]:
-    """What new processes get from this one: thread counts, which some libraries read only as they load, and no Ctrl-C.
+    """Sets what new processes inherit: thread counts, which some libraries read only as they load, and no Ctrl-C.
 
-    The terminal sends Ctrl-C to all processes; this one ends the others.
+    The terminal sends Ctrl-C to all processes; this process ends the others.
     """
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")
     before = {name: os.environ.get(name) for name in variables}
@@ -87,9 +87,9 @@ def _inherited(threads: int) -> Iterator[None]:
 
 
 def _serve(name: str, threads: int, connection: Connection) -> None:
-    """The life of a worker: answer until the parent is gone."""
+    """The main loop of a worker, which answers until the parent is gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # what libraries print as they load would land in the progress bar
+    os.dup2(nowhere, 1)  # what libraries print as they load would appear in the progress bar
     os.dup2(nowhere, 2)
     bench: Bench | None = None
     while True:
@@ -99,16 +99,16 @@ def _serve(name: str, threads: int, connection: Connection) -> None:
             return
         try:
             if message is not None:
-                bench = None  # give memory back before the next case takes some
+                bench = None  # frees memory before the next case allocates some
                 bench = Bench(name, threads, *message)
                 answer = Answer(bench.y)
-                bench = bench if bench.calls else None  # no samples are due
+                bench = bench if bench.calls else None  # it is not needed if no samples are to be taken
             else:
                 answer = Answer(bench and bench.sample())
         except Exception as error:
             answer = Answer(note=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
         connection.send(answer)
-        del message, answer  # the arrays that came, and y
+        del message, answer  # frees the received arrays, and y
 
 
 class Bench:
@@ -130,7 +130,7 @@ class Bench:
         return max(1, round(calls * seconds / spent))
 
     def sample(self) -> Sample:
-        """A batch of calls, after one that brings caches and threads back."""
+        """Times a batch of calls, after one call that warms up caches and threads."""
         self._timer.timeit(1)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
         seconds = self._timer.timeit(self.calls)

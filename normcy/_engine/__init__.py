@@ -1,1 +1,1 @@
-"""The compiled engine: norms over plain memory, without a Python object; src/README.md has the map."""
+"""The compiled engine, which computes norms over plain memory without Python objects; src/README.md has the map."""

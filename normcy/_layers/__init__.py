@@ -1,6 +1,6 @@
-"""Layers: the functions with their parameters and running statistics kept, under PyTorch's names.
+"""Layers, which keep the parameters and running statistics of the functions, under PyTorch's names.
 
-A call reads attributes and goes straight to the compiled core, which does every check of arrays.
+A call reads attributes and calls the compiled core, which checks all arrays.
 """
 
 from normcy._layers.evonorm import EvoNormB0, EvoNormS0
@@ -28,4 +28,4 @@ __all__ = [
 ]
 
 for _name in __all__:
-    globals()[_name].__module__ = "normcy"  # where users find it, and pickles look: files may move
+    globals()[_name].__module__ = "normcy"  # so that pickles do not depend on files

@@ -1,4 +1,4 @@
-"""What all layers share: the training flag, the state dict, the repr; and what several are built with."""
+"""The base classes of all layers, and functions that several constructors use."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Maybe = Array | None
 
 
 class _Layer:
-    """What all layers share: the training flag, the state dict, and a repr that rebuilds them."""
+    """The base class of all layers: the training flag, the state dict, and a repr that rebuilds the layer."""
 
     _keys: ClassVar[tuple[str, ...]] = ()  # attributes that the state dict holds, in PyTorch's order
-    _in_a_layer: ClassVar[bool] = False  # whether other keys under its prefix are those of the layer that it is in
-    _observer: Callable[[Moments], None] | None = None  # set while recalibrate() runs: is handed each call's moments
+    _in_a_layer: ClassVar[bool] = False  # whether its prefix is shared with another layer, whose keys are ignored
+    _observer: Callable[[Moments], None] | None = None  # set while recalibrate() runs: gets each call's moments
     training: bool = True
 
     def train(self, mode: bool = True):
@@ -36,25 +36,25 @@ class _Layer:
         return self.train(False)
 
     def reset_running_stats(self) -> None:
-        """Running statistics and their count as in a new layer; nothing where there are none."""
+        """Reset running statistics and their count to those of a new layer, if there are any."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles take along: not the observer, which belongs to a recalibrate() that runs."""
+        """The state of copies and pickles, without the observer, which belongs to a running recalibrate()."""
         return {name: value for name, value in vars(self).items() if name != "_observer"}
 
     def _whole(self) -> tuple[_Layer, ...]:
-        """This layer, and those that it is made of."""
+        """This layer and the layers that are parts of it."""
         return (self,)
 
     def _calibrated(self) -> tuple[_Layer, ...]:
-        """The layers in here whose running statistics are those of batches."""
+        """This layer, or the parts of it, whose running statistics recalibrate() replaces."""
         return ()
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {key: getattr(self, key) for key in self._keys if getattr(self, key) is not None}
 
     def state_dict(self, prefix: str = "") -> dict[str, np.ndarray]:
-        """The layer's own arrays by PyTorch's names, ``prefix`` in front; not copies."""
+        """The layer's arrays, not copies, by PyTorch's names with ``prefix`` in front."""
         prefix = _checks.text(prefix, "prefix")
         return {prefix + key: array for key, array in self._arrays().items()}
 
@@ -65,19 +65,19 @@ class _Layer:
 
         Keys have PyTorch's names, as in `state_dict`, or those of other frameworks: ``gamma``, ``beta``,
         ``moving_mean``, ``moving_variance`` (Keras; BERT's layer norms); ``scale``, ``mean``, ``var`` (Flax);
-        ``scale``, ``B``, ``input_mean``, ``input_var`` (ONNX). Each is read where the layer has what it means; a
-        variance never means a ``running_std``.
+        ``scale``, ``B``, ``input_mean``, ``input_var`` (ONNX). Each is read if the layer has the array that it means; a
+        variance is never read as a ``running_std``.
 
         Parameters
         ----------
         mapping : mapping of str to array
-            What `state_dict` returns, a dict of another framework, or an open file of NumPy or safetensors. Values are
-            what ``np.asarray`` reads, or tensors of torch on the CPU, and are cast to the layer's dtype: what is beyond
-            float32 becomes infinite. ``num_batches_tracked`` may be missing and then stays as it is.
+            A result of `state_dict`, a dict of another framework, or an open file of NumPy or safetensors. Values are
+            objects that ``np.asarray`` converts, or tensors of torch on the CPU. They are cast to the layer's dtype:
+            values beyond float32 become infinite. ``num_batches_tracked`` may be missing and then stays as it is.
         prefix : str, default ""
-            Only keys that begin with it count, without it.
+            Only keys that begin with it are read; it is removed from them.
         strict : bool, default True
-            Whether missing and unexpected keys are errors; if not, what is there is loaded.
+            Whether missing and unexpected keys are errors; if not, the other keys are loaded.
 
         Returns
         -------
@@ -89,9 +89,9 @@ class _Layer:
         TypeError
             If ``mapping`` is not a mapping, ``prefix`` not a str, or ``strict`` not a bool.
         ValueError
-            If a value is masked, no numbers or of another shape, or a key is there under two names; if ``strict``, also
-            if keys are missing or unexpected, and then the message names prefixes that would fit. All problems are
-            listed. Nothing has changed then.
+            If a value is masked, is not numeric or has another shape, or a key is given under two names; if ``strict``,
+            also if keys are missing or unexpected, in which case the message suggests prefixes that would fit. The
+            message lists all problems, and nothing has changed.
 
         Examples
         --------
@@ -122,13 +122,13 @@ class _Layer:
 
 
 class _Counting(_Layer):
-    """Layers that count the batches in their running statistics. Calls read ``_count``, which assigning has checked."""
+    """Layers that count the batches in their running statistics. Calls read ``_count``, which was checked when set."""
 
     _count: NDArray[np.int64] | None
 
     @property
     def num_batches_tracked(self) -> NDArray[np.int64] | None:
-        """How many batches there have been, an array of shape (); None does not count them."""
+        """The number of batches, an array of shape (); with None they are not counted."""
         return self._count
 
     @num_batches_tracked.setter
@@ -142,7 +142,7 @@ class _Counting(_Layer):
 
 @by_default_rules
 def _pace(momentum: float | None, decay: float | None, default: float) -> float | None:
-    """The weight of a new batch, from momentum or Keras' decay, of which one may be given."""
+    """Returns the weight of a new batch, from momentum or Keras' decay, of which one may be given."""
     if decay is None:
         return None if momentum is None else _checks.number(momentum, "momentum")
     if momentum is not default:
@@ -152,7 +152,7 @@ def _pace(momentum: float | None, decay: float | None, default: float) -> float 
 
 
 def _reset(layer: _Layer, **values: float) -> None:
-    """Fill arrays of the layer, those that it has: all of them, or none where one cannot be written."""
+    """Fills those of the named arrays that the layer has, or none of them if one cannot be written."""
     arrays = {name: getattr(layer, name) for name in values if getattr(layer, name) is not None}
     for name, array in arrays.items():
         if not (isinstance(array, np.ndarray) and array.flags.writeable):
@@ -174,7 +174,7 @@ def _groups(num_groups: int, channels: int) -> int:
 
 @by_default_rules
 def _seen(layer, x, pre_add=None) -> Moments:
-    """Moments of what a call normalizes."""
+    """Returns the moments of the array that a call normalizes, x or x + pre_add."""
     _checks.channels(x, layer.layout, layer.num_features)
     if pre_add is not None:
         if _checks.floats(pre_add, "pre_add").shape != x.shape:

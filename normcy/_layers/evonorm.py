@@ -13,7 +13,7 @@ from normcy._statistics import Moments
 
 @document
 class EvoNormB0(_Layer):
-    """EvoNorm-B0, normalization and activation in one, with running variance.
+    """EvoNorm-B0, normalization and activation in one, with a running variance.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ class EvoNormB0(_Layer):
         )  # fmt: skip
 
     def _observed(self, x, out):
-        """With the batch's variance, which the observer gets; the running one is not read, whatever it is."""
-        seen = _seen(self, x)  # first: out may be x
+        """Normalize with the batch's variance, which the observer gets, and do not read the running one."""
+        seen = _seen(self, x)  # before the norm, as out may be x
         y = _native.evonorm_b0(
             x, _full(self.num_features, 1), self.weight, self.bias, self.v, True, 0.0, self.eps, self.layout, out
         )  # fmt: skip
@@ -92,7 +92,7 @@ class EvoNormB0(_Layer):
         return y
 
     def reset_running_stats(self) -> None:
-        """Variance 1."""
+        """Set the running variance to 1."""
         _reset(self, running_var=1)
 
     def _calibrated(self):

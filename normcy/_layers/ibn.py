@@ -1,4 +1,4 @@
-"""IBN, instance and batch norm side by side."""
+"""IBN: instance norm of one part of the channels, and batch norm of the others."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ class IBN(_Layer):
     num_features : int
         Channels, C.
     ratio : float, default 0.5
-        Share of instance normalization, from 0 to 1.
+        Share of the channels that are instance normalized, from 0 to 1.
     order : {"in_first", "bn_first"}, default "in_first"
-        The first ``int(C * ratio)`` channels are instance normalized (ResNet-IBN); or the first
-        ``int(C * (1 - ratio))`` batch normalized (DenseNet-IBN).
+        Either the first ``int(C * ratio)`` channels are instance normalized (ResNet-IBN), or the first
+        ``int(C * (1 - ratio))`` are batch normalized (DenseNet-IBN).
     eps : float, default 1e-5
-        Of both parts.
+        The eps of both parts.
     momentum, decay : float
-        Of the batch norm, as in `BatchNorm`.
+        Those of the batch norm, as in `BatchNorm`.
     $layer_layout
     $layer_activation
     unbiased_running_var : bool, default True
-        Of the batch norm, as in `BatchNorm`.
+        That of the batch norm, as in `BatchNorm`.
 
     Attributes
     ----------
     IN : InstanceNorm
-        Affine, without running statistics.
+        The instance norm, affine and without running statistics.
     BN : BatchNorm
-        Affine, with running statistics.
+        The batch norm, affine and with running statistics.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class IBN(_Layer):
 
     Notes
     -----
-    Any number of channels and any ratio works, also those that the authors' ``torch.split`` refuses. IBN-b, instance
+    Any number of channels and any ratio work, also those that the authors' ``torch.split`` refuses. IBN-b, an instance
     norm after the residual, is ``InstanceNorm(C, affine=True, activation="relu")`` called with ``pre_add=``.
 
     References
@@ -111,11 +111,11 @@ class IBN(_Layer):
         return super().train(mode)
 
     def reset_running_stats(self) -> None:
-        """Those of the batch norm."""
+        """Reset the running statistics of the batch norm."""
         self.BN.reset_running_stats()
 
     def __copy__(self):
-        """A layer with halves of its own, whose arrays are shared: its mode and a recalibrate() are not the other's."""
+        """Copy the layer and its halves, but not their arrays: each has its own mode and its own recalibrate()."""
         copied = type(self).__new__(type(self))
         vars(copied).update(self.__getstate__(), IN=copy.copy(self.IN), BN=copy.copy(self.BN))
         return copied
@@ -137,7 +137,7 @@ class IBN(_Layer):
         y = np.empty_like(x, subok=False) if out is None else out
         written = [array for array in (out, sum_out) if array is not None]
         if written and all(v is None or np.ndim(v) == 1 for v in (self.BN.weight, self.BN.bias)):
-            # An empty batch: what batch norm refuses, it refuses before the other part is written.
+            # With an empty batch, batch norm refuses wrong arguments before the other part is written.
             self.BN(x[:0][self._bn_part])
             written = []
         aside = [(array[self._in_part], array[self._in_part].copy()) for array in written]
@@ -157,7 +157,7 @@ class IBN(_Layer):
         return y
 
     def _check(self, x, out, pre_add, post_add, sum_out) -> None:
-        """What the parts cannot see: whole arrays, and that no part's result falls on what the other reads."""
+        """Checks what the parts cannot: whole arrays, and that no part writes to memory that the other reads."""
         _checks.channels(x, self.BN.layout, self.num_features)
         given = [("x", x)]
         for name, array in (("out", out), ("pre_add", pre_add), ("post_add", post_add), ("sum_out", sum_out)):
@@ -178,9 +178,9 @@ class IBN(_Layer):
 
 
 def _apart(name: str, written: Array, others: Iterable[tuple[str, Array]], same: Callable | None = None) -> None:
-    """Refuse what shares memory with an array that is written, unless it is that array or the same one may be."""
+    """Refuse arrays that share memory with an output, except itself and arrays for which `same` is true."""
     for other, array in others:
-        if other == name or not isinstance(array, np.ndarray):  # what is no array, the parts refuse
+        if other == name or not isinstance(array, np.ndarray):  # the parts refuse other objects
             continue
         if np.may_share_memory(written, array) and not (same and same(written, array)):
             how = f"overlaps {other} in memory without being exactly {other}" if same else f"shares memory with {other}"
@@ -188,5 +188,5 @@ def _apart(name: str, written: Array, others: Iterable[tuple[str, Array]], same:
 
 
 def _same(a: Array, b: Array) -> bool:
-    """Whether two arrays of one shape are the same memory, element for element."""
+    """Returns whether two arrays of one shape are the same memory, element by element."""
     return a.strides == b.strides and a.__array_interface__["data"] == b.__array_interface__["data"]

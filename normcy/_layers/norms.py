@@ -12,7 +12,7 @@ from normcy._layers.base import Array, Maybe, _full, _groups, _Layer
 
 @by_default_rules
 def _neutral_weight(normalized_shape: tuple[int, ...], weight_offset: float) -> Array:
-    """Weights that change nothing."""
+    """Returns weights that change nothing."""
     return _full(normalized_shape, 1 - weight_offset, "normalized_shape")
 
 
@@ -26,14 +26,14 @@ class LayerNorm(_Layer):
     eps : float, default 1e-5
         Added to the variance under the square root, or to its root with ``eps_mode="outside_sqrt"``.
     elementwise_affine : bool, default True
-        With ``weight``, float32 of ``normalized_shape``, at first such that it changes nothing.
+        Whether the layer has ``weight``, float32 of ``normalized_shape``, which changes nothing at first.
     bias : bool, default True
-        With ``bias`` (zeros) too.
+        Whether it then also has ``bias`` (zeros).
     weight_offset : float, default 0.0
         Added to ``weight``; with 1.0 it starts from zeros.
     $layer_activation
     correction : float, default 0
-        Taken off the count of values in the variance.
+        Subtracted from the number of values in the variance.
     eps_mode : {"inside_sqrt", "outside_sqrt"}, default "inside_sqrt"
         Where eps is added.
 
@@ -106,9 +106,9 @@ class RMSNorm(_Layer):
     ----------
     $layer_shape
     eps : float or None, default None
-        Added to the mean square under the square root; None is float32's, 2**-23.
+        Added to the mean square under the square root; None means float32's machine epsilon, 2**-23.
     elementwise_affine : bool, default True
-        With ``weight``, float32 of ``normalized_shape``, at first such that it changes nothing.
+        Whether the layer has ``weight``, float32 of ``normalized_shape``, which changes nothing at first.
     weight_offset : float, default 0.0
         Added to ``weight``; with 1.0, as in Gemma, it starts from zeros.
     $layer_activation
@@ -161,7 +161,7 @@ class RMSNorm(_Layer):
 
 
 class _PerChannel(_Layer):
-    """Layers without running statistics that have one weight and bias a channel."""
+    """Layers without running statistics that have one weight and one bias for each channel."""
 
     _keys = ("weight", "bias")
 

@@ -11,7 +11,7 @@ from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _reset, _seen
 from normcy._statistics import Moments
 
-_MOMENTUM = float("0.01")  # an object of its own, so that `is` tells a momentum that was given from the default
+_MOMENTUM = float("0.01")  # an object of its own, so that `is` tells whether a momentum was given
 
 
 @document
@@ -25,12 +25,12 @@ class BatchRenorm(_Counting):
     eps : float, default 1e-3
         Added to the batch's variance under the square root; the running deviation contains it.
     momentum : float or None, default 0.01
-        Weight of the new batch in the running statistics; None is the average of all batches so far.
+        Weight of the new batch in the running statistics; None averages all batches so far.
     $layer_affine
     $layer_layout
     $layer_activation
     decay : float, optional
-        Instead of ``momentum``: weight of the old statistics, Keras' momentum.
+        Weight of the old statistics (Keras' momentum), which may be given instead of ``momentum``.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class BatchRenorm(_Counting):
     """
 
     _keys = ("weight", "bias", "running_mean", "running_std", "num_batches_tracked")
-    decay = None  # momentum holds it
+    decay = None  # it is stored as momentum
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class BatchRenorm(_Counting):
     def limits(self, step: int | None = None) -> tuple[float, float]:
         """``r_max`` and ``d_max`` of the paper's schedule.
 
-        Up to step 5000 they are 1 and 0, which is batch norm; then ``r_max`` grows evenly to 3 at step 40,000, and
+        Up to step 5000 they are 1 and 0, which is batch norm; then ``r_max`` grows linearly to 3 at step 40,000, and
         ``d_max`` to 5 at step 25,000.
 
         Parameters
@@ -122,8 +122,8 @@ class BatchRenorm(_Counting):
         )  # fmt: skip
 
     def _observed(self, x, out):
-        """Limits of 1 and 0 are batch norm, but for running statistics that are not finite: the result reads none."""
-        seen = _seen(self, x)  # first: out may be x
+        """Normalize as a batch norm, which does not read the running statistics; they may not be finite."""
+        seen = _seen(self, x)  # before the norm, as out may be x
         mean, std = _full(self.num_features, 0), _full(self.num_features, 1)
         y = _native.batch_renorm(
             x, mean, std, self.weight, self.bias, True, 0.0, self.eps,
@@ -133,7 +133,7 @@ class BatchRenorm(_Counting):
         return y
 
     def reset_running_stats(self) -> None:
-        """Mean 0, deviation 1 and count 0."""
+        """Set the running mean to 0, the running deviation to 1 and the count to 0."""
         _reset(self, running_mean=0, running_std=1, num_batches_tracked=0)
 
     def _calibrated(self):

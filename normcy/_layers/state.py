@@ -1,4 +1,4 @@
-"""Reading state dicts: keys by the names of several frameworks; values from arrays, tensors and files."""
+"""Reading state dicts: the names of keys in several frameworks, and values from arrays, tensors and files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from normcy._arithmetic import by_default_rules
 if TYPE_CHECKING:
     from normcy._layers.base import _Layer
 
-SYNONYMS = {  # what other frameworks call PyTorch's keys; each is read where a layer has the key that it means
+SYNONYMS = {  # other frameworks' names of PyTorch's keys; each is read if a layer has the key that it means
     "gamma": "weight",  # Keras, BERT
     "scale": "weight",  # Flax, ONNX
     "beta": "bias",  # Keras, BERT
@@ -36,7 +36,7 @@ _PREFIXES = 3  # A message suggests no more prefixes than this.
 
 
 class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict`` returns, as in PyTorch: keys that were missing, and keys that mean nothing here."""
+    """The result of ``load_state_dict``, as in PyTorch: keys that were missing, and keys that the layer lacks."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -68,7 +68,7 @@ def load(layer: _Layer, mapping: Any, prefix: str, strict: bool) -> Incompatible
 
 
 class _Source:
-    """The keys and values of a mapping, or of an open safetensors file, which is none."""
+    """The keys and values of a mapping, or of an open safetensors file, which is not a mapping."""
 
     def __init__(self, mapping: Any) -> None:
         try:
@@ -85,7 +85,7 @@ class _Source:
         return self._mapping.get_tensor(key) if self._is_file else self._mapping[key]
 
     def fits(self, key: str, target: np.ndarray) -> bool:
-        """Whether a value can be copied into the target; a file's large arrays are not read to see their shape."""
+        """Returns whether a value can be copied into the target; large arrays of a file are not read for that."""
         try:
             whole = self._mapping.get_slice(key).get_shape() if self._is_file else np.shape(self.value(key))
         except MemoryError:
@@ -96,7 +96,7 @@ class _Source:
 
     @by_default_rules
     def converted(self, key: Any, target: np.ndarray) -> tuple[np.ndarray | None, str]:
-        """A value as an array that can be copied into the target, or what is wrong with it."""
+        """Returns a value as an array that can be copied into the target, or what is wrong with it."""
         try:
             given = _array(self.value(key))
             if given.dtype.kind in "cSUOmM" or given.dtype.type is np.void:
@@ -112,13 +112,13 @@ class _Source:
             return given.astype(target.dtype), ""
         except MemoryError:
             raise
-        except Exception as error:  # It is the mapping's, that of np.asarray, or torch's on its way there.
+        except Exception as error:  # It comes from the mapping, from np.asarray, or from torch.
             hint = _WITHOUT_ML_DTYPES if self._is_file and "bfloat16" in str(error) else ""
             return None, (" ".join(str(error).split()) or type(error).__name__) + hint
 
 
 def _array(value: Any) -> np.ndarray:
-    """What np.asarray reads, and the tensors of torch that it refuses; torch itself is not imported for that."""
+    """Converts what np.asarray reads, and the tensors of torch that it refuses, without importing torch."""
     if isinstance(value, np.ma.MaskedArray):
         raise ValueError(f"expected {_checks.UNMASKED}")
     if getattr(value, "requires_grad", False) is True:
@@ -135,15 +135,15 @@ def _required(targets: dict[str, np.ndarray]) -> list[str]:
 
 
 def _meant(name: str, targets: dict[str, np.ndarray]) -> str | None:
-    """Which of the layer's names is meant: itself, or what it is a synonym of, as a whole or in its last part."""
-    name = name.removesuffix(":0")  # TensorFlow numbers what an operation returns
+    """Returns the layer's name that a key, as a whole or in its last part, is or is a synonym of."""
+    name = name.removesuffix(":0")  # TensorFlow numbers the results of an operation
     part, dot, last = name.rpartition(".")
     spelled = (name, SYNONYMS.get(name), part + dot + SYNONYMS.get(last, last))
     return next((own for own in spelled if own in targets), None)
 
 
 def _matched(keys: list, prefix: str, layer: _Layer) -> tuple[dict[str, list[str]], list]:
-    """For each of the layer's names the keys under the prefix that mean it; and those that are unexpected."""
+    """Returns, for each of the layer's names, the keys under the prefix that mean it; and the unexpected keys."""
     targets = layer._arrays()
     found: dict[str, list[str]] = {}
     unexpected = []
@@ -164,14 +164,14 @@ def _shown(key: Any) -> str:
 
 
 def _listed(unexpected: list[str]) -> list[str]:
-    """Each unexpected key, or of very many the first and how many more there are."""
+    """Lists each unexpected key or, if there are very many, the first ones and the number of the others."""
     if len(unexpected) <= _LISTED:
         return [f"unexpected {key}" for key in unexpected]
     return [f"unexpected {key}" for key in unexpected[:_FIRST]] + [f"{len(unexpected) - _FIRST} more unexpected"]
 
 
 def _fitting(source: _Source, prefix: str, layer: _Layer) -> list[str]:
-    """The other prefixes with which the mapping would load, in its order."""
+    """Returns the other prefixes with which the mapping would load, in its order."""
     targets = layer._arrays()
     required = _required(targets)
     if not required or not all(isinstance(key, str) for key in source.keys):
@@ -190,12 +190,12 @@ def _fitting(source: _Source, prefix: str, layer: _Layer) -> list[str]:
         return whole and all(len(keys) == 1 and source.fits(keys[0], targets[name]) for name, keys in found.items())
 
     if fits(prefix + "."):
-        return [prefix + "."]  # Then only its dot was forgotten.
+        return [prefix + "."]  # Then only the dot after the prefix was forgotten.
     return [other for other in candidates if fits(other)]
 
 
 def _hint(prefixes: list[str]) -> list[str]:
-    """The end of a message, where another prefix would have fitted."""
+    """Returns the end of a message, if another prefix would fit."""
     if not prefixes:
         return []
     named = [f'"{prefix}"' for prefix in prefixes[:_PREFIXES]]

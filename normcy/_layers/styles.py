@@ -1,4 +1,4 @@
-"""Norms that take on a style: adaptive and conditional instance norm."""
+"""Norms with styles: adaptive and conditional instance norm."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from normcy._layers.base import Array, Maybe, _full, _Layer
 
 @document
 class AdaIN(_Layer):
-    """Adaptive instance normalization: the content's instances with the style's mean and standard deviation.
+    """Adaptive instance normalization: gives the content's instances the style's mean and standard deviation.
 
     Parameters
     ----------
     eps : float, default 1e-5
         Added to the content's variance under the square root.
     alpha : float, default 1.0
-        How much of the style: 0 gives the content back.
+        Weight of the stylized content in the result: 0 returns the content itself.
     correction : float, default 0
-        Taken off the count of values in variances.
+        Subtracted from the number of values in variances.
     style_eps : float or None, default None
-        Added to the style's variance; None is ``eps``.
+        Added to the style's variance; None means ``eps``.
     $layer_layout
 
     Raises
@@ -31,7 +31,7 @@ class AdaIN(_Layer):
 
     See Also
     --------
-    adain : what a call computes, and which published code is which choice of options.
+    adain : what a call computes, and the options that published programs use.
 
     References
     ----------
@@ -62,7 +62,7 @@ class AdaIN(_Layer):
         self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
 
     def __call__(self, content: Array, style: Array | tuple[Array, Array], out: Maybe = None) -> Array:
-        """Carry the style over to ``content``; see `adain`."""
+        """Give ``content`` the statistics of the style; see `adain`."""
         return _native.adain(
             content, style, self.eps, self.alpha, self.correction, self.style_eps, self.layout, out
         )  # fmt: skip
@@ -131,7 +131,7 @@ class ConditionalInstanceNorm(_Layer):
         self.weight, self.bias = _full(size, 1, larger), _full(size, 0, larger)
 
     def __call__(self, x: Array, style: np.ndarray, out: Maybe = None) -> Array:
-        """Normalize ``x`` with styles (N,), integers, or their mixtures (N, S), float32."""
+        """Normalize ``x`` with styles, integers (N,), or their mixtures, float32 (N, S)."""
         return _native.conditional_instance_norm(
             x, style, self.weight, self.bias, self.eps, self.layout, self.activation, out, self.num_features
         )  # fmt: skip

@@ -10,14 +10,14 @@ from normcy._docs import document
 from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _reset, _seen
 from normcy._statistics import Moments
 
-_MOMENTUM = float("0.1")  # an object of its own, so that `is` tells a momentum that was given from the default
+_MOMENTUM = float("0.1")  # an object of its own, so that `is` tells whether a momentum was given
 
 
 class _Tracking(_Counting):
     """Batch and instance norm: affine parameters, and running statistics that training updates."""
 
     _keys = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-    decay = None  # momentum holds it
+    decay = None  # it is stored as momentum
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class _Tracking(_Counting):
         self.num_batches_tracked = np.zeros((), np.int64) if tracked else None
 
     def reset_running_stats(self) -> None:
-        """Mean 0, variance 1 and count 0, where the layer tracks them."""
+        """Set the running mean to 0, the variance to 1 and the count to 0, if the layer tracks them."""
         if self.track_running_stats:
             _reset(self, running_mean=0, running_var=1, num_batches_tracked=0)
 
@@ -53,8 +53,8 @@ class _Tracking(_Counting):
 class BatchNorm(_Tracking):
     """Batch normalization of any rank, with its parameters and running statistics.
 
-    In training the batch's statistics normalize, and the running ones take them in; otherwise the running ones
-    normalize. Without running statistics the batch's always do.
+    In training x is normalized with the batch's statistics, which also update the running ones; otherwise with the
+    running ones. Without running statistics it is always normalized with those of the batch.
 
     Parameters
     ----------
@@ -63,14 +63,15 @@ class BatchNorm(_Tracking):
     eps : float, default 1e-5
         $eps
     momentum : float or None, default 0.1
-        Weight of the new batch in the running statistics; None is the average of all batches so far.
+        Weight of the new batch in the running statistics; None averages all batches so far.
     $layer_affine
     track_running_stats : bool, default True
-        With ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and ``num_batches_tracked``.
+        Whether it has ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and
+        ``num_batches_tracked``.
     $layer_layout
     $layer_activation
     decay : float, optional
-        Instead of ``momentum``: weight of the old statistics, Keras' and Flax's momentum.
+        Weight of the old statistics (Keras' and Flax's momentum), which may be given instead of ``momentum``.
     unbiased_running_var : bool, default True
         Store the variance over n - 1, as PyTorch does; False stores it over n, as Keras 3, Flax and ONNX do.
 
@@ -86,7 +87,7 @@ class BatchNorm(_Tracking):
     Notes
     -----
     Clearing ``track_running_stats`` on a layer that has running statistics stops updating them; outside of training
-    they still normalize. An empty batch changes nothing and is not counted.
+    they are still used. An empty batch changes nothing and is not counted.
 
     References
     ----------
@@ -144,8 +145,8 @@ class BatchNorm(_Tracking):
         )  # fmt: skip
 
     def _observed(self, x, out, pre_add, post_add, sum_out):
-        """With the batch's statistics, which the observer gets; the running ones stay as they are."""
-        seen = _seen(self, x, pre_add)  # first: out may be x
+        """Normalize with the batch's statistics, which the observer gets, and do not update the running ones."""
+        seen = _seen(self, x, pre_add)  # before the norm, as out may be x
         y = _native.batch_norm(
             x, None, None, self.weight, self.bias, True, 0.0, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
             self.activation, out, False, True,
@@ -157,15 +158,15 @@ class BatchNorm(_Tracking):
         return (self,) if self.running_mean is not None else ()
 
     def _kept(self, moments: Moments) -> dict[str, NDArray[np.float64]]:
-        """Running statistics that moments of data amount to."""
+        """Returns the running statistics that the layer stores for these moments."""
         return {"running_mean": moments.mean, "running_var": moments.var(1 if self.unbiased_running_var else 0)}
 
 
 @document
 class InstanceNorm(_Tracking):
-    """Instance normalization of any rank, with its parameters and, where wanted, running statistics.
+    """Instance normalization of any rank, with its parameters and, optionally, running statistics.
 
-    Each sample's own statistics normalize, but for a layer that tracks running statistics and is not in training.
+    Each sample is normalized with its own statistics, unless the layer tracks running ones and is not in training.
 
     Parameters
     ----------
@@ -174,15 +175,16 @@ class InstanceNorm(_Tracking):
     eps : float, default 1e-5
         $eps
     momentum : float or None, default 0.1
-        Weight of the new batch in the running statistics; None is the average of all batches so far.
+        Weight of the new batch in the running statistics; None averages all batches so far.
     affine : bool, default False
-        With ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
+        Whether the layer has ``weight`` (ones) and ``bias`` (zeros), float32 of shape (C,).
     track_running_stats : bool, default False
-        With ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and ``num_batches_tracked``.
+        Whether it has ``running_mean`` (zeros), ``running_var`` (ones), float32 of shape (C,), and
+        ``num_batches_tracked``.
     $layer_layout
     $layer_activation
     decay : float, optional
-        Instead of ``momentum``: weight of the old statistics, Keras' and Flax's momentum.
+        Weight of the old statistics (Keras' and Flax's momentum), which may be given instead of ``momentum``.
     unbiased_running_var : bool, default True
         Store variances over n - 1, as PyTorch does; False stores them over n.
 
@@ -196,11 +198,11 @@ class InstanceNorm(_Tracking):
 
     Notes
     -----
-    Two things differ from PyTorch's layer. ``num_batches_tracked`` counts and ``momentum=None`` averages, where
-    PyTorch's count stays 0 and its statistics never move. With ``track_running_stats`` cleared on a layer that has
-    running statistics, these stay as they are, where PyTorch updates them even in evaluation.
+    Two things differ from PyTorch's layer. ``num_batches_tracked`` counts and ``momentum=None`` averages, whereas
+    PyTorch's count stays 0 and its statistics are never updated then. With ``track_running_stats`` cleared on a layer
+    that has running statistics, these stay as they are, whereas PyTorch updates them even in evaluation.
 
-    IBN-b's norm after the residual is ``InstanceNorm(C, affine=True, activation="relu")`` called with ``pre_add=``.
+    The norm of IBN-b is ``InstanceNorm(C, affine=True, activation="relu")`` called with the residual as ``pre_add``.
 
     References
     ----------

@@ -21,10 +21,10 @@ class WeightNorm(_Layer):
     Parameters
     ----------
     weight : ndarray of float32, or int or sequence of int
-        The weight to split up, which is copied; or only its shape, for a state dict to be loaded.
+        The weight to split up, which is copied; or only its shape, if a state dict is to be loaded.
     dim : int or None, default 0
         The axis along which lengths are kept: 0 for a convolution or linear layer's outputs, 1 for a transposed
-        convolution's. Negative ones count from the end; None keeps one length of the whole array.
+        convolution's. Negative values count from the end; None keeps one length of the whole array.
 
     Raises
     ------
@@ -36,11 +36,11 @@ class WeightNorm(_Layer):
 
     Notes
     -----
-    ``weight_v`` (ones until loaded, where only a shape was given) is float32, and so is ``weight_g``, its lengths, of
-    size 1 but along ``dim``, or () for None. Both are PyTorch's names and shapes; in its newer names,
-    ``parametrizations.weight.original0`` and ``original1``, they are read too. `load_state_dict` leaves alone what else
-    is there, such as the ``bias`` of the layer whose weight this is. In PyTorch a ``dim`` of -1 means None;
-    here it is the last axis.
+    ``weight_v`` is float32 and has ones until it is loaded, if only a shape was given. ``weight_g``, its lengths, is
+    float32, too, with all axes but ``dim`` of length 1, or of shape () for None. Both have PyTorch's names and shapes;
+    its newer names, ``parametrizations.weight.original0`` and ``original1``, are also read. `load_state_dict` ignores
+    other keys, such as the ``bias`` of the layer that has this weight. In PyTorch a ``dim`` of -1 means None; here it
+    is the last axis.
 
     References
     ----------
@@ -80,7 +80,7 @@ class WeightNorm(_Layer):
 
     @by_default_rules
     def _lengths(self) -> Array:
-        """||weight_v|| as PyTorch shapes it."""
+        """Returns ||weight_v|| in PyTorch's shape."""
         rank = len(self.shape)
         axes = tuple(axis for axis in range(rank) if self.dim is None or axis != self.dim % rank)
         mean, var = _native.moments(self.weight_v, axes, 0, self.dim is not None)

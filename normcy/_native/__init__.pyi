@@ -10,7 +10,7 @@ _Array = NDArray[np.float32]
 _Maybe = _Array | None
 _Count = NDArray[np.int64] | None
 
-# norms; `channels` are those of the layer that calls, or -1: any number; `tracked` counts the layer's batches
+# Norms. `channels` is the number that the calling layer expects, or -1 for any; `tracked` counts the layer's batches.
 def adain(
     content: _Array, style: _Array | tuple[_Array, _Array], eps: float, alpha: float, correction: float,
     style_eps: float | None, layout: str, out: _Maybe,

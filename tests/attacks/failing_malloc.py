@@ -15,12 +15,12 @@ from methods import LAYOUTS, METHODS, portable
 
 import normcy
 
-PATIENCE = 3  # some objects come from lists of free ones, and need no memory
+PATIENCE = 3  # some objects come from free lists, and need no memory
 SHAPES = [(2, 6, 4, 5), (2, 40, 50, 40), (1, 4, 300, 310)]
 
 
 class Watched:
-    """normcy, in whose calls the allocation of that number fails; remembers what it was given."""
+    """normcy with calls in which the allocation of a given number fails; it remembers the arguments."""
 
     def __init__(self, failing, fail):
         self.failing, self.fail = failing, fail
@@ -61,12 +61,12 @@ def in_python(failing, function, arguments, keywords):
 
 
 def attack(method, x, layout, fail):
-    """How many allocations made the call fail: a few after the last that did were tried too."""
+    """Returns how many allocations made the call fail; a few after the last of these were tried too."""
     found = last = 0
     for failing in itertools.count(1):
         watched = Watched(failing, fail)
         kw = keywords(method, x, layout, None)
-        if method in METHODS:  # not contiguous, so that there is something to allocate
+        if method in METHODS:  # not contiguous, so that a call allocates
             kw["out"] = np.full((*x.shape[:-1], 2 * x.shape[-1]), 7, np.float32)[..., ::2]
         try:
             method.call(watched, x, layout, **kw)

@@ -1,4 +1,4 @@
-"""Calls as many as the argument says, of all kinds, and prints by how many bytes the process has grown meanwhile."""
+"""Makes as many calls as the argument says, of all kinds, and prints by how many bytes the process has grown."""
 
 import resource
 import sys
