@@ -76,7 +76,9 @@ def test_isa_by_environment(isa):
 
 def test_isa_nonsense():
     message = run("import normcy", NORMCY_ISA="sse9")
-    assert message == f"ImportError: NORMCY_ISA=sse9: this build has no kernels for it; it can be one of {', '.join(ISAS)}"
+    assert (
+        message == f"ImportError: NORMCY_ISA=sse9: this build has no kernels for it; it can be one of {', '.join(ISAS)}"
+    )
 
 
 def test_not_built(tmp_path):

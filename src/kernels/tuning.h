@@ -6,7 +6,7 @@
  * that no choice can be seen in a result. Constants that define bits are in numerics.h. Those of the drivers that
  * decide speed are in src/normcy/_engine/tuning.pxd.
  *
- * A name ends with its unit. docs/decisions/0005-memory.md has what was measured.
+ * A name ends with its unit. docs/decisions/0005-memory.md has measurements of most of them.
  */
 #ifndef NORMCY_TUNING_H
 #define NORMCY_TUNING_H
