@@ -20,7 +20,9 @@
 
 #include "kernels/numerics.h"
 
-enum { NORMCY_MAX_SLOTS = 64 }; /* how many slots, or rows, one call of a row kernel takes at most */
+/* How many slots, or rows, one call of a row kernel takes at most. It changes no bit, but the size of arrays on stacks.
+ */
+enum { NORMCY_MAX_SLOTS = 64 };
 
 /* What weight_range finds. With a NORMCY_TINY weight, the product with an `a` that needs no scale may be subnormal. */
 enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };
@@ -46,6 +48,7 @@ typedef enum {
     NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), as in EvoNorm-S0 */
     NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), as in EvoNorm-B0 */
 } normcy_apply_op;
+enum { NORMCY_APPLY_OPS = NORMCY_RATIO + 1 };
 
 /* The coefficients, a set for each row or for each column. Arrays that the operation does not use may be NULL. */
 typedef struct {

@@ -93,7 +93,7 @@ static const normcy_elementwise *some_elementwise(shape s, const normcy_coef *co
 }
 
 static normcy_coef some_coef(ptrdiff_t n) {
-    normcy_coef c = {.op = (normcy_apply_op)take(NORMCY_RATIO)};
+    normcy_coef c = {.op = (normcy_apply_op)take(NORMCY_APPLY_OPS - 1)};
     c.mean_f32 = floats(n);
     c.a = floats(n);
     c.b = floats(n);

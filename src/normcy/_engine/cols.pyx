@@ -12,7 +12,7 @@ from normcy._engine.kernels cimport (
 from normcy._engine.plan cimport Plan, operand_at, panel_rows, panels_of, row_at
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport (
-    CACHE_LINE_BYTES, FIXED_STATISTICS_ROWS, TASK_FLOATS, TURNED_ROWS,
+    CACHE_LINE_BYTES, FIXED_STATISTICS_ROWS, TASK_FLOATS, TILE_MIN_COLUMNS, TILE_STEP_COLUMNS, TURNED_ROWS,
 )
 from normcy._engine.work cimport FIXED, LOCAL, PHASED, Columns, Work
 
@@ -120,7 +120,7 @@ cdef void merge_columns(ptrdiff_t count, double rows, double *mean, double *m2) 
 
 
 cdef double mean_of_col_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
-    """The mean of a slot that is known not to have a finite one."""
+    """The mean of a slot that has no finite one: a plain sum is as infinite, or as NaN, as it is."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t across = p.cols // p.group
     return total_of(job.x + slot // across * p.sample + slot % across * p.group, panel_rows(p), p.group, p.pitch)
@@ -261,8 +261,9 @@ cdef void cols_lay_out(Work *w, char *scratch) noexcept nogil:
 cdef ptrdiff_t tile_columns(const Plan *p) noexcept nogil:
     """How many columns go through both passes together: whole cache lines that stay in L2, or all."""
     cdef ptrdiff_t rows = panel_rows(p)
-    if p.group == 1 and rows * 128 <= 2 * TASK_FLOATS:
-        return min(p.cols, max(<ptrdiff_t>128, TASK_FLOATS // rows // 64 * 64))
+    if p.group == 1 and rows * TILE_MIN_COLUMNS <= 2 * TASK_FLOATS:
+        return min(p.cols, max(<ptrdiff_t>TILE_MIN_COLUMNS,
+                               TASK_FLOATS // rows // TILE_STEP_COLUMNS * TILE_STEP_COLUMNS))
     return p.cols
 
 

@@ -31,7 +31,7 @@ cdef struct Job:
     bint exact              # all sums are in float64
     normcy_rstd_options rstd_options
     StatsTransform transform
-    const double *fixed_mean    # statistics from outside (inference), one a channel, or NULL
+    const double *fixed_mean    # statistics from outside (inference), one a slot, or NULL
     const double *fixed_rstd
     double *mean            # where the statistics of every slot go, or NULL
     double *m2

@@ -47,7 +47,7 @@ cdef void moments_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdi
 
 
 cdef double mean_of_row_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
-    """The mean of a slot that is known not to have a finite one."""
+    """The mean of a slot that has no finite one: a plain sum is as infinite, or as NaN, as it is."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t seg, row
     cdef double total = 0
