@@ -145,11 +145,19 @@ cdef void rotate(float *v, ptrdiff_t cols, ptrdiff_t head) noexcept nogil:
     memcpy(v + cols - head, first, head * sizeof(float))
 
 
-cdef void apply_run(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
-                    Columns *w) noexcept nogil:
-    """Rows that follow each other. They may begin anywhere if the coefficients begin there: where y is aligned."""
+cdef inline ptrdiff_t place_in_line(const float *p) noexcept nogil:
+    """How many floats p is behind the last place where vectors are aligned."""
+    return <ptrdiff_t>(<size_t>p // sizeof(float)) & (NORMCY_LANES - 1)
+
+
+cdef void apply_stream(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
+                       Columns *w) noexcept nogil:
+    """Rows without gaps are one stream of y, which may begin at any column if the coefficients begin there, too.
+
+    Many rows begin where y is aligned: the floats before that and after the last whole row are done by themselves.
+    """
     cdef normcy_epilogue epilogue
-    cdef ptrdiff_t i, head = -(<ptrdiff_t>(<size_t>(job.y + at) // sizeof(float))) & (NORMCY_LANES - 1)
+    cdef ptrdiff_t i, head = -place_in_line(job.y + at) & (NORMCY_LANES - 1)
     if head and cols % NORMCY_LANES == 0 and rows >= TURNED_ROWS:
         job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &epilogue),
                          &job.access)
@@ -161,40 +169,49 @@ cdef void apply_run(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols
     job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.access)
 
 
+cdef void apply_folded(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
+                       Columns *w) noexcept nogil:
+    """Rows without gaps, of narrow panels several side by side.
+
+    The rows that are left over come first, as they need the coefficients of one row, which are then repeated in place.
+    """
+    cdef ptrdiff_t i, folded = fold_of(cols), whole = rows // folded
+    apply_stream(job, at + whole * folded * cols, rows % folded, cols, coef, w)
+    for i in range(vectors_used(coef) if folded > 1 else 0):
+        repeat(w.room + i * w.stride, cols, folded)
+    apply_stream(job, at, whole, cols * folded, coef, w)
+
+
 cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
                      ptrdiff_t width) noexcept nogil:
     """The apply pass over rows begin:end of the whole array, at columns left:left + width."""
     cdef const Plan *p = &job.plan
-    cdef Slots *s = &w.stats
     cdef normcy_coef coef
     cdef normcy_elementwise element
     cdef normcy_epilogue epilogue
     cdef normcy_operand weight, bias, gate
-    cdef ptrdiff_t i, n, at, phase, r = begin
-    cdef bint elementwise = is_elementwise(job), shared = job.weight.outer == 0 and job.bias.outer == 0
-    cdef bint pieces = width != p.pitch or elementwise
-    cdef ptrdiff_t k = 1 if elementwise else fold_of(p.cols)
+    cdef float *room = w.room
+    cdef ptrdiff_t n, at, r = begin
+    cdef bint elementwise = is_elementwise(job), stream = width == p.pitch and not elementwise
+    cdef bint one_set = job.weight.outer == 0 and job.bias.outer == 0 and not elementwise   # for all samples
     while r < end:
-        n = end - r if shared and not elementwise else min(end - r, p.period - r % p.period)
+        n = end - r if one_set else min(end - r, p.period - r % p.period)
+        at = row_at(p, r) + left
+        if not stream:      # y and the coefficients are in the same place of a cache line: both are read in whole lines
+            room = w.room + place_in_line(job.y + at)
         weight = operand_at(&job.weight, p, 0, r, left)
         bias = operand_at(&job.bias, p, 0, r, left)
         gate = operand_at(&job.gate, p, 0, r, left)
-        at = row_at(p, r) + left
-        # Where y is in its cache line the coefficients are in theirs: then all of them are read in whole lines.
-        phase = <ptrdiff_t>(<size_t>(job.y + at) // sizeof(float)) & (NORMCY_LANES - 1) if pieces else 0
-        fill_coefficients(job, width, s, &weight, &bias, &gate, left, &coef, w.room + phase, w.stride)
+        fill_coefficients(job, width, &w.stats, &weight, &bias, &gate, left, &coef, room, w.stride)
         if elementwise:
-            element = elementwise_at(job, 0, r, left, w.room + phase, w.stride)
+            element = elementwise_at(job, 0, r, left, room, w.stride)
         if job.fixed_mean != NULL:
             add_first(job, at, n, width, p.pitch)
-        if pieces:
+        if stream:
+            apply_folded(job, at, n, width, &coef, w)
+        else:
             job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if elementwise else NULL,
                              epilogue_at(job, at, &epilogue), &job.access)
-        else:
-            apply_run(job, at + n // k * k * width, n % k, width, &coef, w)
-            for i in range(vectors_used(&coef) if k > 1 else 0):
-                repeat(w.room + i * w.stride, width, k)
-            apply_run(job, at, n // k, width * k, &coef, w)
         r += n
 
 
