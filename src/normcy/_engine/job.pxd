@@ -31,7 +31,7 @@ cdef struct Job:
     bint exact              # all sums are in float64
     normcy_rstd_options rstd_options
     StatsTransform transform
-    const double *fixed_mean    # statistics from outside (inference), one a channel, or NULL
+    const double *fixed_mean    # statistics from outside (inference), one a slot, or NULL
     const double *fixed_rstd
     double *mean            # where the statistics of every slot go, or NULL
     double *m2
@@ -54,7 +54,7 @@ cdef struct Job:
 cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean
     double *m2
-    double *rstd            # 1 / std, or the gain that the transform makes of it
+    double *rstd            # 1 / std; once transformed, the gain that takes its place
     double *shift_after     # what the transform adds after the gain; NULL: 0
     float *scale            # powers of two that bring x into float32's range
     bint scaled             # some scale is not 1
