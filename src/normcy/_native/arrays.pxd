@@ -19,7 +19,7 @@ cdef str way_to_array(obj, str name)
 cpdef cnp.ndarray floats(obj, str name)
 cpdef int writeable(cnp.ndarray a, str name) except -1
 cdef str other_layout(shape, bint last, ptrdiff_t channels)
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name=*, tuple beside=*, ptrdiff_t channels=*)
+cdef cnp.ndarray as_image(obj, layout, Layout *found, str name, tuple beside, ptrdiff_t channels=*)
 cdef bint overlapping(cnp.ndarray a, cnp.ndarray b)
 cdef int check_misses(const Extent *own, str own_name, other, str name) except -1
 cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1

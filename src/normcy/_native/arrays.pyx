@@ -88,13 +88,11 @@ def check_channels(cnp.ndarray x, layout, ptrdiff_t channels):
     check_dim(x, is_channels_last(layout), channels)
 
 
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None, ptrdiff_t channels=-1):
+cdef cnp.ndarray as_image(obj, layout, Layout *found, str name, tuple beside, ptrdiff_t channels=-1):
     """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory.
 
-    `channels` are those of the layer that calls, or -1: any.
-
-    A slice of a larger array is served in place where it is only read (beside: ()), or where the output, the first of
-    `beside`, and the other arrays there that are not None have its strides.
+    `channels` are those of the layer that calls, or -1: any. `beside` is what the kernels walk together with x, the
+    output first; None in it is an array that is not given. `beside` is () if x is only read. See is_walkable.
     """
     cdef cnp.ndarray x = floats(obj, name)
     cdef bint last = is_channels_last(layout)
@@ -132,21 +130,26 @@ cdef bint is_swapped(cnp.ndarray x, bint last):
 
 
 cdef bint is_walkable(cnp.ndarray x, Layout *found, tuple beside):
-    """Whether the kernels can walk x as it is, and all that goes with it; if so, with which steps."""
+    """Whether the kernels can walk x as it is, and the arrays beside it with the same steps; if so, store these.
+
+    A slice of a larger array has steps of its own. It is served in place if all that is given of `beside` (the output,
+    then the others) has the same ones, or if x is only read, and `beside` is ().
+    """
     cdef Dims *d = &found.d
     cdef ptrdiff_t sample, pitch
-    cdef bint last = d.channels_last
-    cdef int rank = cnp.PyArray_NDIM(x), declared = 1 if last == found.swapped else rank - 1
+    cdef bint last = d.channels_last, is_slice, output_is_new, rows_are_folded
+    cdef int rank = cnp.PyArray_NDIM(x), channel_axis = rank - 1 if found.last else 1
+    cdef int channel_axis_in_memory = rank - 1 if last else 1
     cdef View v = view_of(x)
-    if not cnp.PyArray_ISALIGNED(x) or not has_even_steps(&v, declared, rank - 1 if last else 1, last, &sample,
+    if not cnp.PyArray_ISALIGNED(x) or not has_even_steps(&v, channel_axis, channel_axis_in_memory, last, &sample,
                                                           &pitch):
         return False
-    if sample != d.sample:      # a slice
-        if beside is None or (beside and beside[0] is None) or ((last or d.s == 1) and fold_of(d.c) > 1):
+    is_slice = sample != d.sample
+    if is_slice:
+        output_is_new = len(beside) > 0 and beside[0] is None       # and so dense
+        rows_are_folded = (last or d.s == 1) and fold_of(d.c) > 1   # several narrow rows as one, which must be dense
+        if output_is_new or rows_are_folded or not have_order_of(beside, x):
             return False
-        for other in beside:
-            if other is not None and not (isinstance(other, np.ndarray) and has_order_of(other, x)):
-                return False
     d.sample, d.pitch = sample, pitch
     return True
 
@@ -186,6 +189,14 @@ cdef bint has_order_of(cnp.ndarray a, cnp.ndarray x):
     if cnp.PyArray_IS_C_CONTIGUOUS(x):
         return in_c_order(a)
     return cnp.PyArray_ISALIGNED(a) and same_geometry(x, a)
+
+
+cdef bint have_order_of(tuple arrays, cnp.ndarray x):
+    """Whether all of these that are not None are arrays of x's memory order."""
+    for a in arrays:
+        if a is not None and not (isinstance(a, np.ndarray) and has_order_of(a, x)):
+            return False
+    return True
 
 
 cdef cnp.ndarray operand_like(obj, str name, cnp.ndarray original, cnp.ndarray x):
