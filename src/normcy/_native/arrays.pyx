@@ -175,12 +175,14 @@ cdef int check_misses(const Extent *own, str own_name, other, str name) except -
     return 0
 
 
-cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1:
-    """check_misses with each of `others`, a name and an array in turns: a tuple of pairs would take longer to make."""
+cdef int check_disjoint(cnp.ndarray a, str name, tuple named_arrays) except -1:
+    """check_misses with each of `named_arrays`: (name, array, name, array, ...).
+
+    A tuple of pairs would take longer to make."""
     cdef Extent own = extent(a)
     cdef Py_ssize_t i
-    for i in range(0, len(others), 2):
-        check_misses(&own, name, others[i + 1], others[i])
+    for i in range(0, len(named_arrays), 2):
+        check_misses(&own, name, named_arrays[i + 1], named_arrays[i])
     return 0
 
 
@@ -217,14 +219,15 @@ cdef int check_same_or_disjoint(cnp.ndarray y, str name, cnp.ndarray other, str 
     return 0
 
 
-cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add, bint spare):
+cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add,
+                        bint overwrite_x):
     """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see copy_to_output).
 
     `original` is x as the caller passed it and `x_name` what the method calls it; x is what the kernels read. out
-    may be exactly x, pre_add or post_add. spare: x may be overwritten.
+    may be exactly x, pre_add or post_add. With overwrite_x, x itself may be that array.
     """
     if out is None:     # x is no slice then: see `is_walkable`
-        return x if spare else empty_beside(x)
+        return x if overwrite_x else empty_beside(x)
     cdef cnp.ndarray y = floats(out, name)
     if not cnp.PyArray_SAMESHAPE(y, original):
         raise ValueError(f"{name}: expected the shape of {x_name}, {np.shape(original)}, got {np.shape(y)}")
@@ -234,7 +237,7 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.nda
         check_same_or_disjoint(y, name, pre_add, "pre_add")
     if post_add is not None:
         check_same_or_disjoint(y, name, post_add, "post_add")
-    return y if has_order_of(y, x) else x if spare else stand_in(x)
+    return y if has_order_of(y, x) else x if overwrite_x else stand_in(x)
 
 
 cdef int copy_to_output(cnp.ndarray y, out) except -1:

@@ -26,13 +26,13 @@ cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
     return channel_strides(in_order(per_channel(v, "v", x, at), keep))
 
 
-cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple others):
+cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple named_arrays):
     """EvoNorm without v: no statistics and no activation."""
     cdef Job job
     init_job(&job, BATCH, &at.d, 0, 0)
     cdef double[::1] zeros = np.zeros(at.d.c + 1), ones = np.ones(at.d.c + 1)
     job.fixed_mean, job.fixed_rstd = &zeros[0], &ones[0]
-    return normalize_image(&job, call, x, at, others)
+    return normalize_image(&job, call, x, at, named_arrays)
 
 
 def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t channels=-1):
