@@ -45,6 +45,16 @@ enum {
     /* Slots of this many values or more are summed in float64 along rows, too: they are out of L1, where memory is the
      * bound and not the arithmetic. */
     NORMCY_EXACT_SLOT = 32768,
+
+    /* Where float32 holds a gain badly, x is scaled by a power of two. It brings the gain to about two to the power of
+     * this where the gain is large, and of minus this where it is small; both are within NORMCY_LEAST_A and
+     * NORMCY_MOST_A. */
+    NORMCY_SCALED_GAIN_EXPONENT = 60,
+    /* Such a scale keeps the scaled mean below two to this power: a factor of four below float32's limit. */
+    NORMCY_SCALED_MEAN_EXPONENT = 126,
+    /* The exponents of float32's smallest and largest power of two, between which every such scale is. */
+    NORMCY_LEAST_SCALE_EXPONENT = -149,
+    NORMCY_MOST_SCALE_EXPONENT = 127,
 };
 
 /* Moments are within float32's comfortable range where the variance is between these and the mean below its limit.
@@ -64,11 +74,19 @@ enum {
 #define NORMCY_SMALL_VARIANCE 0x1p-100
 #define NORMCY_SMALL_MEAN 0x1p-16
 
+/* A ratio (EvoNorm-B0) whose largest term is this large takes the first of these scales, and one whose largest term is
+ * below NORMCY_SMALL_RATIO_TERM the third. */
+#define NORMCY_LARGE_RATIO_TERM 0x1p100
+#define NORMCY_SMALL_RATIO_TERM 0x1p-100
+
 /* A weight of this magnitude or more, one a value, is applied last: (u * a + b) * w + bias, as a * w could overflow. */
 #define NORMCY_HUGE_WEIGHT 0x1p64f
 
 /* Below this magnitude a product a * w is subnormal and has lost digits, so that w is applied last, too. */
 #define NORMCY_LEAST_GAIN 0x1p-126f
+
+/* From this magnitude on, a gain into which the weight has folded needs another scale, as float32 ends at twice it. */
+#define NORMCY_MOST_GAIN 0x1p127
 
 /* Between these, a times any weight that is not NORMCY_HUGE or NORMCY_TINY is a normal float32. */
 #define NORMCY_LEAST_A 0x1p-62

@@ -7,9 +7,17 @@ from normcy._engine.kernels cimport (
 )
 from normcy._engine.plan cimport Operand, Plan
 
-cdef enum:
-    COEFFICIENTS = 7        # vectors of a normcy_coef, one after the other in scratch
-    SCRATCH_VECTORS = 9     # the same, and after them the weights and biases that are applied last
+cdef enum ScratchVector:    # the vectors that fill_coefficients writes; vector v begins at room + v * stride
+    MEAN                    # mean_f32 of normcy_coef
+    A
+    B
+    SCALE                   # written if some scale is not 1, if the operation is not affine, or if job.extreme
+    GATE                    # written for NORMCY_SWISH and NORMCY_RATIO
+    BATCH_STD               # written for NORMCY_RATIO, as is OWN_STD
+    OWN_STD
+    LAST_WEIGHT             # a weight and a bias that are applied last, as kernels.h describes, if job.extreme
+    LAST_BIAS
+    SCRATCH_VECTORS         # how many vectors there are
 
 cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
                             const normcy_operand *bias, const normcy_operand *gate, ptrdiff_t channel,
@@ -36,7 +44,12 @@ cdef inline ptrdiff_t rows_in_one_call(const Job *job, ptrdiff_t r, ptrdiff_t en
 
 
 cdef inline int vectors_used(const normcy_coef *coef) noexcept nogil:
-    return 7 if coef.op == NORMCY_RATIO else 5 if coef.op == NORMCY_SWISH else 4 if coef.scale != NULL else 3
+    """How many of the vectors in scratch hold coefficients; these come first."""
+    if coef.op == NORMCY_RATIO:
+        return OWN_STD + 1
+    if coef.op == NORMCY_SWISH:
+        return GATE + 1
+    return SCALE + 1 if coef.scale != NULL else B + 1
 
 
 cdef inline const normcy_epilogue *epilogue_at(const Job *job, ptrdiff_t at, normcy_epilogue *room) noexcept nogil:

@@ -54,7 +54,7 @@ cdef struct Job:
 cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean
     double *m2
-    double *rstd            # 1 / std, or the gain that the transform makes of it
+    double *rstd            # 1 / std; once transformed, the gain that takes its place
     double *shift_after     # what the transform adds after the gain; NULL: 0
     float *scale            # powers of two that bring x into float32's range
     bint scaled             # some scale is not 1

@@ -19,12 +19,13 @@ cdef str way_to_array(obj, str name)
 cpdef cnp.ndarray floats(obj, str name)
 cpdef int writeable(cnp.ndarray a, str name) except -1
 cdef str other_layout(shape, bint last, ptrdiff_t channels)
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name=*, tuple beside=*, ptrdiff_t channels=*)
+cdef cnp.ndarray as_image(obj, layout, Layout *found, str name, tuple beside, ptrdiff_t channels=*)
 cdef bint overlapping(cnp.ndarray a, cnp.ndarray b)
 cdef int check_misses(const Extent *own, str own_name, other, str name) except -1
-cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1
+cdef int check_disjoint(cnp.ndarray a, str name, tuple named_arrays) except -1
 cdef cnp.ndarray operand_like(obj, str name, cnp.ndarray original, cnp.ndarray x)
-cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add, bint spare)
+cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add,
+                        bint overwrite_x)
 cdef int copy_to_output(cnp.ndarray y, out) except -1
 cdef cnp.ndarray in_order(cnp.ndarray a, list keep)
 cdef Strides channel_strides(cnp.ndarray a)

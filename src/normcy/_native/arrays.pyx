@@ -88,13 +88,11 @@ def check_channels(cnp.ndarray x, layout, ptrdiff_t channels):
     check_dim(x, is_channels_last(layout), channels)
 
 
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name="x", tuple beside=None, ptrdiff_t channels=-1):
+cdef cnp.ndarray as_image(obj, layout, Layout *found, str name, tuple beside, ptrdiff_t channels=-1):
     """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory.
 
-    `channels` are those of the layer that calls, or -1: any.
-
-    A slice of a larger array is served in place where it is only read (beside: ()), or where the output, the first of
-    `beside`, and the other arrays there that are not None have its strides.
+    `channels` are those of the layer that calls, or -1: any. `beside` is what the kernels walk together with x, the
+    output first; None in it is an array that is not given. `beside` is () if x is only read. See is_walkable.
     """
     cdef cnp.ndarray x = floats(obj, name)
     cdef bint last = is_channels_last(layout)
@@ -132,21 +130,26 @@ cdef bint is_swapped(cnp.ndarray x, bint last):
 
 
 cdef bint is_walkable(cnp.ndarray x, Layout *found, tuple beside):
-    """Whether the kernels can walk x as it is, and all that goes with it; if so, with which steps."""
+    """Whether the kernels can walk x as it is, and the arrays beside it with the same steps; if so, store these.
+
+    A slice of a larger array has steps of its own. It is served in place if all that is given of `beside` (the output,
+    then the others) has the same ones, or if x is only read, and `beside` is ().
+    """
     cdef Dims *d = &found.d
     cdef ptrdiff_t sample, pitch
-    cdef bint last = d.channels_last
-    cdef int rank = cnp.PyArray_NDIM(x), declared = 1 if last == found.swapped else rank - 1
+    cdef bint last = d.channels_last, is_slice, output_is_new, rows_are_folded
+    cdef int rank = cnp.PyArray_NDIM(x), channel_axis = rank - 1 if found.last else 1
+    cdef int channel_axis_in_memory = rank - 1 if last else 1
     cdef View v = view_of(x)
-    if not cnp.PyArray_ISALIGNED(x) or not has_even_steps(&v, declared, rank - 1 if last else 1, last, &sample,
+    if not cnp.PyArray_ISALIGNED(x) or not has_even_steps(&v, channel_axis, channel_axis_in_memory, last, &sample,
                                                           &pitch):
         return False
-    if sample != d.sample:      # a slice
-        if beside is None or (beside and beside[0] is None) or ((last or d.s == 1) and fold_of(d.c) > 1):
+    is_slice = sample != d.sample
+    if is_slice:
+        output_is_new = len(beside) > 0 and beside[0] is None       # and so dense
+        rows_are_folded = (last or d.s == 1) and fold_of(d.c) > 1   # several narrow rows as one, which must be dense
+        if output_is_new or rows_are_folded or not have_order_of(beside, x):
             return False
-        for other in beside:
-            if other is not None and not (isinstance(other, np.ndarray) and has_order_of(other, x)):
-                return False
     d.sample, d.pitch = sample, pitch
     return True
 
@@ -172,12 +175,14 @@ cdef int check_misses(const Extent *own, str own_name, other, str name) except -
     return 0
 
 
-cdef int check_disjoint(cnp.ndarray a, str name, tuple others) except -1:
-    """check_misses with each of `others`, a name and an array in turns: a tuple of pairs would take longer to make."""
+cdef int check_disjoint(cnp.ndarray a, str name, tuple named_arrays) except -1:
+    """check_misses with each of `named_arrays`: (name, array, name, array, ...).
+
+    A tuple of pairs would take longer to make."""
     cdef Extent own = extent(a)
     cdef Py_ssize_t i
-    for i in range(0, len(others), 2):
-        check_misses(&own, name, others[i + 1], others[i])
+    for i in range(0, len(named_arrays), 2):
+        check_misses(&own, name, named_arrays[i + 1], named_arrays[i])
     return 0
 
 
@@ -186,6 +191,14 @@ cdef bint has_order_of(cnp.ndarray a, cnp.ndarray x):
     if cnp.PyArray_IS_C_CONTIGUOUS(x):
         return in_c_order(a)
     return cnp.PyArray_ISALIGNED(a) and same_geometry(x, a)
+
+
+cdef bint have_order_of(tuple arrays, cnp.ndarray x):
+    """Whether all of these that are not None are arrays of x's memory order."""
+    for a in arrays:
+        if a is not None and not (isinstance(a, np.ndarray) and has_order_of(a, x)):
+            return False
+    return True
 
 
 cdef cnp.ndarray operand_like(obj, str name, cnp.ndarray original, cnp.ndarray x):
@@ -206,14 +219,15 @@ cdef int check_same_or_disjoint(cnp.ndarray y, str name, cnp.ndarray other, str 
     return 0
 
 
-cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add, bint spare):
+cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.ndarray x, pre_add, post_add,
+                        bint overwrite_x):
     """Where the kernels write: `out` itself, or an array of x's memory order to be copied into it (see copy_to_output).
 
     `original` is x as the caller passed it and `x_name` what the method calls it; x is what the kernels read. out
-    may be exactly x, pre_add or post_add. spare: x may be overwritten.
+    may be exactly x, pre_add or post_add. With overwrite_x, x itself may be that array.
     """
     if out is None:     # x is no slice then: see `is_walkable`
-        return x if spare else empty_beside(x)
+        return x if overwrite_x else empty_beside(x)
     cdef cnp.ndarray y = floats(out, name)
     if not cnp.PyArray_SAMESHAPE(y, original):
         raise ValueError(f"{name}: expected the shape of {x_name}, {np.shape(original)}, got {np.shape(y)}")
@@ -223,7 +237,7 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.nda
         check_same_or_disjoint(y, name, pre_add, "pre_add")
     if post_add is not None:
         check_same_or_disjoint(y, name, post_add, "post_add")
-    return y if has_order_of(y, x) else x if spare else stand_in(x)
+    return y if has_order_of(y, x) else x if overwrite_x else stand_in(x)
 
 
 cdef int copy_to_output(cnp.ndarray y, out) except -1:

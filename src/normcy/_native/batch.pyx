@@ -41,34 +41,34 @@ cdef object normalize_batch(Method method, const Call *call, const Tracking *tra
     cdef Statistics stats = None
     cdef tuple more = None
     cdef Fixed fixed
-    cdef Running running = Running()
+    cdef Running kept = Running()       # running_mean and running_var
     cdef Job job
     init_job(&job, method if own else BATCH, &at.d, eps, call.weight_offset)
     check_batch(method, <object>call.x, at.d, own, eps)
     running_mean, running_var = <object>tracking.running_mean, <object>tracking.running_var
     tracked = <object>tracking.tracked
-    running.read(running_mean, running_var, <cnp.ndarray>call.x, &at, own)
+    kept.read(running_mean, running_var, <cnp.ndarray>call.x, &at, own)
     check_count(tracked)
     job.rstd_options.zero_guard = True
     if not own:
-        fixed = Fixed(running, at.d.c, eps)
+        fixed = Fixed(kept, at.d.c, eps)
         fixed.point(&job)
-    elif running.present or call.return_stats:
+    elif kept.present or call.return_stats:
         stats = Statistics(job.plan.slots)
         stats.point(&job)
     if call.return_stats and stats is None:
         more = (np.empty(0, np.float32), np.empty(0, np.float32))
     elif call.return_stats:
         more = stats.outputs([at.d.c] if batch else [at.d.n, at.d.c])
-    if own and running.present:
-        running.apart(("x", <object>call.x, "weight", <object>call.weight, "bias", <object>call.bias,
+    if own and kept.present:
+        kept.check_apart(("x", <object>call.x, "weight", <object>call.weight, "bias", <object>call.bias,
                        "pre_add", <object>call.pre_add, "post_add", <object>call.post_add))
     result = normalize_image(&job, call, x, &at, ("running_mean", running_mean, "running_var", running_var), more)
     if call.return_stats and stats is not None:
         stats.fill_outputs()
-    if own and cnp.PyArray_SIZE(x) and (running.present or tracked is not None):
-        running.take_in(stats, at.d.c, 1 if batch else at.d.n, job.plan.count, tracked, tracking.momentum,
-                        tracking.unbiased)
+    if own and cnp.PyArray_SIZE(x) and (kept.present or tracked is not None):
+        kept.update_from_samples(stats, at.d.c, 1 if batch else at.d.n, job.plan.count, tracked, tracking.momentum,
+                                 tracking.unbiased)
     return result
 
 

@@ -32,7 +32,8 @@ cdef int add_options(Call *call, weight_offset, pre_add, sum_out, post_add, retu
 cdef cnp.ndarray image_of(const Call *call, Layout *at)
 cdef int run(Job *job, ptrdiff_t size) except -1
 cdef Statistics measured(Method method, cnp.ndarray x, Dims d)
-cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, tuple others,
+cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, tuple named_arrays,
                       tuple more=*)
-cdef object normalize_image(Job *job, const Call *call, cnp.ndarray x, const Layout *at, tuple others, tuple more=*)
+cdef object normalize_image(Job *job, const Call *call, cnp.ndarray x, const Layout *at, tuple named_arrays,
+                            tuple more=*)
 cdef object with_statistics(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, shape)

@@ -12,7 +12,7 @@ from normcy._native.arrays cimport (
 )
 from normcy._native.options cimport activation_of, flag, narrow
 from normcy._native.outputs cimport stand_in
-from normcy._native.settings cimport threads_for
+from normcy._native.settings cimport most_threads_for
 from normcy._native.statistics cimport Statistics
 from normcy._native.views cimport extent
 
@@ -36,6 +36,8 @@ cdef int add_options(Call *call, weight_offset, pre_add, sum_out, post_add, retu
     call.pre_add, call.sum_out, call.post_add = <PyObject *>pre_add, <PyObject *>sum_out, <PyObject *>post_add
     call.weight_offset = narrow(weight_offset, "weight_offset")
     call.return_stats = flag(return_stats, "return_stats")
+    if sum_out is not None and pre_add is None:
+        raise ValueError("sum_out: expected None, as pre_add is not given; there is no sum to store")
     return 0
 
 
@@ -49,7 +51,7 @@ cdef cnp.ndarray image_of(const Call *call, Layout *at):
 cdef int run(Job *job, ptrdiff_t size) except -1:
     """Run a job over arrays of `size` floats."""
     # The apply pass alone is a third of the work.
-    if run_job(job, size, threads_for(size // 3 if job.fixed_mean != NULL else size)):
+    if run_job(job, size, most_threads_for(size // 3 if job.fixed_mean != NULL else size)):
         raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
     return 0
 
@@ -65,11 +67,12 @@ cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
     return stats
 
 
-cdef cnp.ndarray take_weights(Job *job, Strides weight, Strides bias):
-    """Weight and bias in the terms of the plan. Returns an array that holds the weight, where that is a copy.
+cdef cnp.ndarray set_weights(Job *job, Strides weight, Strides bias):
+    """Set the job's weight and bias, its offset, and whether some weights are extreme.
 
-    The kernels add the offset to weights that do not fold in float32, which is right for an offset that float32 holds;
-    any other is added here.
+    Returns the array that the job's weight points into, if that is a new one; it has to live until the job has run. The
+    kernels add the offset to weights that do not fold in float32, which is right for an offset that float32 holds; any
+    other is added here.
     """
     cdef cnp.ndarray shifted = None
     cdef float *to
@@ -90,70 +93,72 @@ cdef cnp.ndarray take_weights(Job *job, Strides weight, Strides bias):
     return shifted
 
 
-cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, tuple others,
+cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, tuple named_arrays,
                       tuple more=None):
     """Fill in what the job reads and writes, run it, and hand back y, or (y, *more).
 
-    x is what the kernels read: call.x or a copy of it. `others`, names and arrays in turns, are what the outputs must
-    miss beside the weights. What takes memory comes first: nothing fails after the first write.
+    x is what the kernels read: call.x or a copy of it. The outputs must miss the weights, and `named_arrays`: (name,
+    array, ...). What takes memory comes first: nothing fails after the first write.
     """
-    cdef cnp.ndarray y, before, after, _shifted
-    out, pre_add, post_add = <object>call.out, <object>call.pre_add, <object>call.post_add
-    before = None if pre_add is None else operand_like(pre_add, "pre_add", <cnp.ndarray>call.x, x)
-    after = None if post_add is None else operand_like(post_add, "post_add", <cnp.ndarray>call.x, x)
-    _shifted = take_weights(job, weight, bias)      # kept for as long as its memory is read
+    cdef cnp.ndarray y, pre_add = None, post_add = None     # as the kernels walk them
+    cdef cnp.ndarray _new_weight        # it only holds memory that the job reads
+    cdef bint x_is_copy = x is not <object>call.x
+    out = <object>call.out
+    if <object>call.pre_add is not None:
+        pre_add = operand_like(<object>call.pre_add, "pre_add", <cnp.ndarray>call.x, x)
+    if <object>call.post_add is not None:
+        post_add = operand_like(<object>call.post_add, "post_add", <cnp.ndarray>call.x, x)
+        job.epilogue.add = <const float *>cnp.PyArray_DATA(post_add)
+    _new_weight = set_weights(job, weight, bias)
     job.epilogue.activation = call.activation
-    y = target(out, "out", <cnp.ndarray>call.x, <str>call.name, x, pre_add, post_add, spare=x is not <object>call.x)
+    y = target(out, "out", <cnp.ndarray>call.x, <str>call.name, x, <object>call.pre_add, <object>call.post_add,
+               x_is_copy)
     if out is not None:
-        check_disjoint_from_inputs(out, "out", call, others)
+        check_disjoint_from_inputs(out, "out", call, named_arrays)
     job.x, job.y = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(y)
     result = y if out is None else out
     if more is not None:
         result = (result, *more)
-    if after is not None:
-        job.epilogue.add = <const float *>cnp.PyArray_DATA(after)
-    if before is not None:
-        run_with_sum(job, call, x, before, y, after, others)
-    elif <object>call.sum_out is not None:
-        raise ValueError("sum_out: expected None, as pre_add is not given; there is no sum to store")
-    else:
+    if pre_add is None:
         run(job, cnp.PyArray_SIZE(x))
+    else:
+        run_with_sum(job, call, x, pre_add, post_add, y, named_arrays)
     copy_to_output(y, out)
     return result
 
 
-cdef int check_disjoint_from_inputs(cnp.ndarray out, str name, const Call *call, tuple others) except -1:
+cdef int check_disjoint_from_inputs(cnp.ndarray out, str name, const Call *call, tuple named_arrays) except -1:
     cdef Extent own = extent(out)
     check_misses(&own, name, <object>call.weight, "weight")
     check_misses(&own, name, <object>call.bias, "bias")
-    return check_disjoint(out, name, others) if others else 0
+    return check_disjoint(out, name, named_arrays) if named_arrays else 0
 
 
-cdef int run_with_sum(Job *job, const Call *call, cnp.ndarray x, cnp.ndarray before, cnp.ndarray y, cnp.ndarray after,
-                      tuple others) except -1:
-    """Run a job whose input is x + pre_add, which sum_out is to have."""
-    cdef cnp.ndarray total
+cdef int run_with_sum(Job *job, const Call *call, cnp.ndarray x, cnp.ndarray pre_add, cnp.ndarray post_add,
+                      cnp.ndarray y, tuple named_arrays) except -1:
+    """Run a job whose input is x + pre_add, the sum that sum_out gets. The arrays are as the kernels walk them."""
+    cdef cnp.ndarray sums
     sum_out = <object>call.sum_out
     if sum_out is not None:
-        total = target(sum_out, "sum_out", <cnp.ndarray>call.x, <str>call.name, x, <object>call.pre_add, None, False)
+        sums = target(sum_out, "sum_out", <cnp.ndarray>call.x, <str>call.name, x, <object>call.pre_add, None, False)
         check_disjoint(sum_out, "sum_out", ("out", <object>call.out, "post_add", <object>call.post_add))
-        check_disjoint_from_inputs(sum_out, "sum_out", call, others)
+        check_disjoint_from_inputs(sum_out, "sum_out", call, named_arrays)
     else:       # y holds the sum until it is normalized, unless that is where post_add is
-        total = y if after is None or not overlapping(y, after) else stand_in(x)
-    job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(before)
-    job.x = <const float *>cnp.PyArray_DATA(total)
+        sums = y if post_add is None or not overlapping(y, post_add) else stand_in(x)
+    job.source, job.addend = job.x, <const float *>cnp.PyArray_DATA(pre_add)
+    job.x = <const float *>cnp.PyArray_DATA(sums)
     run(job, cnp.PyArray_SIZE(x))
     if sum_out is not None:
-        copy_to_output(total, sum_out)
+        copy_to_output(sums, sum_out)
     return 0
 
 
-cdef object normalize_image(Job *job, const Call *call, cnp.ndarray x, const Layout *at, tuple others,
+cdef object normalize_image(Job *job, const Call *call, cnp.ndarray x, const Layout *at, tuple named_arrays,
                             tuple more=None):
     """normalize, for an array with channels whose weight and bias have not been looked at."""
     cdef list keep = []
     return normalize(job, call, x, parameter(<object>call.weight, "weight", <cnp.ndarray>call.x, at, keep),
-                     parameter(<object>call.bias, "bias", <cnp.ndarray>call.x, at, keep), others, more)
+                     parameter(<object>call.bias, "bias", <cnp.ndarray>call.x, at, keep), named_arrays, more)
 
 
 cdef object with_statistics(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, shape):

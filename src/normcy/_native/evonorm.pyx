@@ -13,7 +13,7 @@ from normcy._native.batch cimport check_batch
 from normcy._native.call cimport Call, describe_call, image_of, measured, normalize_image
 from normcy._native.group cimport check_groups
 from normcy._native.options cimport flag, integer, number
-from normcy._native.running cimport BLEND, Channels, channel, running, update
+from normcy._native.running cimport BLEND, Channels, channel, running_statistic, update
 from normcy._native.statistics cimport Statistics
 
 import numpy as np
@@ -26,13 +26,13 @@ cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
     return channel_strides(in_order(per_channel(v, "v", x, at), keep))
 
 
-cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple others):
+cdef object only_affine(const Call *call, cnp.ndarray x, const Layout *at, tuple named_arrays):
     """EvoNorm without v: no statistics and no activation."""
     cdef Job job
     init_job(&job, BATCH, &at.d, 0, 0)
     cdef double[::1] zeros = np.zeros(at.d.c + 1), ones = np.ones(at.d.c + 1)
     job.fixed_mean, job.fixed_rstd = &zeros[0], &ones[0]
-    return normalize_image(&job, call, x, at, others)
+    return normalize_image(&job, call, x, at, named_arrays)
 
 
 def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t channels=-1):
@@ -84,8 +84,8 @@ cdef Statistics instances_of(Job *job, cnp.ndarray x, Dims d, double eps, double
     return stats
 
 
-cdef int take_in(double[::1] var, double count, double momentum, running_var, Channels kept) except -1:
-    """Blend the unbiased variances of a batch, of `count` values a channel, into the running ones."""
+cdef int update_running_var(double[::1] var, double count, double momentum, running_var, Channels kept) except -1:
+    """Blend a batch's variances, of `count` values a channel, into the running ones; unbiased, in place of biased."""
     cdef Channels absent = [NULL, 0]
     cdef ptrdiff_t c
     for c in range(var.shape[0]):
@@ -112,7 +112,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
         own = flag(training, "training") and v is not None
         small_eps, rate = number(eps, "eps"), number(momentum, "momentum")
         image = image_of(&call, &at)
-        stored = running(running_var, "running_var", x, &at, own, keep)
+        stored = running_statistic(running_var, "running_var", x, &at, own, keep)
         if v is None:
             return only_affine(&call, image, &at, ("running_var", running_var))
         check_batch(BATCH, x, at.d, own, small_eps)
@@ -128,7 +128,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
             _stats = instances_of(&job, image, at.d, small_eps, std, var)
         y = normalize_image(&job, &call, image, &at, ("v", v, "running_var", running_var))
         if own and cnp.PyArray_SIZE(image):
-            take_in(var, <double>at.d.n * at.d.s, rate, running_var, stored)
+            update_running_var(var, <double>at.d.n * at.d.s, rate, running_var, stored)
         return y
     finally:
         normcy_fp_leave(mode)

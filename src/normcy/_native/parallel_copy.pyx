@@ -6,7 +6,7 @@ from normcy._engine.chunks cimport ceil_div, items_of_part
 from normcy._engine.parallel cimport Phase, run_phases
 from normcy._engine.tuning cimport COPY_FLOATS
 from normcy._native.arrays cimport describe, floats, overlapping, writeable
-from normcy._native.settings cimport threads_for
+from normcy._native.settings cimport most_threads_for
 from normcy._native.views cimport in_c_order
 
 cnp.import_array()
@@ -32,7 +32,7 @@ def copy(cnp.ndarray x not None, cnp.ndarray out not None):
     if overlapping(x, out):
         raise ValueError("expected two arrays that do not overlap")
     work.source, work.target = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(out)
-    threads = threads_for(work.size)
+    threads = most_threads_for(work.size)
     work.parts = <int>min(<ptrdiff_t>threads, ceil_div(work.size, COPY_FLOATS))
     phase.part, phase.parts = copy_part, work.parts
     run_phases(&work, &phase, 1, 1, work.parts, threads)

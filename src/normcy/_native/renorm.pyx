@@ -10,7 +10,7 @@ from normcy._native.arrays cimport Layout, check_disjoint
 from normcy._native.batch cimport check_batch
 from normcy._native.call cimport Call, describe_call, image_of, normalize_image
 from normcy._native.options cimport flag, number, real, shown
-from normcy._native.running cimport STEP, Channels, channel, check_count, momentum_of, running, update
+from normcy._native.running cimport STEP, Channels, channel, check_count, momentum_of, running_statistic, update
 from normcy._native.statistics cimport Statistics
 
 import numpy as np
@@ -42,13 +42,14 @@ cdef void fix_statistics(Job *job, double[:, ::1] kept) noexcept:
     job.fixed_mean, job.fixed_rstd = &kept[0, 0], &kept[1, 0]
 
 
-cdef int take_in(Statistics stats, double count, double eps, owner, cnp.ndarray tracked, double momentum,
-                 Channels mean, Channels std) except -1:
+cdef int update_mean_and_std(Statistics stats, double count, double eps, owner, cnp.ndarray tracked, double momentum,
+                             Channels mean, Channels std) except -1:
     """Step the running mean and std towards those of the batch, of `count` values a channel."""
     cdef ptrdiff_t c, channels = stats.m2.shape[0]
+    cdef double *batch_std = &stats.m2[0]       # in place of M2, which nothing reads after this
     for c in range(channels):
-        stats.m2[c] = sqrt(stats.m2[c] / count + eps)
-    return update(owner, tracked, momentum, STEP, channels, mean, &stats.mean[0], std, &stats.m2[0])
+        batch_std[c] = sqrt(stats.m2[c] / count + eps)
+    return update(owner, tracked, momentum, STEP, channels, mean, &stats.mean[0], std, batch_std)
 
 
 def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum, eps, r_max, d_max, layout, activation,
@@ -75,8 +76,8 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
         init_job(&job, BATCH, &at.d, small_eps, 0)
         check_batch(BATCH, x, at.d, own, small_eps)
         check_count(tracked)
-        mean = running(running_mean, "running_mean", x, &at, own, keep)
-        std = running(running_std, "running_std", x, &at, own, keep)
+        mean = running_statistic(running_mean, "running_mean", x, &at, own, keep)
+        std = running_statistic(running_std, "running_std", x, &at, own, keep)
         kept = as_doubles(mean, std, at.d.c)
         if own:
             check_disjoint(running_mean, "running_mean",
@@ -90,7 +91,7 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
             fix_statistics(&job, kept)
         y = normalize_image(&job, &call, image, &at, ("running_mean", running_mean, "running_std", running_std))
         if own and cnp.PyArray_SIZE(image):
-            take_in(stats, job.plan.count, small_eps, running_mean, tracked, rate, mean, std)
+            update_mean_and_std(stats, job.plan.count, small_eps, running_mean, tracked, rate, mean, std)
         return y
     finally:
         normcy_fp_leave(mode)

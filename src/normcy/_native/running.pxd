@@ -5,7 +5,7 @@ from normcy._engine.job cimport Job
 from normcy._native.arrays cimport Layout
 from normcy._native.statistics cimport Statistics
 
-cdef struct Channels:       # a running statistic: p[c * step]; p NULL: absent
+cdef struct Channels:       # one running statistic: p[c * step] for channel c; p is NULL if there is none
     float *p
     ptrdiff_t step
 
@@ -20,9 +20,9 @@ cdef class Running:
     cdef object mean_array, var_array
     cdef list keep
     cdef int read(self, running_mean, running_var, cnp.ndarray x, const Layout *at, bint written) except -1
-    cdef int apart(self, tuple inputs) except -1
-    cdef int take_in(self, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count, cnp.ndarray tracked,
-                     double momentum, bint unbiased) except -1
+    cdef int check_apart(self, tuple inputs) except -1
+    cdef int update_from_samples(self, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count,
+                                 cnp.ndarray tracked, double momentum, bint unbiased) except -1
 
 cdef class Fixed:
     """Running statistics as the apply pass wants them: mean and 1 / sqrt(var + eps) in float64."""
@@ -30,7 +30,7 @@ cdef class Fixed:
     cdef double *rstd
     cdef void point(self, Job *job)
 
-cdef Channels running(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *
+cdef Channels running_statistic(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *
 cdef int update(owner, cnp.ndarray tracked, double momentum, Formula formula, ptrdiff_t channels, Channels mean,
                 const double *batch_mean, Channels spread, const double *batch_spread) except -1
 cdef int check_count(cnp.ndarray tracked) except -1

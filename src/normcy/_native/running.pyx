@@ -17,7 +17,7 @@ import numpy as np
 cnp.import_array()
 
 
-cdef Channels running(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *:
+cdef Channels running_statistic(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *:
     """A running statistic, writeable where it is to be written."""
     cdef Channels v
     cdef cnp.ndarray a = per_channel(obj, name, x, at)
@@ -64,13 +64,17 @@ cdef int update(owner, cnp.ndarray tracked, double momentum, Formula formula, pt
     """
     with cython.critical_section(owner if tracked is None else tracked):
         momentum = count_batch(tracked, momentum)
-        blend(mean, channels, momentum, batch_mean, formula)
-        blend(spread, channels, momentum, batch_spread, formula)
+        update_channels(mean, channels, momentum, batch_mean, formula)
+        update_channels(spread, channels, momentum, batch_spread, formula)
     return 0
 
 
-cdef void blend(Channels kept, ptrdiff_t channels, double momentum, const double *batch, Formula formula) noexcept:
-    """Take one statistic in. A running value that is not finite has no distance to step."""
+cdef void update_channels(Channels kept, ptrdiff_t channels, double momentum, const double *batch,
+                          Formula formula) noexcept:
+    """Take one statistic of a batch into the running one, if that is present.
+
+    From a running value that is not finite there is no distance to step: it is blended.
+    """
     cdef ptrdiff_t c
     cdef float *old
     for c in range(channels if kept.p != NULL else 0):
@@ -89,29 +93,33 @@ cdef class Running:
         self.present, self.keep = running_mean is not None, []
         if self.present:
             self.mean_array, self.var_array = running_mean, running_var
-            self.mean = running(running_mean, "running_mean", x, at, written, self.keep)
-            self.var = running(running_var, "running_var", x, at, written, self.keep)
+            self.mean = running_statistic(running_mean, "running_mean", x, at, written, self.keep)
+            self.var = running_statistic(running_var, "running_var", x, at, written, self.keep)
             if written:
                 check_disjoint(running_mean, "running_mean", ("running_var", running_var))
         return 0
 
-    cdef int apart(self, tuple inputs) except -1:
+    cdef int check_apart(self, tuple inputs) except -1:
         """Where they are written, they must not be the memory of an input."""
         check_disjoint(self.mean_array, "running_mean", inputs)
         return check_disjoint(self.var_array, "running_var", inputs)
 
-    cdef int take_in(self, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count, cnp.ndarray tracked,
-                     double momentum, bint unbiased) except -1:
-        """Take in a batch's statistics, the average of its samples', which overwrites those of the first sample."""
+    cdef int update_from_samples(self, Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double count,
+                                 cnp.ndarray tracked, double momentum, bint unbiased) except -1:
+        """Take in the averages of the samples' means and variances, each of `count` values. stats is used up."""
+        cdef const double *var
         if not self.present or not channels:
             return update(None, tracked, momentum, BLEND, 0, self.mean, NULL, self.var, NULL)
-        average(stats, channels, samples, count - 1 if unbiased else count)
-        return update(self.mean_array, tracked, momentum, BLEND, channels, self.mean, &stats.mean[0], self.var,
-                      &stats.m2[0])
+        var = average_samples(stats, channels, samples, count - 1 if unbiased else count)
+        return update(self.mean_array, tracked, momentum, BLEND, channels, self.mean, &stats.mean[0], self.var, var)
 
 
-cdef void average(Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double dof) noexcept:
-    """Means and variances of the channels, over samples, in place of the first sample's mean and M2."""
+cdef const double *average_samples(Statistics stats, ptrdiff_t channels, ptrdiff_t samples, double dof) noexcept:
+    """Average mean and variance of each channel over samples. The means take the place of the first sample's means.
+
+    Returns the variances. They take the place of the first sample's M2, as nothing reads those after this.
+    """
+    cdef double *average_var = &stats.m2[0]
     cdef ptrdiff_t c, n
     cdef double mean, var
     for c in range(channels):
@@ -119,15 +127,16 @@ cdef void average(Statistics stats, ptrdiff_t channels, ptrdiff_t samples, doubl
         for n in range(samples):
             mean += stats.mean[n * channels + c]
             var += stats.m2[n * channels + c] / dof
-        stats.mean[c], stats.m2[c] = mean / samples, var / samples
+        stats.mean[c], average_var[c] = mean / samples, var / samples
+    return average_var
 
 
 cdef class Fixed:
-    def __cinit__(self, Running running, ptrdiff_t n, double eps):
+    def __cinit__(self, Running kept, ptrdiff_t n, double eps):
         cdef ptrdiff_t c
         cdef normcy_rstd_options how
         cdef double *var
-        if not running.present:
+        if not kept.present:
             raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
                              "used, got None")
         self.mean = <double *>malloc(3 * max(n, <ptrdiff_t>1) * sizeof(double))     # arrays would cost a microsecond
@@ -135,7 +144,7 @@ cdef class Fixed:
             raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
         self.rstd, var = self.mean + n, self.mean + 2 * n
         for c in range(n):
-            self.mean[c], var[c] = channel(running.mean, c)[0], channel(running.var, c)[0]
+            self.mean[c], var[c] = channel(kept.mean, c)[0], channel(kept.var, c)[0]
         memset(&how, 0, sizeof(how))
         how.count, how.eps = 1, eps
         chosen().rstd(n, self.mean, var, &how, self.rstd)

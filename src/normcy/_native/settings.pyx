@@ -73,8 +73,8 @@ cdef int threads_now() except -1:
     return min(n, MOST_THREADS, openmp.omp_get_thread_limit())
 
 
-cdef int threads_for(ptrdiff_t size) except -1:
-    """How many threads a call over `size` floats takes."""
+cdef int most_threads_for(ptrdiff_t size) except -1:
+    """The most threads that a call over `size` floats may take; it takes fewer if it has fewer tasks."""
     return threads_now() if size >= PARALLEL_MIN_FLOATS else 1
 
 

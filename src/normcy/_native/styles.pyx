@@ -76,7 +76,7 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     cdef Style towards
     cdef double small_eps, style_small_eps, dof, share
     cdef tuple pair
-    cdef tuple apart = ("style", style)
+    cdef tuple style_arrays = ("style", style)      # with their names
     cdef unsigned long mode = normcy_fp_enter()
     try:
         describe_call(&call, content, "content", None, None, layout, None, out)
@@ -91,24 +91,24 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
         if isinstance(style, tuple):
             pair = tuple(style)
             towards.of_pair(pair, at.d.n, at.d.c)
-            apart = ("style", pair[0], "style", pair[1])
+            style_arrays = ("style", pair[0], "style", pair[1])
         else:
             towards.of_array(style, layout, at.d, dof, style_small_eps)
         if towards.mean.shape[0]:
             job.transform.mean, job.transform.std = &towards.mean[0], &towards.std[0]
             job.extreme = towards.is_huge()
         if job.transform.alpha == 0:
-            return copy_of_content(content, x, out, apart)
-        return normalize(&job, &call, x, channel_strides(None), channel_strides(None), apart)
+            return copy_of_content(content, x, out, style_arrays)
+        return normalize(&job, &call, x, channel_strides(None), channel_strides(None), style_arrays)
     finally:
         normcy_fp_leave(mode)
 
 
-cdef object copy_of_content(cnp.ndarray content, cnp.ndarray x, out, tuple apart):
+cdef object copy_of_content(cnp.ndarray content, cnp.ndarray x, out, tuple style_arrays):
     """The content to the bit, which a norm there and back would round."""
     cdef cnp.ndarray y = target(out, "out", content, "content", x, None, None, x is not content)
     if out is not None:
-        check_disjoint(out, "out", apart)
+        check_disjoint(out, "out", style_arrays)
     if y is not x:
         y[...] = x
     copy_to_output(y, out)
