@@ -707,6 +707,26 @@ def test_assigned_attributes_are_checked_at_the_call(kind, name):
 
 
 @pytest.mark.parametrize("kind", [normcy.BatchNorm, normcy.BatchRenorm])
+def test_counts_are_checked_by_each_call(kind):
+    """A count may have become read-only, or memory of another array, after it was assigned."""
+    memory = np.zeros(64)
+    x, out = memory[2:32].view(np.float32).reshape(4, 3, 5), memory[32:62].view(np.float32).reshape(4, 3, 5)
+    x[...] = sample((4, 3, 5))
+    for count, how in (
+        (memory[2:3].view(np.int64).reshape(()), "shares memory with x"),
+        (memory[33:34].view(np.int64).reshape(()), "shares memory with out"),
+        (np.zeros((), np.int64), "expected a writeable array"),
+    ):
+        layer = kind(3)
+        layer.num_batches_tracked = count
+        count.flags.writeable = "writeable" not in how
+        before = memory.tobytes()
+        with pytest.raises(ValueError, match=f"^num_batches_tracked: {how}"):
+            layer(x, out)
+        assert memory.tobytes() == before
+
+
+@pytest.mark.parametrize("kind", [normcy.BatchNorm, normcy.BatchRenorm])
 def test_assigned_counts_are_checked_at_once(kind):
     """Counts that cannot be increased in place would otherwise be found only after the statistics are updated."""
     layer = kind(3)

@@ -198,6 +198,83 @@ def test_arguments_that_reshape_x_are_asked_first(name):
         SHRINKING[name](x, Shrinking(x), c)
 
 
+class Retyping:
+    """A number that gives an array another dtype when it is converted."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __float__(self):
+        self.array.dtype = np.uint8
+        return 0.0
+
+    def __index__(self):
+        self.array.dtype = np.uint8
+        return 64
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, odd: normcy.layer_norm(x, odd),
+        lambda x, odd: normcy.layer_norm(x, (64, odd)),
+        lambda x, odd: normcy.rms_norm(x, [odd]),
+        lambda x, odd: normcy.moments(x, odd),
+        lambda x, odd: normcy.moments(x, 0, correction=odd),
+    ],
+)
+def test_arguments_that_change_the_dtype_are_asked_first(call):
+    x = np.ones((8, 4, 64, 64), np.float32)
+    with pytest.raises(TypeError, match=r"^x: expected dtype float32"):
+        call(x, Retyping(x))
+
+
+class OddLayout(str):
+    """A layout that frees an array's memory when it is compared."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        self.array.resize((1,), refcheck=False)
+        return str.__eq__(self, other)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, layout, c: normcy.adain(x, np.ones_like(x), layout=layout, out=x),
+        lambda x, layout, c: normcy.batch_norm(x, None, None, c, c, True, layout=layout),
+        lambda x, layout, c: normcy.conditional_instance_norm(x, np.zeros(8, int), c[None], c[None], layout=layout),
+        lambda x, layout, c: normcy.group_norm(x, 2, c, c, layout=layout),
+        lambda x, layout, c: normcy.layer_norm2d(x, c, c, layout=layout, out=x),
+    ],
+)
+def test_layouts_that_reshape_x_are_asked_first(call):
+    x, c = np.ones((8, 4, 64, 64), np.float32), np.ones(4, np.float32)
+    layout = OddLayout("NCHW")
+    layout.array = x
+    with pytest.raises(ValueError, match=r"^(x|content): expected an array of rank 2 or more"):
+        call(x, layout, c)
+
+
+def test_styles_that_reshape_the_content_are_asked_first():
+    class Pair(tuple):
+        def __iter__(self):
+            x.resize((1,), refcheck=False)
+            return tuple.__iter__(self)
+
+    x = np.ones((4, 8, 1000), np.float32)
+    with pytest.raises(ValueError, match=r"^content: expected an array of rank 2 or more"):
+        normcy.adain(x, Pair((np.ones((4, 8), np.float32),) * 2), out=x)
+
+
+def test_number_of_channels_whose_bytes_no_size_holds():
+    n = 2**64 // 24 + 1
+    ones = np.broadcast_to(np.float32(1), (n,))
+    with pytest.raises(MemoryError, match="nothing was written"):
+        normcy.batch_norm(np.empty((0, n), np.float32), ones, ones)
+
+
 def test_length_that_reshapes_v():
     v = np.ones((64, 64), np.float32)
     assert normcy.weight_norm(v, Shrinking(v), None).shape == (1,)

@@ -4,8 +4,8 @@ A unit is a slot along rows, or a panel of columns. In one way of working a task
 while they are in cache (LOCAL). Slots too few or too large for that are done unit after unit, by all threads: moments
 of its chunks, what becomes of them, and the apply pass (PHASED). Statistics from outside leave only that (FIXED).
 
-What threads share: all read the Job, the arrays and a Work. Each writes its own rows of y, its own chunks of mean, m2 and
-values, and its own scratch. What `combine` writes is written by one, and read by all in the phase after it.
+What threads share: all read the Job, the arrays and a Work. Each writes its own rows of y, its own chunks of mean, m2
+and values, and its own scratch. What `combine` writes is written by one, and read by all in the phase after it.
 """
 from normcy._engine.chunks cimport Chunks
 from normcy._engine.job cimport Job, Slots

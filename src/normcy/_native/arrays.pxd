@@ -19,7 +19,7 @@ cdef str way_to_array(obj, str name)
 cpdef cnp.ndarray floats(obj, str name)
 cpdef int writeable(cnp.ndarray a, str name) except -1
 cdef str other_layout(shape, bint last, ptrdiff_t channels)
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name, tuple beside, ptrdiff_t channels=*)
+cdef cnp.ndarray as_image(obj, bint last, Layout *found, str name, tuple beside, ptrdiff_t channels=*)
 cdef bint overlapping(cnp.ndarray a, cnp.ndarray b)
 cdef int check_misses(const Extent *own, str own_name, other, str name) except -1
 cdef int check_disjoint(cnp.ndarray a, str name, tuple named_arrays) except -1
@@ -31,5 +31,5 @@ cdef cnp.ndarray in_order(cnp.ndarray a, list keep)
 cdef Strides channel_strides(cnp.ndarray a)
 cdef Strides parameter(obj, str name, cnp.ndarray x, const Layout *at, list keep)
 cdef cnp.ndarray per_channel(obj, str name, cnp.ndarray x, const Layout *at)
-cdef tuple trailing_axes(cnp.ndarray x, normalized_shape, bint of_layer)
+cdef int check_trailing_axes(cnp.ndarray x, tuple shape, normalized_shape, bint of_layer) except -1
 cdef Strides trailing_parameter(obj, str name, cnp.ndarray x, tuple shape, ptrdiff_t size, list keep)

@@ -3,7 +3,7 @@ cimport numpy as cnp
 from normcy._engine.chunks cimport fold_of
 from normcy._engine.plan cimport Dims, Strides
 from normcy._engine.view cimport Extent, View, has_distinct_elements, has_even_steps, meet, same_strides
-from normcy._native.options cimport integers, is_channels_last, shown
+from normcy._native.options cimport is_channels_last, shown
 from normcy._native.outputs cimport empty_beside, stand_in
 from normcy._native.views cimport extent, in_c_order, view_of
 
@@ -88,14 +88,14 @@ def check_channels(cnp.ndarray x, layout, ptrdiff_t channels):
     check_dim(x, is_channels_last(layout), channels)
 
 
-cdef cnp.ndarray as_image(obj, layout, Layout *found, str name, tuple beside, ptrdiff_t channels=-1):
+cdef cnp.ndarray as_image(obj, bint last, Layout *found, str name, tuple beside, ptrdiff_t channels=-1):
     """A float32 array of rank >= 2 with channels, in place or copied, and how it lies in memory.
 
-    `channels` are those of the layer that calls, or -1: any. `beside` is what the kernels walk together with x, the
-    output first; None in it is an array that is not given. `beside` is () if x is only read. See is_walkable.
+    `last`: its layout is NHWC. `channels` are those of the layer that calls, or -1: any. `beside` is what the kernels
+    walk together with x, the output first; None in it is an array that is not given. `beside` is () if x is only read.
+    See is_walkable.
     """
     cdef cnp.ndarray x = floats(obj, name)
-    cdef bint last = is_channels_last(layout)
     cdef int i, rank = cnp.PyArray_NDIM(x)
     if rank < 2:
         raise ValueError(f"{name}: expected an array of rank 2 or more, (N, C, ...), got shape {obj.shape}")
@@ -308,9 +308,9 @@ cdef cnp.ndarray per_channel(obj, str name, cnp.ndarray x, const Layout *at):
     return a
 
 
-cdef tuple trailing_axes(cnp.ndarray x, normalized_shape, bint of_layer):
-    """normalized_shape as a tuple, which the last axes of x match; of a layer, whose own is right, x is blamed."""
-    cdef tuple shape = integers(normalized_shape, "normalized_shape")
+cdef int check_trailing_axes(cnp.ndarray x, tuple shape, normalized_shape, bint of_layer) except -1:
+    """That the last axes of x are `shape`, the integers of normalized_shape. A layer's is taken to be right, so that
+    the error names x."""
     cdef int i, lead = cnp.PyArray_NDIM(x) - len(shape)
     cdef bint fits = lead >= 0 and len(shape) > 0
     if fits:
@@ -322,7 +322,7 @@ cdef tuple trailing_axes(cnp.ndarray x, normalized_shape, bint of_layer):
     if not fits:
         raise ValueError(f"normalized_shape: expected one or more of the last axes of x, of shape {np.shape(x)}; "
                          f"got {shown(normalized_shape)}")
-    return shape
+    return 0
 
 
 cdef Strides trailing_parameter(obj, str name, cnp.ndarray x, tuple shape, ptrdiff_t size, list keep):

@@ -48,7 +48,9 @@ cdef object normalize_batch(Method method, const Call *call, const Tracking *tra
     running_mean, running_var = <object>tracking.running_mean, <object>tracking.running_var
     tracked = <object>tracking.tracked
     kept.read(running_mean, running_var, <cnp.ndarray>call.x, &at, own)
-    check_count(tracked)
+    if tracked is not None:
+        check_count(tracked, ("x", <object>call.x, "out", <object>call.out, "sum_out", <object>call.sum_out,
+                              "running_mean", running_mean, "running_var", running_var))
     job.rstd_options.zero_guard = True
     if not own:
         fixed = Fixed(kept, at.d.c, eps)
@@ -62,7 +64,7 @@ cdef object normalize_batch(Method method, const Call *call, const Tracking *tra
         more = stats.outputs([at.d.c] if batch else [at.d.n, at.d.c])
     if own and kept.present:
         kept.check_apart(("x", <object>call.x, "weight", <object>call.weight, "bias", <object>call.bias,
-                       "pre_add", <object>call.pre_add, "post_add", <object>call.post_add))
+                          "pre_add", <object>call.pre_add, "post_add", <object>call.post_add))
     result = normalize_image(&job, call, x, &at, ("running_mean", running_mean, "running_var", running_var), more)
     if call.return_stats and stats is not None:
         stats.fill_outputs()

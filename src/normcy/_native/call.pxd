@@ -17,11 +17,11 @@ cdef struct Call:           # what norms are passed, by references that the entr
     PyObject *name          # what the method calls x, a str
     PyObject *weight
     PyObject *bias
-    PyObject *layout
     PyObject *pre_add
     PyObject *sum_out
     PyObject *post_add
     PyObject *out
+    bint last               # channels are last: NHWC
     normcy_activation activation
     double weight_offset
     bint return_stats

@@ -10,7 +10,7 @@ from normcy._engine.view cimport Extent
 from normcy._native.arrays cimport (
     Layout, check_disjoint, as_image, operand_like, copy_to_output, check_misses, overlapping, parameter, target,
 )
-from normcy._native.options cimport activation_of, flag, narrow
+from normcy._native.options cimport activation_of, flag, is_channels_last, narrow
 from normcy._native.outputs cimport stand_in
 from normcy._native.settings cimport most_threads_for
 from normcy._native.statistics cimport Statistics
@@ -24,7 +24,8 @@ cnp.import_array()
 cdef int describe_call(Call *call, x, str name, weight, bias, layout, activation, out) except -1:
     """A call with the rarer options at their defaults."""
     call.x, call.name, call.weight, call.bias = <PyObject *>x, <PyObject *>name, <PyObject *>weight, <PyObject *>bias
-    call.layout, call.out = <PyObject *>layout, <PyObject *>out
+    call.out = <PyObject *>out
+    call.last = layout is not None and is_channels_last(layout)     # None: the method has no layout
     call.pre_add = call.sum_out = call.post_add = <PyObject *>None
     call.activation = activation_of(activation)
     call.weight_offset, call.return_stats, call.channels = 0, False, -1
@@ -43,7 +44,7 @@ cdef int add_options(Call *call, weight_offset, pre_add, sum_out, post_add, retu
 
 cdef cnp.ndarray image_of(const Call *call, Layout *at):
     """x as the kernels read it, and how it lies in memory."""
-    return as_image(<object>call.x, <object>call.layout, at, <str>call.name,
+    return as_image(<object>call.x, call.last, at, <str>call.name,
                     (<object>call.out, <object>call.pre_add, <object>call.sum_out, <object>call.post_add),
                     call.channels)
 

@@ -6,9 +6,9 @@ from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_ABOUT_ZERO, normcy_about, normcy_rstd_options
 from normcy._engine.plan cimport LAYER, Dims
 from normcy._engine.run cimport init_job
-from normcy._native.arrays cimport Layout, floats, parameter, trailing_axes, trailing_parameter
+from normcy._native.arrays cimport Layout, check_trailing_axes, floats, parameter, trailing_parameter
 from normcy._native.call cimport Call, add_options, describe_call, image_of, with_statistics
-from normcy._native.options cimport number, is_outside_sqrt
+from normcy._native.options cimport integers, is_outside_sqrt, number
 from normcy._native.views cimport in_c_order
 
 import numpy as np
@@ -59,12 +59,14 @@ cdef Dims trailing_dims(cnp.ndarray x, int lead) noexcept:
 cdef object normalize_trailing(const Call *call, normalized_shape, const normcy_rstd_options *how, normcy_about about,
                                bint of_layer):
     """LayerNorm and RMSNorm: over the trailing axes that normalized_shape names."""
+    cdef tuple trailing = integers(normalized_shape, "normalized_shape"), shape = None
     cdef cnp.ndarray x = floats(<object>call.x, "x")
-    cdef tuple trailing = trailing_axes(x, normalized_shape, of_layer), shape = None
     cdef int lead = cnp.PyArray_NDIM(x) - len(trailing)
-    cdef Dims d = trailing_dims(x, lead)
+    cdef Dims d
     cdef list keep = []
     cdef Job job
+    check_trailing_axes(x, trailing, normalized_shape, of_layer)
+    d = trailing_dims(x, lead)
     init_job(&job, LAYER, &d, how.eps, call.weight_offset)
     job.about = about
     job.rstd_options.correction, job.rstd_options.outside_sqrt = how.correction, how.outside_sqrt

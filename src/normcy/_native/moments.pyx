@@ -29,10 +29,11 @@ def moments(x, axes, correction, keepdims):
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
-        dense = floats(x, "x")
         minus = number(correction, "correction")
         keep_dims = flag(keepdims, "keepdims")
-        reduced = reduced_axes(axes, dense.ndim)
+        listed = None if axes is None else integers(axes, "axes", "an int, a sequence of ints or None")
+        dense = floats(x, "x")
+        reduced = reduced_axes(listed, dense.ndim, axes)
         shape = x.shape
         dense = in_blocks(dense, reduced, &method, &d)
         init_job(&job, method, &d, 0, 0)
@@ -47,16 +48,16 @@ def moments(x, axes, correction, keepdims):
             stats.mean[:] = NAN
         for k in range(job.plan.slots):
             stats.m2[k] /= dof
-        return np.asarray(stats.mean).reshape(kept)[()], np.asarray(stats.m2).reshape(kept)[()]
+        # Copies, as the memory of stats is one piece that a result would keep
+        return np.array(stats.mean).reshape(kept)[()], np.array(stats.m2).reshape(kept)[()]
     finally:
         normcy_fp_leave(mode)
 
 
-cdef tuple reduced_axes(axes, int rank):
-    """Axes as sorted non-negative ints; None is all of them."""
-    if axes is None:
+cdef tuple reduced_axes(tuple listed, int rank, axes):
+    """Axes as sorted non-negative ints; None is all of them. `axes` is what the caller passed."""
+    if listed is None:
         return tuple(range(rank))
-    listed = integers(axes, "axes", "an int, a sequence of ints or None")
     found = sorted(a + rank if a < 0 else a for a in listed)
     if any(not 0 <= a < rank for a in found) or len(set(found)) < len(found):
         raise ValueError(f"axes: expected distinct axes of an array of rank {rank}, got {shown(axes)}")

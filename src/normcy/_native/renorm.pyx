@@ -75,7 +75,8 @@ def batch_renorm(x, running_mean, running_std, weight, bias, training, momentum,
         image = image_of(&call, &at)
         init_job(&job, BATCH, &at.d, small_eps, 0)
         check_batch(BATCH, x, at.d, own, small_eps)
-        check_count(tracked)
+        if tracked is not None:
+            check_count(tracked, ("x", x, "out", out, "running_mean", running_mean, "running_std", running_std))
         mean = running_statistic(running_mean, "running_mean", x, &at, own, keep)
         std = running_statistic(running_std, "running_std", x, &at, own, keep)
         kept = as_doubles(mean, std, at.d.c)

@@ -33,7 +33,7 @@ cdef class Fixed:
 cdef Channels running_statistic(obj, str name, cnp.ndarray x, const Layout *at, bint written, list keep) except *
 cdef int update(owner, cnp.ndarray tracked, double momentum, Formula formula, ptrdiff_t channels, Channels mean,
                 const double *batch_mean, Channels spread, const double *batch_spread) except -1
-cdef int check_count(cnp.ndarray tracked) except -1
+cdef int check_count(cnp.ndarray tracked, tuple named_arrays) except -1
 cdef double momentum_of(momentum, tracked) except? -1
 
 

@@ -1,5 +1,6 @@
 cimport cython
 cimport numpy as cnp
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.limits cimport LLONG_MAX
 from libc.math cimport HUGE_VAL, NAN, fabs
 from libc.stdlib cimport free, malloc
@@ -32,9 +33,11 @@ cdef Channels running_statistic(obj, str name, cnp.ndarray x, const Layout *at, 
     return v
 
 
-cdef int check_count(cnp.ndarray tracked) except -1:
-    """That num_batches_tracked, of shape (), can count one more; None counts nothing."""
-    if tracked is not None and not 0 <= (<long long *>cnp.PyArray_DATA(tracked))[0] < LLONG_MAX:
+cdef int check_count(cnp.ndarray tracked, tuple named_arrays) except -1:
+    """That num_batches_tracked, of shape (), can count one more, and is the memory of no array of the call."""
+    writeable(tracked, "num_batches_tracked")
+    check_disjoint(tracked, "num_batches_tracked", named_arrays)
+    if not 0 <= (<long long *>cnp.PyArray_DATA(tracked))[0] < LLONG_MAX:
         raise ValueError(f"num_batches_tracked: expected a count from 0 to {LLONG_MAX - 1}, got {tracked}")
     return 0
 
@@ -139,6 +142,8 @@ cdef class Fixed:
         if not kept.present:
             raise ValueError("running_mean, running_var: expected two arrays, as the input's own statistics are not "
                              "used, got None")
+        if n > PY_SSIZE_T_MAX // <ptrdiff_t>(3 * sizeof(double)):
+            raise MemoryError(f"normcy could not allocate scratch memory for {n} channels; nothing was written")
         self.mean = <double *>malloc(3 * max(n, <ptrdiff_t>1) * sizeof(double))     # arrays would cost a microsecond
         if self.mean == NULL:
             raise MemoryError("normcy could not allocate its scratch memory; nothing was written")

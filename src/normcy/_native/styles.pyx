@@ -51,9 +51,9 @@ cdef class Style:
         self.mean, self.std = as_doubles(arrays[0]), as_doubles(arrays[1])
         return 0
 
-    cdef int of_array(self, style, layout, Dims content, double correction, double eps) except -1:
+    cdef int of_array(self, style, bint last, Dims content, double correction, double eps) except -1:
         cdef Layout at
-        cdef cnp.ndarray x = as_image(style, layout, &at, "style", ())
+        cdef cnp.ndarray x = as_image(style, last, &at, "style", ())
         cdef double dof = max(at.d.s - correction, 0.0)
         cdef ptrdiff_t k
         if at.d.n != content.n or at.d.c != content.c:
@@ -75,7 +75,7 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
     cdef Job job
     cdef Style towards
     cdef double small_eps, style_small_eps, dof, share
-    cdef tuple pair
+    cdef tuple pair = None
     cdef tuple style_arrays = ("style", style)      # with their names
     cdef unsigned long mode = normcy_fp_enter()
     try:
@@ -83,17 +83,18 @@ def adain(content, style, eps, alpha, correction, style_eps, layout, out):
         small_eps, dof = number(eps, "eps"), number(correction, "correction")
         style_small_eps = small_eps if style_eps is None else narrow(style_eps, "style_eps")
         share = narrow(alpha, "alpha")
+        if isinstance(style, tuple):
+            pair = tuple(style)
         x = image_of(&call, &at)
         init_job(&job, INSTANCE, &at.d, small_eps, 0)
         job.rstd_options.correction = dof
         job.transform.kind, job.transform.alpha = TO_STYLE, share
         towards = Style()
-        if isinstance(style, tuple):
-            pair = tuple(style)
+        if pair is not None:
             towards.of_pair(pair, at.d.n, at.d.c)
             style_arrays = ("style", pair[0], "style", pair[1])
         else:
-            towards.of_array(style, layout, at.d, dof, style_small_eps)
+            towards.of_array(style, call.last, at.d, dof, style_small_eps)
         if towards.mean.shape[0]:
             job.transform.mean, job.transform.std = &towards.mean[0], &towards.std[0]
             job.extreme = towards.is_huge()
@@ -182,7 +183,8 @@ def conditional_instance_norm(x, style, weight, bias, eps, layout, activation, o
             raise ValueError(f"bias: expected the shape of weight, {np.shape(w)}, got {np.shape(b)}")
         if type(style) in (np.ndarray, np.memmap) and style.dtype.kind in "iu":
             ids = ids_of(style, at.d.n, np.shape(w)[0])
-            w, b = np.take(w, ids, 0), np.take(b, ids, 0)   # w[ids] returns NULL, and no error, where memory is short
+            # w[ids] returns NULL, and no error, where memory is short; a memmap may have a `take` of its own
+            w, b = np.take(np.asarray(w), ids, 0), np.take(np.asarray(b), ids, 0)
         else:
             mixing = mixing_of(style, at.d.n, np.shape(w)[0])
             w, b = mixed(mixing, w), mixed(mixing, b)
