@@ -35,9 +35,12 @@ enum {
      * longer chunks. Chunks merge in the order of their index. */
     NORMCY_CHUNK_FLOATS = 16384,
     NORMCY_MAX_CHUNKS = 64,
-    /* Along columns: the fewest rows of a chunk, and the fewest where a panel has eight such chunks or more. */
+    /* Along columns: the floats of a chunk; its fewest rows; and the rows that it grows to while a panel still has
+     * NORMCY_LONG_CHUNKS chunks of them. */
+    NORMCY_COLS_CHUNK_FLOATS = 2 * NORMCY_CHUNK_FLOATS,
     NORMCY_CHUNK_ROWS = 64,
     NORMCY_LONG_CHUNK_ROWS = 256,
+    NORMCY_LONG_CHUNKS = 8,
     /* Panels of fewer columns have their rows folded side by side: see cols.pxd. */
     NORMCY_NARROW_COLUMNS = 64,
     /* Moments of the columns of a group add up about the group's mean where there are this many columns or more. */

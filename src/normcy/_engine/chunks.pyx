@@ -1,6 +1,6 @@
 from normcy._engine.kernels cimport (
-    NORMCY_BLOCK, NORMCY_CHUNK_FLOATS, NORMCY_CHUNK_ROWS, NORMCY_LANES, NORMCY_LONG_CHUNK_ROWS, NORMCY_MAX_CHUNKS,
-    normcy_kernels,
+    NORMCY_BLOCK, NORMCY_CHUNK_FLOATS, NORMCY_CHUNK_ROWS, NORMCY_COLS_CHUNK_FLOATS, NORMCY_LANES,
+    NORMCY_LONG_CHUNK_ROWS, NORMCY_LONG_CHUNKS, NORMCY_MAX_CHUNKS, normcy_kernels,
 )
 
 
@@ -21,9 +21,9 @@ cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     cdef Chunks c
     cdef ptrdiff_t lanes = NORMCY_LANES
     c.cols, c.across = cols, 1
-    c.rows = max(<ptrdiff_t>NORMCY_CHUNK_ROWS, ceil_div(2 * NORMCY_CHUNK_FLOATS // cols, lanes) * lanes,
+    c.rows = max(<ptrdiff_t>NORMCY_CHUNK_ROWS, ceil_div(NORMCY_COLS_CHUNK_FLOATS // cols, lanes) * lanes,
                  ceil_div(ceil_div(rows, NORMCY_MAX_CHUNKS), lanes) * lanes,
-                 min(<ptrdiff_t>NORMCY_LONG_CHUNK_ROWS, rows // 8 // NORMCY_CHUNK_ROWS * NORMCY_CHUNK_ROWS))
+                 min(<ptrdiff_t>NORMCY_LONG_CHUNK_ROWS, rows // NORMCY_LONG_CHUNKS // NORMCY_CHUNK_ROWS * NORMCY_CHUNK_ROWS))
     c.count = ceil_div(rows, c.rows)
     return c
 

@@ -8,6 +8,8 @@ cdef extern from "kernels/kernels.h" nogil:
         NORMCY_MAX_CHUNKS
         NORMCY_CHUNK_ROWS
         NORMCY_LONG_CHUNK_ROWS
+        NORMCY_COLS_CHUNK_FLOATS
+        NORMCY_LONG_CHUNKS
         NORMCY_NARROW_COLUMNS
         NORMCY_WIDE_GROUP_COLUMNS
         NORMCY_EXACT_SLOT
