@@ -23,7 +23,8 @@ cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     c.cols, c.across = cols, 1
     c.rows = max(<ptrdiff_t>NORMCY_CHUNK_ROWS, ceil_div(NORMCY_COLS_CHUNK_FLOATS // cols, lanes) * lanes,
                  ceil_div(ceil_div(rows, NORMCY_MAX_CHUNKS), lanes) * lanes,
-                 min(<ptrdiff_t>NORMCY_LONG_CHUNK_ROWS, rows // NORMCY_LONG_CHUNKS // NORMCY_CHUNK_ROWS * NORMCY_CHUNK_ROWS))
+                 min(<ptrdiff_t>NORMCY_LONG_CHUNK_ROWS,
+                     rows // NORMCY_LONG_CHUNKS // NORMCY_CHUNK_ROWS * NORMCY_CHUNK_ROWS))
     c.count = ceil_div(rows, c.rows)
     return c
 
