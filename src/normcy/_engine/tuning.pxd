@@ -30,9 +30,6 @@ cdef enum:
     # A task takes about this many floats through both passes while they are in L2: 192 KiB of x and 192 KiB of y are a
     # third of 1 MiB. Columns may have twice that, which is two thirds. It goes in proportion to L2.
     TASK_FLOATS = 49152
-    # The scratch of all parts together is at most this large, a quarter of 1 MiB, as it is in L2 beside what they
-    # compute. More parts balance better.
-    PARTS_BYTES = 262144
     # A tile of columns has at least so many, and a multiple of so many, because narrower ones are slow to read. The
     # least must not be below NORMCY_NARROW_COLUMNS: only whole panels are folded.
     TILE_MIN_COLUMNS = 128

@@ -5,11 +5,18 @@ that are done unit after unit, a slot along rows or a panel of columns, by all t
 what becomes of them, and the apply pass. Statistics from outside leave only that (FIXED).
 
 What threads share: all read the Job, the arrays and a Work. Each part writes its own rows of y, its own chunks of mean,
-m2 and values, and its own scratch, so that it does not matter which thread runs it. What `combine` writes is written by
-one part, and read by all in the phase after it.
+m2 and values, and scratch that it takes from a pool, so that it does not matter which thread runs it. What `combine`
+writes is written by one part, and read by all in the phase after it.
 """
 from normcy._engine.chunks cimport Chunks
 from normcy._engine.job cimport Job, Slots
+
+cdef extern from "runtime/pool.h" nogil:
+    ctypedef struct normcy_pool:
+        pass
+    void normcy_pool_init(normcy_pool *pool, int areas)
+    int normcy_pool_take(normcy_pool *pool)
+    void normcy_pool_give_back(normcy_pool *pool, int area)
 
 cdef enum Mode:
     LOCAL, PHASED, FIXED
@@ -29,12 +36,12 @@ cdef struct Work:
     ptrdiff_t unit_rows     # PHASED, FIXED: rows of y that belong to a unit
     ptrdiff_t parts         # LOCAL: of all slots; PHASED, FIXED: of a unit's apply pass
     ptrdiff_t part_slots    # LOCAL, by row: slots of a part
-    ptrdiff_t tiles         # by column: tiles of columns (LOCAL) or strips of rows, which parts share evenly
-    ptrdiff_t tile_cols     # LOCAL, by column
-    ptrdiff_t strip_rows    # PHASED, FIXED, by column
+    ptrdiff_t tile_cols     # LOCAL, by column: columns of a part
+    ptrdiff_t strip_rows    # PHASED, FIXED, by column: rows of a part
     ptrdiff_t scratch_bytes     # for all of it
-    ptrdiff_t part_bytes    # by column: what one part needs
-    char *parts_scratch
+    ptrdiff_t area_bytes    # by column: what a part needs while it runs
+    char *areas             # one for each thread
+    normcy_pool *pool       # which of them are free
     double *mean            # PHASED: moments of the chunks
     double *m2
     double *values          # how many values of a slot each has
