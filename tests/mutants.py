@@ -62,7 +62,7 @@ OWN = {
     "runtime/floating_point.h": "floating_point",
     "runtime/outputs.c": "outputs memory",
     "runtime/process.c": "floating_point runtime processes",
-    "runtime/queue.c": "threads",
+    "runtime/claims.c": "threads",
     "runtime/threads.c": "thread_limits threads processes",
 }
 QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"

@@ -24,9 +24,10 @@ CASES = [(method, layout) for method in METHODS for layout in LAYOUTS]
 
 
 @pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
-def test_each_task_once(tmp_path):
-    """Two threads may take the last task of a queue at once; queue.c is tested alone."""
-    subprocess.run([attack(tmp_path, "shared_tasks", ROOT / "src/runtime/queue.c"), "200000"], check=True, timeout=120)
+def test_each_part_once(tmp_path):
+    """Parts are claimed once, one step after the other, also by workers that come late; claims.c alone."""
+    command = [attack(tmp_path, "shared_parts", ROOT / "src/runtime/claims.c"), "200000"]
+    subprocess.run(command, check=True, timeout=120)
 
 
 def diary(seed, rounds):

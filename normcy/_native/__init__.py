@@ -9,6 +9,7 @@ from normcy._native.moments import moments
 from normcy._native.options import flag, integer, integers, narrow, number, shown
 from normcy._native.parallel_copy import copy
 from normcy._native.renorm import batch_renorm
+from normcy._native.runner import use_runner
 from normcy._native.settings import (
     DefaultMode,
     current_isa,
@@ -55,6 +56,7 @@ __all__ = [
     "set_num_threads",
     "shown",
     "use_isa",
+    "use_runner",
     "weight_norm",
     "writeable",
 ]

@@ -27,10 +27,3 @@ cdef inline ptrdiff_t fold_of(ptrdiff_t cols) noexcept nogil:
         while cols * k % NORMCY_LANES:
             k *= 2
     return k
-
-
-cdef inline void items_of_part(ptrdiff_t total, int parts, int part, ptrdiff_t *begin,
-                               ptrdiff_t *end) noexcept nogil:
-    """Which of `total` items belong to a part: neighbours, as many as to any other or one more."""
-    begin[0] = total // parts * part + min(<ptrdiff_t>part, total % parts)
-    end[0] = begin[0] + total // parts + (part < total % parts)

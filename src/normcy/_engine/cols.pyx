@@ -1,6 +1,6 @@
 from libc.string cimport memcpy, memmove
 
-from normcy._engine.chunks cimport Chunks, ceil_div, fold_of, items_of_part, merge_chunks, split_cols
+from normcy._engine.chunks cimport Chunks, ceil_div, fold_of, merge_chunks, split_cols
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
 )
@@ -14,7 +14,9 @@ from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport (
     CACHE_LINE_BYTES, FIXED_STATISTICS_ROWS, TASK_FLOATS, TILE_MIN_COLUMNS, TILE_STEP_COLUMNS, TURNED_ROWS,
 )
-from normcy._engine.work cimport FIXED, LOCAL, PHASED, Columns, Work
+from normcy._engine.work cimport (
+    FIXED, LOCAL, PHASED, Columns, Work, normcy_pool, normcy_pool_give_back, normcy_pool_init, normcy_pool_take,
+)
 
 
 cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
@@ -226,11 +228,13 @@ cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff
         apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
 
 
-cdef void cols_task(const Work *w, ptrdiff_t task, int part) noexcept nogil:
-    """Tiles side by side share a cache line of y in every row: tasks in memory order keep them on one thread."""
-    cdef ptrdiff_t across = ceil_div(w.job.plan.cols, w.task_size), left = task % across * w.task_size
-    task_of_cols(w.job, &w.chunks, task // across, left, min(w.task_size, w.job.plan.cols - left),
-                 w.parts_scratch + part * w.part_bytes, w.stride)
+cdef void cols_task(const Work *w, ptrdiff_t part) noexcept nogil:
+    """Tiles side by side share a cache line of y in every row: they follow each other, so that one thread has both."""
+    cdef ptrdiff_t cols = w.job.plan.cols, across = ceil_div(cols, w.tile_cols), left = part % across * w.tile_cols
+    cdef int area = normcy_pool_take(w.pool)
+    task_of_cols(w.job, &w.chunks, part // across, left, min(w.tile_cols, cols - left), w.areas + area * w.area_bytes,
+                 w.stride)
+    normcy_pool_give_back(w.pool, area)
 
 
 cdef void cols_measure(const Work *w, ptrdiff_t panel, ptrdiff_t chunk) noexcept nogil:
@@ -247,32 +251,31 @@ cdef void cols_combine(Work *w, ptrdiff_t panel) noexcept nogil:
     finish_columns(w.job, panel, 0, cols, s)
 
 
-cdef void cols_apply(const Work *w, ptrdiff_t panel, int part) noexcept nogil:
-    """A part's share of a panel's rows; after moments, last rows first."""
+cdef void cols_apply(const Work *w, ptrdiff_t panel, ptrdiff_t part) noexcept nogil:
+    """A strip of a panel's rows."""
     cdef Columns c = w.columns
-    cdef ptrdiff_t i, j, lo, hi, rows = w.unit_rows, begin = panel * rows
-    c.room = <float *>(w.parts_scratch + part * w.part_bytes)
+    cdef ptrdiff_t cols = w.job.plan.cols, rows = w.unit_rows, begin = part * w.strip_rows
+    cdef int area = normcy_pool_take(w.pool)
+    c.room = <float *>(w.areas + area * w.area_bytes)
     if w.mode == FIXED:
-        c.stats.mean = <double *>w.job.fixed_mean + panel * w.job.plan.cols
-        c.stats.rstd = <double *>w.job.fixed_rstd + panel * w.job.plan.cols
-    items_of_part(ceil_div(rows, w.step_rows), w.job.parts, part, &lo, &hi)
-    for i in range(hi - lo):
-        j = lo + i if w.mode == FIXED else hi - 1 - i
-        apply_cols(w.job, &c, begin + j * w.step_rows, begin + min((j + 1) * w.step_rows, rows), 0, w.job.plan.cols)
+        c.stats.mean = <double *>w.job.fixed_mean + panel * cols
+        c.stats.rstd = <double *>w.job.fixed_rstd + panel * cols
+    apply_cols(w.job, &c, panel * rows + begin, panel * rows + min(begin + w.strip_rows, rows), 0, cols)
+    normcy_pool_give_back(w.pool, area)
 
 
 cdef void cols_lay_out(Work *w, char *scratch) noexcept nogil:
-    """What the columns of a panel need, the moments of its chunks, and room for each part."""
-    cdef ptrdiff_t own = column_bytes(w.stride)
-    scratch = to_cache_line(scratch)
+    """The pool and its areas, then what the columns of a panel need, and the moments of its chunks."""
+    w.pool = <normcy_pool *>scratch
+    normcy_pool_init(w.pool, w.job.threads)
+    w.areas = to_cache_line(scratch + sizeof(normcy_pool))
+    scratch = w.areas + w.job.threads * w.area_bytes
     if w.mode == LOCAL:
-        w.parts_scratch = scratch
         return
     w.columns = columns_in(scratch, w.stride, w.mode == PHASED and shifts_after(w.job))
-    w.mean = <double *>(scratch + own)
+    w.mean = <double *>(scratch + column_bytes(w.stride))
     w.m2 = w.mean + w.stride * w.chunks.count
     w.values = w.m2 + w.stride * w.chunks.count
-    w.parts_scratch = to_cache_line(<char *>(w.values + w.chunks.count)) if w.mode == PHASED else scratch + own
 
 
 cdef ptrdiff_t tile_columns(const Plan *p) noexcept nogil:
@@ -287,22 +290,25 @@ cdef ptrdiff_t tile_columns(const Plan *p) noexcept nogil:
 cdef void plan_cols(Job *job, Work *w) noexcept nogil:
     """Which mode, and how the work is divided."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t rows = panel_rows(p), tile = tile_columns(p), pieces = panels_of(p) * ceil_div(p.cols, tile)
+    cdef ptrdiff_t rows = panel_rows(p), tile = tile_columns(p), tiles = panels_of(p) * ceil_div(p.cols, tile)
     w.chunks = split_cols(rows, p.cols)
     w.task, w.measure, w.combine, w.apply, w.lay_out = cols_task, cols_measure, cols_combine, cols_apply, cols_lay_out
-    w.units, w.unit_rows, w.step_rows = panels_of(p), rows, w.chunks.rows
+    w.units, w.unit_rows, w.strip_rows = panels_of(p), rows, w.chunks.rows
     w.stride = stride_of(p, p.cols)
-    w.part_bytes = SCRATCH_VECTORS * w.stride * sizeof(float)
-    w.scratch_bytes = column_bytes(w.stride) + CACHE_LINE_BYTES
+    w.area_bytes = SCRATCH_VECTORS * w.stride * sizeof(float)
+    w.scratch_bytes = sizeof(normcy_pool) + CACHE_LINE_BYTES
     if job.fixed_mean != NULL:
         w.mode = FIXED
-        w.step_rows = max(TASK_FLOATS // p.cols, min(<ptrdiff_t>FIXED_STATISTICS_ROWS, ceil_div(rows, job.parts)))
-        pieces = ceil_div(rows, w.step_rows)
-    elif rows * tile <= 2 * TASK_FLOATS and (job.parts == 1 or pieces >= 2 * job.parts):
-        w.mode, w.task_size, w.tasks, w.stride = LOCAL, tile, pieces, stride_of(p, tile)
-        w.part_bytes, w.scratch_bytes = column_bytes(w.stride), CACHE_LINE_BYTES
+        w.strip_rows = max(TASK_FLOATS // p.cols, min(<ptrdiff_t>FIXED_STATISTICS_ROWS, ceil_div(rows, job.threads)))
+    elif rows * tile <= 2 * TASK_FLOATS and (job.threads == 1 or tiles >= 2 * job.threads):
+        w.mode, w.units, w.tile_cols, w.stride = LOCAL, 1, tile, stride_of(p, tile)
+        w.area_bytes = column_bytes(w.stride)
         job.access.in_cache = job.local_in_cache
     else:
-        w.mode, pieces = PHASED, w.chunks.count
-        w.scratch_bytes += (2 * w.stride + 1) * w.chunks.count * sizeof(double) + CACHE_LINE_BYTES
-    job.parts = <int>min(<ptrdiff_t>job.parts, pieces)
+        w.mode = PHASED
+        w.scratch_bytes += (2 * w.stride + 1) * w.chunks.count * sizeof(double)
+    if w.mode != LOCAL:
+        w.scratch_bytes += column_bytes(w.stride)
+    w.parts = tiles if w.mode == LOCAL else ceil_div(rows, w.strip_rows)
+    job.threads = <int>min(<ptrdiff_t>job.threads, w.parts)
+    w.scratch_bytes += job.threads * w.area_bytes

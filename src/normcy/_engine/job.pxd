@@ -45,8 +45,7 @@ cdef struct Job:
     bint extreme            # some weights may have to be applied last: see kernels.h
     normcy_epilogue epilogue      # for the first element of x
     # How it is computed; nothing below changes a bit
-    int max_threads         # how many threads may run it
-    int parts               # among how many the work is divided
+    int threads             # how many shall run it
     bint local_in_cache     # x and y are in some cache where the apply pass finds x in L2
     bint beyond_caches      # y is better written past the caches, unless a sum is kept there first
     normcy_access access

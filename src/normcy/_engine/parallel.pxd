@@ -1,15 +1,26 @@
 """The one place that uses OpenMP: work is a few phases, each of a number of parts that may run at the same time.
 
-(A) run_phases is called with the GIL and releases it. Reason: in functions that are called without it, prange asks
+(A) A call has one parallel region, whatever its phases: workers go through all of them, and claim parts (claims.h).
+    Reason: a region's end waits for the whole team, and on a busy machine each such meeting can cost a time slice.
+(B) One thread goes without a region. Reason: GNU's OpenMP ends each with a system call, as long as a small norm takes.
+(C) run_phases is called with the GIL and releases it. Reason: in functions that are called without it, prange asks
     Python whether it is held; before 3.12 the answer is always yes once there has been a subinterpreter, and Python
     ends the process.
-(B) One thread goes without a region. Reason: GNU's OpenMP ends each with a system call, as long as a small norm takes.
-(C) A part computes in IEEE's default floating-point mode, whatever the mode of the thread that it runs on.
+(D) Workers compute in IEEE's default floating-point mode, whatever the mode of the thread that they run on.
+(E) Parts can run on threads that are not ours. A Runner calls part(of, i) once for each i from 0 to parts - 1, in any
+    order and on any threads, and returns when all are done. It is called phase by phase. Results have the same bits.
 """
 
-cdef struct Phase:
-    void (*part)(void *work, ptrdiff_t round, int part) noexcept nogil
-    int parts
+ctypedef void (*PartFunction)(void *of, ptrdiff_t part) noexcept nogil
 
-cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int parts,
-                     int max_threads) noexcept
+cdef struct Runner:
+    void (*run)(void *arg, ptrdiff_t parts, PartFunction part, void *of) noexcept nogil
+    void *arg
+
+cdef struct Phase:
+    void (*part)(void *work, ptrdiff_t round, ptrdiff_t part) noexcept nogil
+    ptrdiff_t parts
+    bint backwards          # the last part first: it is in the caches
+
+cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int threads,
+                     int max_threads, const Runner *runner) noexcept

@@ -1,4 +1,6 @@
 from cython.parallel cimport prange
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 
@@ -10,32 +12,108 @@ cdef extern from "runtime/threads.h" nogil:
     int normcy_team_size(normcy_workers *workers, int parts, int max_threads)
     void normcy_register_worker(normcy_workers *workers)
 
+cdef extern from "runtime/claims.h" nogil:
+    ctypedef struct normcy_claims:
+        pass
+    normcy_claims *normcy_claims_init(int max_workers)
+    ptrdiff_t normcy_claim(normcy_claims *claims, uint32_t step, ptrdiff_t parts, int workers, int own)
+    void normcy_part_done(normcy_claims *claims)
+    void normcy_await_parts(const normcy_claims *claims, ptrdiff_t count)
+
 if normcy_threads_init():
     raise ImportError("normcy could not install its handler of threads that end")
 
+cdef struct Steps:          # what the workers of a call share; a step is a phase of a round
+    void *work
+    const Phase *phases
+    int phase_count
+    ptrdiff_t rounds
+    normcy_workers *workers
+    normcy_claims *claims   # NULL: one worker does all
 
-cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int parts,
-                     int max_threads) noexcept:
-    """All phases one after the other, as often as there are rounds. `parts` is the most that a phase has."""
-    cdef normcy_workers *workers = normcy_own_workers() if parts > 1 else NULL
-    cdef ptrdiff_t round
-    cdef int k, part, team
+
+cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int threads,
+                     int max_threads, const Runner *runner) noexcept:
+    """All phases one after the other, as often as there are rounds, by up to `threads` threads; the process may use
+    `max_threads`. A runner that is not NULL does it instead."""
+    cdef Steps steps
+    cdef int worker, team = 1
+    steps.work, steps.phases, steps.phase_count, steps.rounds = work, phases, count, rounds
+    steps.workers, steps.claims = NULL, NULL
+    if runner != NULL:
+        with nogil:
+            work_by(&steps, runner)
+        return
+    if threads > 1:
+        steps.workers, steps.claims = normcy_own_workers(), normcy_claims_init(max_threads)
     with nogil:
-        team = normcy_team_size(workers, parts, max_threads) if parts > 1 else 1
-        for round in range(rounds):
-            for k in range(count):
-                if team == 1 or phases[k].parts == 1:
-                    for part in range(phases[k].parts):
-                        run_part(workers, phases + k, work, round, part)
-                else:
-                    for part in prange(phases[k].parts, num_threads=team, schedule="static", chunksize=1):
-                        run_part(workers, phases + k, work, round, part)
+        if steps.claims != NULL:
+            team = normcy_team_size(steps.workers, threads, max_threads)
+        if team == 1:
+            work_alone(&steps)
+        else:
+            for worker in prange(team, num_threads=team, schedule="static", chunksize=1):
+                work_off(&steps, team, worker)
+    free(steps.claims)
 
 
-cdef inline void run_part(normcy_workers *workers, const Phase *phase, void *work, ptrdiff_t round,
-                          int part) noexcept nogil:
-    cdef unsigned long saved
-    normcy_register_worker(workers)
-    saved = normcy_fp_enter()
-    phase.part(work, round, part)
+cdef void work_alone(const Steps *steps) noexcept nogil:
+    cdef const Phase *phase
+    cdef ptrdiff_t round, i
+    cdef int k
+    normcy_register_worker(steps.workers)
+    cdef unsigned long saved = normcy_fp_enter()
+    for round in range(steps.rounds):
+        for k in range(steps.phase_count):
+            phase = steps.phases + k
+            for i in range(phase.parts):
+                phase.part(steps.work, round, phase.parts - 1 - i if phase.backwards else i)
+    normcy_fp_leave(saved)
+
+
+cdef struct Step:           # what a runner is given
+    void *work
+    const Phase *phase
+    ptrdiff_t round
+
+
+cdef void work_by(const Steps *steps, const Runner *runner) noexcept nogil:
+    cdef Step step
+    cdef int k
+    step.work = steps.work
+    for step.round in range(steps.rounds):
+        for k in range(steps.phase_count):
+            step.phase = steps.phases + k
+            runner.run(runner.arg, step.phase.parts, part_of_step, &step)
+
+
+cdef void part_of_step(void *of, ptrdiff_t part) noexcept nogil:
+    cdef const Step *step = <const Step *>of
+    cdef unsigned long saved = normcy_fp_enter()
+    step.phase.part(step.work, step.round, step.phase.parts - 1 - part if step.phase.backwards else part)
+    normcy_fp_leave(saved)
+
+
+cdef void work_off(const Steps *steps, int team, int worker) noexcept nogil:
+    """One worker's way through all steps. It claims the same memory backwards as forwards: the last part first, and the
+    shares in the opposite order."""
+    cdef const Phase *phase
+    cdef ptrdiff_t round, part, parts = 0
+    cdef uint32_t step = 0
+    cdef int k, own
+    normcy_register_worker(steps.workers)
+    cdef unsigned long saved = normcy_fp_enter()
+    for round in range(steps.rounds):
+        for k in range(steps.phase_count):
+            if step > 0:
+                normcy_await_parts(steps.claims, parts)
+            phase = steps.phases + k
+            own = team - 1 - worker if phase.backwards else worker
+            part = normcy_claim(steps.claims, step, phase.parts, team, own)
+            while part >= 0:
+                phase.part(steps.work, round, phase.parts - 1 - part if phase.backwards else part)
+                normcy_part_done(steps.claims)
+                part = normcy_claim(steps.claims, step, phase.parts, team, own)
+            parts += phase.parts
+            step += 1
     normcy_fp_leave(saved)

@@ -1,4 +1,4 @@
-from normcy._engine.chunks cimport Chunks, ceil_div, items_of_part, merge_chunks, split_rows
+from normcy._engine.chunks cimport Chunks, ceil_div, merge_chunks, split_rows
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, rows_in_one_call,
 )
@@ -170,8 +170,8 @@ cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff
         slot += n
 
 
-cdef void rows_task(const Work *w, ptrdiff_t task, int part) noexcept nogil:
-    task_of_rows(w.job, &w.chunks, task * w.task_size, min((task + 1) * w.task_size, w.job.plan.slots))
+cdef void rows_task(const Work *w, ptrdiff_t part) noexcept nogil:
+    task_of_rows(w.job, &w.chunks, part * w.part_slots, min((part + 1) * w.part_slots, w.job.plan.slots))
 
 
 cdef void rows_measure(const Work *w, ptrdiff_t slot, ptrdiff_t chunk) noexcept nogil:
@@ -183,22 +183,17 @@ cdef void rows_combine(Work *w, ptrdiff_t slot) noexcept nogil:
     finish_statistics(w.job, &reader, slot, 1, 1, &w.stats)
 
 
-cdef void rows_apply(const Work *w, ptrdiff_t unit, int part) noexcept nogil:
-    """A part's share of a unit's rows, over all segments; after moments, last piece first."""
-    cdef const Job *job = w.job
-    cdef const Plan *p = &job.plan
-    cdef Chunks c = split_rows(w.unit_rows * p.segs, p.length)
-    cdef ptrdiff_t i, j, lo, hi, row, last, left, n, rows = w.unit_rows, begin = unit * rows
-    items_of_part(c.count, job.parts, part, &lo, &hi)
-    for i in range(hi - lo):
-        j = lo + i if w.mode == FIXED else hi - 1 - i
-        row, left = j // c.across * c.rows, j % c.across * c.cols
-        last = min(row + c.rows, rows * p.segs)
-        while row < last:
-            n = min(last - row, rows - row % rows)
-            apply_rows(job, &w.stats, unit, row // rows, begin + row % rows, begin + row % rows + n, left,
-                       min(left + c.cols, p.length))
-            row += n
+cdef void rows_apply(const Work *w, ptrdiff_t unit, ptrdiff_t part) noexcept nogil:
+    """A chunk of a unit's rows, over all segments."""
+    cdef const Plan *p = &w.job.plan
+    cdef ptrdiff_t rows = w.unit_rows, begin = unit * rows, n
+    cdef Chunks c = split_rows(rows * p.segs, p.length)
+    cdef ptrdiff_t row = part // c.across * c.rows, left = part % c.across * c.cols
+    cdef ptrdiff_t last = min(row + c.rows, rows * p.segs), right = min(left + c.cols, p.length)
+    while row < last:
+        n = min(last - row, rows - row % rows)
+        apply_rows(w.job, &w.stats, unit, row // rows, begin + row % rows, begin + row % rows + n, left, right)
+        row += n
 
 
 cdef void rows_lay_out(Work *w, char *scratch) noexcept nogil:
@@ -211,21 +206,19 @@ cdef void rows_lay_out(Work *w, char *scratch) noexcept nogil:
 cdef void plan_rows(Job *job, Work *w) noexcept nogil:
     """Which mode, and how the work is divided."""
     cdef const Plan *p = &job.plan
-    cdef ptrdiff_t size = p.segs * p.planes * p.length, pieces
+    cdef ptrdiff_t size = p.segs * p.planes * p.length
     w.chunks = chunks_of_slot(p)
     w.task, w.measure, w.combine, w.apply, w.lay_out = rows_task, rows_measure, rows_combine, rows_apply, rows_lay_out
-    w.units, w.unit_rows = p.slots, p.planes
     if job.fixed_mean != NULL:
         w.mode, w.units, w.unit_rows = FIXED, 1, p.slots * p.planes
         w.stats.mean, w.stats.rstd = <double *>job.fixed_mean, <double *>job.fixed_rstd
-        pieces = split_rows(w.unit_rows * p.segs, p.length).count
-    elif job.parts > 1 and p.slots < 4 * job.parts and w.chunks.count > 1:
-        w.mode, pieces = PHASED, w.chunks.count
+    elif job.threads > 1 and p.slots < 4 * job.threads and w.chunks.count > 1:
+        w.mode, w.units, w.unit_rows = PHASED, p.slots, p.planes
         w.scratch_bytes = 3 * w.chunks.count * sizeof(double)
     else:
-        w.mode, w.task_size = LOCAL, p.slots
-        if job.parts > 1:
-            w.task_size = min(max(TASK_FLOATS // size, tile_slots(job)), ceil_div(p.slots, 4 * job.parts))
-            w.task_size = max(<ptrdiff_t>1, w.task_size)
-        w.tasks = pieces = ceil_div(p.slots, w.task_size)
-    job.parts = <int>min(<ptrdiff_t>job.parts, pieces)
+        w.mode, w.units, w.part_slots = LOCAL, 1, p.slots
+        if job.threads > 1:
+            w.part_slots = min(max(TASK_FLOATS // size, tile_slots(job)), ceil_div(p.slots, 4 * job.threads))
+            w.part_slots = max(<ptrdiff_t>1, w.part_slots)
+    w.parts = ceil_div(p.slots, w.part_slots) if w.mode == LOCAL else split_rows(w.unit_rows * p.segs, p.length).count
+    job.threads = <int>min(<ptrdiff_t>job.threads, max(w.parts, w.chunks.count if w.mode == PHASED else 1))

@@ -1,29 +1,17 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from normcy._engine.chunks cimport items_of_part
 from normcy._engine.cols cimport plan_cols
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT
-from normcy._engine.parallel cimport Phase, run_phases
+from normcy._engine.parallel cimport Phase, Runner, run_phases
 from normcy._engine.plan cimport init_plan
 from normcy._engine.rows cimport plan_rows
 from normcy._engine.tuning cimport (
     COLUMNS_IN_L1, IN_CACHE_FLOATS, LOCAL_IN_CACHE_FLOATS, NONTEMPORAL_FLOATS, PART_MIN_FLOATS,
 )
 from normcy._engine.work cimport FIXED, LOCAL, Work
-
-cdef extern from "runtime/queue.h" nogil:
-    ctypedef struct normcy_work_queue:
-        pass
-    normcy_work_queue *normcy_work_queue_init(ptrdiff_t tasks, int threads)
-    ptrdiff_t normcy_work_queue_pop(normcy_work_queue *shares, int threads, int own)
-
-cdef struct Run:            # what the parts of a run are given
-    Work work
-    normcy_work_queue *queue     # LOCAL: NULL where one part does all tasks
-
 
 cdef void init_job(Job *job, Method method, const Dims *d, double eps, double offset) noexcept nogil:
     """A job without arrays and parameters."""
@@ -36,92 +24,69 @@ cdef void init_job(Job *job, Method method, const Dims *d, double eps, double of
     job.offset = offset
 
 
-cdef int run_job(Job *job, ptrdiff_t size, int max_threads) noexcept:
-    """Run a job over arrays of `size` floats; -1: there was no memory for scratch, and nothing was written."""
-    cdef Run run
-    cdef char *scratch
+cdef int run_job(Job *job, ptrdiff_t size, int max_threads, const Runner *runner) noexcept:
+    """Run a job over arrays of `size` floats; -1: there was no memory for scratch, and nothing was written. `runner` is
+    NULL, or runs its parts on other threads."""
+    cdef Work work
+    cdef char *scratch = NULL
+    cdef Phase[3] phases
+    cdef int count
     if size == 0:
         return 0
     tune(job, size, max_threads)
-    memset(&run, 0, sizeof(Run))
-    run.work.job = job
+    memset(&work, 0, sizeof(Work))
+    work.job = job
     if job.plan.by_col:
-        plan_cols(job, &run.work)
+        plan_cols(job, &work)
     else:
-        plan_rows(job, &run.work)
-    scratch = NULL
-    if run.work.scratch_bytes:
-        scratch = <char *>malloc(run.work.scratch_bytes + run.work.part_bytes * job.parts)
+        plan_rows(job, &work)
+    if work.scratch_bytes:
+        scratch = <char *>malloc(work.scratch_bytes)
         if scratch == NULL:
             return -1
-        run.work.lay_out(&run.work, scratch)
-    if run.work.mode == LOCAL and job.parts > 1:
-        run.queue = normcy_work_queue_init(run.work.tasks, job.parts)
-        if run.queue == NULL:
-            free(scratch)
-            return -1
-    run_mode(&run)
-    free(run.queue)
+        work.lay_out(&work, scratch)
+    count = phases_of(&work, phases)
+    run_phases(&work, phases, count, work.units, job.threads, max_threads, runner)
     free(scratch)
     return 0
 
 
 cdef void tune(Job *job, ptrdiff_t size, int max_threads) noexcept nogil:
-    """How many parts to make, and how to go through memory."""
-    job.max_threads = max_threads
-    job.parts = <int>min(<ptrdiff_t>max_threads, max(<ptrdiff_t>1, size // PART_MIN_FLOATS))
+    """How many threads pay, and how to go through memory."""
+    job.threads = <int>min(<ptrdiff_t>max_threads, max(<ptrdiff_t>1, size // PART_MIN_FLOATS))
     # Where an input shares y's memory, those lines are in the caches, and y is best written there.
-    job.beyond_caches = size >= NONTEMPORAL_FLOATS * job.parts and not (
+    job.beyond_caches = size >= NONTEMPORAL_FLOATS * job.threads and not (
         job.source == job.y or job.addend == job.y or job.epilogue.add == job.y)
     job.local_in_cache, job.access.in_cache = size <= LOCAL_IN_CACHE_FLOATS, size <= IN_CACHE_FLOATS
     job.access.nontemporal = job.beyond_caches and job.x != job.y
     job.access.columns = COLUMNS_IN_L1 if job.local_in_cache else 0
 
 
-cdef void run_mode(Run *run) noexcept:
-    cdef const Job *job = run.work.job
-    cdef Phase[3] phases
-    if run.work.mode == LOCAL:
-        phases[0].part, phases[0].parts = tasks_part, job.parts
-        run_phases(run, phases, 1, 1, job.parts, job.max_threads)
-    elif run.work.mode == FIXED:
-        phases[0].part, phases[0].parts = apply_part, job.parts
-        run_phases(run, phases, 1, run.work.units, job.parts, job.max_threads)
-    else:
-        phases[0].part, phases[0].parts = measure_part, job.parts
-        phases[1].part, phases[1].parts = combine_part, 1
-        phases[2].part, phases[2].parts = apply_part, job.parts
-        run_phases(run, phases, 3 if job.y != NULL else 2, run.work.units, job.parts, job.max_threads)
+cdef int phases_of(const Work *w, Phase *phases) noexcept nogil:
+    """What is done for every unit, one phase after the other; returns how many there are."""
+    if w.mode == LOCAL:
+        phases[0] = Phase(task_part, w.parts, False)
+        return 1
+    if w.mode == FIXED:
+        phases[0] = Phase(apply_part, w.parts, False)
+        return 1
+    phases[0] = Phase(measure_part, w.chunks.count, False)
+    phases[1] = Phase(combine_part, 1, False)
+    phases[2] = Phase(apply_part, w.parts, True)
+    return 3 if w.job.y != NULL else 2
 
 
-cdef void tasks_part(void *of, ptrdiff_t round, int part) noexcept nogil:
-    """Tasks of its own share, in order, then what others have left of theirs."""
-    cdef Run *run = <Run *>of
-    cdef const Work *w = &run.work
-    cdef ptrdiff_t task
-    if run.queue == NULL:
-        for task in range(w.tasks):
-            w.task(w, task, 0)
-        return
-    task = normcy_work_queue_pop(run.queue, w.job.parts, part)
-    while task >= 0:
-        w.task(w, task, part)
-        task = normcy_work_queue_pop(run.queue, w.job.parts, part)
+cdef void task_part(void *work, ptrdiff_t unit, ptrdiff_t part) noexcept nogil:
+    (<const Work *>work).task(<const Work *>work, part)
 
 
-cdef void measure_part(void *of, ptrdiff_t unit, int part) noexcept nogil:
-    cdef const Work *w = &(<Run *>of).work
-    cdef ptrdiff_t chunk, begin, end
-    items_of_part(w.chunks.count, w.job.parts, part, &begin, &end)
-    for chunk in range(begin, end):
-        w.measure(w, unit, chunk)
+cdef void measure_part(void *work, ptrdiff_t unit, ptrdiff_t chunk) noexcept nogil:
+    (<const Work *>work).measure(<const Work *>work, unit, chunk)
 
 
-cdef void combine_part(void *of, ptrdiff_t unit, int part) noexcept nogil:
-    cdef Work *w = &(<Run *>of).work
-    w.combine(w, unit)
+cdef void combine_part(void *work, ptrdiff_t unit, ptrdiff_t part) noexcept nogil:
+    (<Work *>work).combine(<Work *>work, unit)
 
 
-cdef void apply_part(void *of, ptrdiff_t unit, int part) noexcept nogil:
-    cdef const Work *w = &(<Run *>of).work
-    w.apply(w, unit, part)
+cdef void apply_part(void *work, ptrdiff_t unit, ptrdiff_t part) noexcept nogil:
+    (<const Work *>work).apply(<const Work *>work, unit, part)

@@ -1,14 +1,22 @@
 """A job divided into parts: what rows.pyx and cols.pyx make of it, and run.pyx runs.
 
-A unit is a slot along rows, or a panel of columns. In one way of working a task takes whole slots through both passes
-while they are in cache (LOCAL). Slots too few or too large for that are done unit after unit, by all threads: moments
-of its chunks, what becomes of them, and the apply pass (PHASED). Statistics from outside leave only that (FIXED).
+LOCAL: a part takes whole slots through both passes while they are in cache. Slots that are too few or too large for
+that are done unit after unit, a slot along rows or a panel of columns, by all threads (PHASED): moments of its chunks,
+what becomes of them, and the apply pass. Statistics from outside leave only that (FIXED).
 
-What threads share: all read the Job, the arrays and a Work. Each writes its own rows of y, its own chunks of mean, m2
-and values, and its own scratch. What `combine` writes is written by one, and read by all in the phase after it.
+What threads share: all read the Job, the arrays and a Work. Each part writes its own rows of y, its own chunks of mean,
+m2 and values, and scratch that it takes from a pool, so that it does not matter which thread runs it. What `combine`
+writes is written by one part, and read by all in the phase after it.
 """
 from normcy._engine.chunks cimport Chunks
 from normcy._engine.job cimport Job, Slots
+
+cdef extern from "runtime/pool.h" nogil:
+    ctypedef struct normcy_pool:
+        pass
+    void normcy_pool_init(normcy_pool *pool, int areas)
+    int normcy_pool_take(normcy_pool *pool)
+    void normcy_pool_give_back(normcy_pool *pool, int area)
 
 cdef enum Mode:
     LOCAL, PHASED, FIXED
@@ -24,14 +32,16 @@ cdef struct Work:
     const Job *job
     Mode mode
     Chunks chunks           # of a unit
-    ptrdiff_t units
+    ptrdiff_t units         # 1 if LOCAL
     ptrdiff_t unit_rows     # PHASED, FIXED: rows of y that belong to a unit
-    ptrdiff_t step_rows     # by column: how many of them go by at a time
-    ptrdiff_t tasks         # LOCAL
-    ptrdiff_t task_size     # slots along rows, or columns, of a task
-    # Scratch: what belongs to the call, then as much for each part
-    ptrdiff_t scratch_bytes, part_bytes
-    char *parts_scratch
+    ptrdiff_t parts         # LOCAL: of all slots; PHASED, FIXED: of a unit's apply pass
+    ptrdiff_t part_slots    # LOCAL, by row: slots of a part
+    ptrdiff_t tile_cols     # LOCAL, by column: columns of a part
+    ptrdiff_t strip_rows    # PHASED, FIXED, by column: rows of a part
+    ptrdiff_t scratch_bytes     # for all of it
+    ptrdiff_t area_bytes    # by column: what a part needs while it runs
+    char *areas             # one for each thread
+    normcy_pool *pool       # which of them are free
     double *mean            # PHASED: moments of the chunks
     double *m2
     double *values          # how many values of a slot each has
@@ -42,7 +52,7 @@ cdef struct Work:
     float scale
     # What a panel's direction decides
     void (*lay_out)(Work *w, char *scratch) noexcept nogil      # point into scratch_bytes of it
-    void (*task)(const Work *w, ptrdiff_t task, int part) noexcept nogil
+    void (*task)(const Work *w, ptrdiff_t part) noexcept nogil
     void (*measure)(const Work *w, ptrdiff_t unit, ptrdiff_t chunk) noexcept nogil
     void (*combine)(Work *w, ptrdiff_t unit) noexcept nogil
-    void (*apply)(const Work *w, ptrdiff_t unit, int part) noexcept nogil
+    void (*apply)(const Work *w, ptrdiff_t unit, ptrdiff_t part) noexcept nogil

@@ -12,6 +12,7 @@ from normcy._native.arrays cimport (
 )
 from normcy._native.options cimport activation_of, flag, is_channels_last, narrow
 from normcy._native.outputs cimport stand_in
+from normcy._native.runner cimport own_runner
 from normcy._native.settings cimport most_threads_for
 from normcy._native.statistics cimport Statistics
 from normcy._native.views cimport extent
@@ -52,7 +53,7 @@ cdef cnp.ndarray image_of(const Call *call, Layout *at):
 cdef int run(Job *job, ptrdiff_t size) except -1:
     """Run a job over arrays of `size` floats."""
     # The apply pass alone is a third of the work.
-    if run_job(job, size, most_threads_for(size // 3 if job.fixed_mean != NULL else size)):
+    if run_job(job, size, most_threads_for(size // 3 if job.fixed_mean != NULL else size), own_runner()):
         raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
     return 0
 

@@ -2,7 +2,7 @@
 cimport numpy as cnp
 from libc.string cimport memcpy
 
-from normcy._engine.chunks cimport ceil_div, items_of_part
+from normcy._engine.chunks cimport ceil_div
 from normcy._engine.parallel cimport Phase, run_phases
 from normcy._engine.tuning cimport COPY_FLOATS
 from normcy._native.arrays cimport describe, floats, overlapping, writeable
@@ -15,11 +15,10 @@ cdef struct Copy:
     const float *source
     float *target
     ptrdiff_t size
-    int parts
 
 
 def copy(cnp.ndarray x not None, cnp.ndarray out not None):
-    """x into out, both contiguous float32 arrays of one size; a share of neighbouring floats for each thread."""
+    """x into out, both contiguous float32 arrays of one size."""
     floats(x, "x")
     floats(out, "out")
     writeable(out, "out")
@@ -33,17 +32,11 @@ def copy(cnp.ndarray x not None, cnp.ndarray out not None):
         raise ValueError("expected two arrays that do not overlap")
     work.source, work.target = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(out)
     threads = most_threads_for(work.size)
-    work.parts = <int>min(<ptrdiff_t>threads, ceil_div(work.size, COPY_FLOATS))
-    phase.part, phase.parts = copy_part, work.parts
-    run_phases(&work, &phase, 1, 1, work.parts, threads)
+    phase.part, phase.parts, phase.backwards = copy_part, ceil_div(work.size, COPY_FLOATS), False
+    run_phases(&work, &phase, 1, 1, <int>min(<ptrdiff_t>threads, phase.parts), threads, NULL)
 
 
-cdef void copy_part(void *of, ptrdiff_t round, int part) noexcept nogil:
-    """In pieces: see COPY_FLOATS."""
-    cdef Copy *work = <Copy *>of
-    cdef ptrdiff_t at, end, n
-    items_of_part(work.size, work.parts, part, &at, &end)
-    while at < end:
-        n = min(<ptrdiff_t>COPY_FLOATS, end - at)
-        memcpy(work.target + at, work.source + at, n * sizeof(float))
-        at += n
+cdef void copy_part(void *of, ptrdiff_t round, ptrdiff_t part) noexcept nogil:
+    cdef const Copy *work = <const Copy *>of
+    cdef ptrdiff_t at = part * COPY_FLOATS
+    memcpy(work.target + at, work.source + at, min(<ptrdiff_t>COPY_FLOATS, work.size - at) * sizeof(float))
