@@ -37,7 +37,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
     """All phases one after the other, as often as there are rounds, by up to `threads` threads; the process may use
     `max_threads`. A runner that is not NULL does it instead."""
     cdef Steps steps
-    cdef int worker, team = 1
+    cdef int worker, team = 1, workers
     steps.work, steps.phases, steps.phase_count, steps.rounds = work, phases, count, rounds
     steps.workers, steps.claims = NULL, NULL
     if runner != NULL:
@@ -52,8 +52,11 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
         if team == 1:
             work_alone(&steps)
         else:
+            workers = min(team, threads)    # others of a team that stays as large as the last one have nothing to do
             for worker in prange(team, num_threads=team, schedule="static", chunksize=1):
-                work_off(&steps, team, worker)
+                normcy_register_worker(steps.workers)
+                if worker < workers:
+                    work_off(&steps, workers, worker)
     free(steps.claims)
 
 
@@ -94,26 +97,25 @@ cdef void part_of_step(void *of, ptrdiff_t part) noexcept nogil:
     normcy_fp_leave(saved)
 
 
-cdef void work_off(const Steps *steps, int team, int worker) noexcept nogil:
+cdef void work_off(const Steps *steps, int workers, int worker) noexcept nogil:
     """One worker's way through all steps. It claims the same memory backwards as forwards: the last part first, and the
     shares in the opposite order."""
     cdef const Phase *phase
     cdef ptrdiff_t round, part, parts = 0
     cdef uint32_t step = 0
     cdef int k, own
-    normcy_register_worker(steps.workers)
     cdef unsigned long saved = normcy_fp_enter()
     for round in range(steps.rounds):
         for k in range(steps.phase_count):
             if step > 0:
                 normcy_await_parts(steps.claims, parts)
             phase = steps.phases + k
-            own = team - 1 - worker if phase.backwards else worker
-            part = normcy_claim(steps.claims, step, phase.parts, team, own)
+            own = workers - 1 - worker if phase.backwards else worker
+            part = normcy_claim(steps.claims, step, phase.parts, workers, own)
             while part >= 0:
                 phase.part(steps.work, round, phase.parts - 1 - part if phase.backwards else part)
                 normcy_part_done(steps.claims)
-                part = normcy_claim(steps.claims, step, phase.parts, team, own)
+                part = normcy_claim(steps.claims, step, phase.parts, workers, own)
             parts += phase.parts
             step += 1
     normcy_fp_leave(saved)

@@ -1,8 +1,8 @@
 """Every constant of the engine that decides how fast something is and nothing else. None changes a bit of any result.
 
-They were measured on CPUs with 32 to 48 KiB of L1 and 1 to 2 MiB of L2 for each core. A name ends with its unit. Those
-of the kernels are in src/kernels/tuning.h. NORMCY_CHUNK_FLOATS and NORMCY_EXACT_SLOT in src/kernels/numerics.h came
-from cache sizes, too, but define bits.
+They were measured on CPUs with 32 to 48 KiB of L1 and 1 to 2 MiB of L2 for each core, and 32 MiB of L3 and more. A name
+ends with its unit. Those of the kernels are in src/kernels/tuning.h. NORMCY_CHUNK_FLOATS and NORMCY_EXACT_SLOT in
+src/kernels/numerics.h came from cache sizes, too, but define bits.
 """
 
 cdef enum:
@@ -36,9 +36,11 @@ cdef enum:
     TILE_STEP_COLUMNS = 64
 
     # --- L3 ---
-    # Arrays up to this size, 4 MiB, are in L2 or L3 when they are read for the second time, whatever else is there.
+    # Arrays up to this size, 4 MiB, an eighth of 32 MiB, are in L2 or L3 when they are read for the second time,
+    # whatever else is there.
     IN_CACHE_FLOATS = 1048576
-    # Arrays up to this size, 16 MiB, are in L3 for the next call; the second pass of a task finds x in L2.
+    # Arrays up to this size are in L3 for the next call: 16 MiB of x and of y are 32 MiB. The second pass of a task
+    # finds x in L2.
     LOCAL_IN_CACHE_FLOATS = 4194304
     # A y of this many floats and more for each thread is stored past the caches, where it would only evict x. It goes
     # in proportion to L3.
