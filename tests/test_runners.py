@@ -28,7 +28,7 @@ def shuffled(parts, part):
 
 
 def on_threads(parts, part):
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(5) as pool:  # more than there are scratch areas, so that some wait for one
         assert len([*pool.map(part, range(parts))]) == parts
 
 

@@ -24,9 +24,10 @@ CASES = [(method, layout) for method in METHODS for layout in LAYOUTS]
 
 
 @pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
-def test_each_part_once(tmp_path):
+@pytest.mark.parametrize(("flags", "rounds"), [([], 200_000), (["-fsanitize=thread", "-g"], 20_000)])
+def test_each_part_once(tmp_path, flags, rounds):
     """Parts are claimed once, one step after the other, also by workers that come late; claims.c alone."""
-    command = [attack(tmp_path, "shared_parts", ROOT / "src/runtime/claims.c"), "200000"]
+    command = [attack(tmp_path, "shared_parts", ROOT / "src/runtime/claims.c", *flags), str(rounds)]
     subprocess.run(command, check=True, timeout=120)
 
 

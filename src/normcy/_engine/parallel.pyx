@@ -45,7 +45,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
             work_by(&steps, runner)
         return
     if threads > 1:
-        steps.workers, steps.claims = normcy_own_workers(), normcy_claims_init(max_threads)
+        steps.workers, steps.claims = normcy_own_workers(), normcy_claims_init(threads)
     with nogil:
         if steps.claims != NULL:
             team = normcy_team_size(steps.workers, threads, max_threads)
@@ -60,6 +60,11 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
     free(steps.claims)
 
 
+cdef inline ptrdiff_t in_order_of(const Phase *phase, ptrdiff_t i) noexcept nogil:
+    """The part that is the i-th to be run."""
+    return phase.parts - 1 - i if phase.backwards else i
+
+
 cdef void work_alone(const Steps *steps) noexcept nogil:
     cdef const Phase *phase
     cdef ptrdiff_t round, i
@@ -70,7 +75,7 @@ cdef void work_alone(const Steps *steps) noexcept nogil:
         for k in range(steps.phase_count):
             phase = steps.phases + k
             for i in range(phase.parts):
-                phase.part(steps.work, round, phase.parts - 1 - i if phase.backwards else i)
+                phase.part(steps.work, round, in_order_of(phase, i))
     normcy_fp_leave(saved)
 
 
@@ -93,7 +98,7 @@ cdef void work_by(const Steps *steps, const Runner *runner) noexcept nogil:
 cdef void part_of_step(void *of, ptrdiff_t part) noexcept nogil:
     cdef const Step *step = <const Step *>of
     cdef unsigned long saved = normcy_fp_enter()
-    step.phase.part(step.work, step.round, step.phase.parts - 1 - part if step.phase.backwards else part)
+    step.phase.part(step.work, step.round, in_order_of(step.phase, part))
     normcy_fp_leave(saved)
 
 
@@ -113,7 +118,7 @@ cdef void work_off(const Steps *steps, int workers, int worker) noexcept nogil:
             own = workers - 1 - worker if phase.backwards else worker
             part = normcy_claim(steps.claims, step, phase.parts, workers, own)
             while part >= 0:
-                phase.part(steps.work, round, phase.parts - 1 - part if phase.backwards else part)
+                phase.part(steps.work, round, in_order_of(phase, part))
                 normcy_part_done(steps.claims)
                 part = normcy_claim(steps.claims, step, phase.parts, workers, own)
             parts += phase.parts
