@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not SRC.exists(), reason="needs the source tree"
 LAYERS = """
     _engine: kernels floating_point tuning view
     _engine: plan chunks isa parallel
-    _engine: job
+    _engine: job schedule
     _engine: work statistics coefficients
     _engine: rows cols
     _engine: run

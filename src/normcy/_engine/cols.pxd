@@ -4,7 +4,6 @@ Narrow panels (RGB pictures, a few positions) would leave most of a vector idle.
 k of them side by side are one row of k * cols virtual columns, which fill whole vectors; moments of the k copies of
 a column are merged. k is fold_of(cols).
 """
-from normcy._engine.job cimport Job
 from normcy._engine.work cimport Work
 
-cdef void plan_cols(Job *job, Work *w) noexcept nogil
+cdef void work_on_cols(Work *w) noexcept nogil

@@ -1,6 +1,6 @@
 from libc.string cimport memcpy, memmove
 
-from normcy._engine.chunks cimport Chunks, ceil_div, fold_of, merge_chunks, split_cols
+from normcy._engine.chunks cimport Chunks, ceil_div, fold_of, merge_chunks
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
 )
@@ -9,13 +9,12 @@ from normcy._engine.kernels cimport (
     NORMCY_LANES, NORMCY_NARROW_COLUMNS, NORMCY_WIDE_GROUP_COLUMNS, normcy_coef, normcy_elementwise, normcy_epilogue,
     normcy_operand,
 )
-from normcy._engine.plan cimport Plan, operand_at, panel_rows, panels_of, row_at
+from normcy._engine.plan cimport Plan, operand_at, panel_rows, row_at
+from normcy._engine.schedule cimport FIXED, LOCAL, PHASED, Schedule
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
-from normcy._engine.tuning cimport (
-    CACHE_LINE_BYTES, FIXED_STATISTICS_ROWS, TASK_FLOATS, TILE_MIN_COLUMNS, TILE_STEP_COLUMNS, TURNED_ROWS,
-)
+from normcy._engine.tuning cimport CACHE_LINE_BYTES
 from normcy._engine.work cimport (
-    FIXED, LOCAL, PHASED, Columns, Work, normcy_pool, normcy_pool_give_back, normcy_pool_init, normcy_pool_take,
+    Columns, Work, normcy_pool, normcy_pool_give_back, normcy_pool_init, normcy_pool_take,
 )
 
 
@@ -152,39 +151,39 @@ cdef inline ptrdiff_t place_in_line(const float *p) noexcept nogil:
     return <ptrdiff_t>(<size_t>p // sizeof(float)) & (NORMCY_LANES - 1)
 
 
-cdef void apply_stream(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
-                       Columns *w) noexcept nogil:
+cdef void apply_stream(const Job *job, const Schedule *how, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols,
+                       const normcy_coef *coef, Columns *w) noexcept nogil:
     """Rows without gaps are one stream of y, which may begin at any column if the coefficients begin there, too.
 
     Many rows begin where y is aligned: the floats before that and after the last whole row are done by themselves.
     """
     cdef normcy_epilogue epilogue
     cdef ptrdiff_t i, head = -place_in_line(job.y + at) & (NORMCY_LANES - 1)
-    if head and cols % NORMCY_LANES == 0 and rows >= TURNED_ROWS:
+    if head and cols % NORMCY_LANES == 0 and rows >= how.turned_rows:
         job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &epilogue),
-                         &job.access)
+                         &how.access)
         for i in range(vectors_used(coef)):
             rotate(w.room + i * w.stride, cols, head)
         at, rows = at + head, rows - 1
         job.k.apply_cols(job.x + at + rows * cols, job.y + at + rows * cols, 1, cols - head, cols, coef, NULL,
-                         epilogue_at(job, at + rows * cols, &epilogue), &job.access)
-    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &job.access)
+                         epilogue_at(job, at + rows * cols, &epilogue), &how.access)
+    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &how.access)
 
 
-cdef void apply_folded(const Job *job, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, const normcy_coef *coef,
-                       Columns *w) noexcept nogil:
+cdef void apply_folded(const Job *job, const Schedule *how, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols,
+                       const normcy_coef *coef, Columns *w) noexcept nogil:
     """Rows without gaps, of narrow panels several side by side.
 
     The rows that are left over come first, as they need the coefficients of one row, which are then repeated in place.
     """
     cdef ptrdiff_t i, folded = fold_of(cols), whole = rows // folded
-    apply_stream(job, at + whole * folded * cols, rows % folded, cols, coef, w)
+    apply_stream(job, how, at + whole * folded * cols, rows % folded, cols, coef, w)
     for i in range(vectors_used(coef) if folded > 1 else 0):
         repeat(w.room + i * w.stride, cols, folded)
-    apply_stream(job, at, whole, cols * folded, coef, w)
+    apply_stream(job, how, at, whole, cols * folded, coef, w)
 
 
-cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
+cdef void apply_cols(const Job *job, const Schedule *how, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
                      ptrdiff_t width) noexcept nogil:
     """The apply pass over rows begin:end of the whole array, at columns left:left + width."""
     cdef const Plan *p = &job.plan
@@ -210,42 +209,43 @@ cdef void apply_cols(const Job *job, Columns *w, ptrdiff_t begin, ptrdiff_t end,
         if job.fixed_mean != NULL:
             add_first(job, at, n, width, p.pitch)
         if stream:
-            apply_folded(job, at, n, width, &coef, w)
+            apply_folded(job, how, at, n, width, &coef, w)
         else:
             job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if elementwise else NULL,
-                             epilogue_at(job, at, &epilogue), &job.access)
+                             epilogue_at(job, at, &epilogue), &how.access)
         r += n
 
 
-cdef void task_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
+cdef void task_of_cols(const Job *job, const Schedule *how, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
                        char *memory, ptrdiff_t stride) noexcept nogil:
     """Both passes over some columns of a panel."""
     cdef Columns w = columns_in(memory, stride, shifts_after(job))
     cdef ptrdiff_t rows = panel_rows(&job.plan)
-    slots_of_cols(job, c, panel, left, width, &w)
+    slots_of_cols(job, &how.chunks, panel, left, width, &w)
     finish_columns(job, panel, left, width, &w.stats)
     if job.y != NULL:
-        apply_cols(job, &w, panel * rows, (panel + 1) * rows, left, width)
+        apply_cols(job, how, &w, panel * rows, (panel + 1) * rows, left, width)
 
 
 cdef void cols_task(const Work *w, ptrdiff_t part) noexcept nogil:
     """Tiles side by side share a cache line of y in every row: they follow each other, so that one thread has both."""
-    cdef ptrdiff_t cols = w.job.plan.cols, across = ceil_div(cols, w.tile_cols), left = part % across * w.tile_cols
+    cdef ptrdiff_t cols = w.job.plan.cols, tile = w.schedule.tile_cols, across = ceil_div(cols, tile)
+    cdef ptrdiff_t left = part % across * tile
     cdef int area = normcy_pool_take(w.pool)
-    task_of_cols(w.job, &w.chunks, part // across, left, min(w.tile_cols, cols - left), w.areas + area * w.area_bytes,
+    task_of_cols(w.job, &w.schedule, part // across, left, min(tile, cols - left), w.areas + area * w.area_bytes,
                  w.stride)
     normcy_pool_give_back(w.pool, area)
 
 
 cdef void cols_measure(const Work *w, ptrdiff_t panel, ptrdiff_t chunk) noexcept nogil:
-    w.values[chunk] = chunk_of_cols(w.job, &w.chunks, panel, chunk, 0, w.job.plan.cols, w.mean + chunk * w.stride,
-                                    w.m2 + chunk * w.stride)
+    w.values[chunk] = chunk_of_cols(w.job, &w.schedule.chunks, panel, chunk, 0, w.job.plan.cols,
+                                    w.mean + chunk * w.stride, w.m2 + chunk * w.stride)
 
 
 cdef void cols_combine(Work *w, ptrdiff_t panel) noexcept nogil:
     cdef Slots *s = &w.columns.stats
     cdef ptrdiff_t cols = w.job.plan.cols
-    merge_chunks(w.job.k, cols, w.chunks.count, w.stride, w.values, w.mean, w.m2)
+    merge_chunks(w.job.k, cols, w.schedule.chunks.count, w.stride, w.values, w.mean, w.m2)
     memcpy(s.mean, w.mean, cols * sizeof(double))
     memcpy(s.m2, w.m2, cols * sizeof(double))
     finish_columns(w.job, panel, 0, cols, s)
@@ -254,61 +254,41 @@ cdef void cols_combine(Work *w, ptrdiff_t panel) noexcept nogil:
 cdef void cols_apply(const Work *w, ptrdiff_t panel, ptrdiff_t part) noexcept nogil:
     """A strip of a panel's rows."""
     cdef Columns c = w.columns
-    cdef ptrdiff_t cols = w.job.plan.cols, rows = w.unit_rows, begin = part * w.strip_rows
+    cdef ptrdiff_t cols = w.job.plan.cols, rows = w.schedule.unit_rows, strip = w.schedule.strips.rows
+    cdef ptrdiff_t begin = part * strip
     cdef int area = normcy_pool_take(w.pool)
     c.room = <float *>(w.areas + area * w.area_bytes)
-    if w.mode == FIXED:
+    if w.schedule.mode == FIXED:
         c.stats.mean = <double *>w.job.fixed_mean + panel * cols
         c.stats.rstd = <double *>w.job.fixed_rstd + panel * cols
-    apply_cols(w.job, &c, panel * rows + begin, panel * rows + min(begin + w.strip_rows, rows), 0, cols)
+    apply_cols(w.job, &w.schedule, &c, panel * rows + begin, panel * rows + min(begin + strip, rows), 0, cols)
     normcy_pool_give_back(w.pool, area)
 
 
 cdef void cols_lay_out(Work *w, char *scratch) noexcept nogil:
     """The pool and its areas, then what the columns of a panel need, and the moments of its chunks."""
+    cdef int threads = w.schedule.threads
     w.pool = <normcy_pool *>scratch
-    normcy_pool_init(w.pool, w.job.threads)
+    normcy_pool_init(w.pool, threads)
     w.areas = to_cache_line(scratch + sizeof(normcy_pool))
-    scratch = w.areas + w.job.threads * w.area_bytes
-    if w.mode == LOCAL:
+    scratch = w.areas + threads * w.area_bytes
+    if w.schedule.mode == LOCAL:
         return
-    w.columns = columns_in(scratch, w.stride, w.mode == PHASED and shifts_after(w.job))
+    w.columns = columns_in(scratch, w.stride, w.schedule.mode == PHASED and shifts_after(w.job))
     w.mean = <double *>(scratch + column_bytes(w.stride))
-    w.m2 = w.mean + w.stride * w.chunks.count
-    w.values = w.m2 + w.stride * w.chunks.count
+    w.m2 = w.mean + w.stride * w.schedule.chunks.count
+    w.values = w.m2 + w.stride * w.schedule.chunks.count
 
 
-cdef ptrdiff_t tile_columns(const Plan *p) noexcept nogil:
-    """How many columns go through both passes together: whole cache lines that stay in L2, or all."""
-    cdef ptrdiff_t rows = panel_rows(p)
-    if p.group == 1 and rows * TILE_MIN_COLUMNS <= 2 * TASK_FLOATS:
-        return min(p.cols, max(<ptrdiff_t>TILE_MIN_COLUMNS,
-                               TASK_FLOATS // rows // TILE_STEP_COLUMNS * TILE_STEP_COLUMNS))
-    return p.cols
-
-
-cdef void plan_cols(Job *job, Work *w) noexcept nogil:
-    """Which mode, and how the work is divided."""
-    cdef const Plan *p = &job.plan
-    cdef ptrdiff_t rows = panel_rows(p), tile = tile_columns(p), tiles = panels_of(p) * ceil_div(p.cols, tile)
-    w.chunks = split_cols(rows, p.cols)
+cdef void work_on_cols(Work *w) noexcept nogil:
+    """What parts of such slots are, and the scratch that they need."""
+    cdef const Plan *p = &w.job.plan
+    cdef bint local = w.schedule.mode == LOCAL
     w.task, w.measure, w.combine, w.apply, w.lay_out = cols_task, cols_measure, cols_combine, cols_apply, cols_lay_out
-    w.units, w.unit_rows, w.strip_rows = panels_of(p), rows, w.chunks.rows
-    w.stride = stride_of(p, p.cols)
-    w.area_bytes = SCRATCH_VECTORS * w.stride * sizeof(float)
-    w.scratch_bytes = sizeof(normcy_pool) + CACHE_LINE_BYTES
-    if job.fixed_mean != NULL:
-        w.mode = FIXED
-        w.strip_rows = max(TASK_FLOATS // p.cols, min(<ptrdiff_t>FIXED_STATISTICS_ROWS, ceil_div(rows, job.threads)))
-    elif rows * tile <= 2 * TASK_FLOATS and (job.threads == 1 or tiles >= 2 * job.threads):
-        w.mode, w.units, w.tile_cols, w.stride = LOCAL, 1, tile, stride_of(p, tile)
-        w.area_bytes = column_bytes(w.stride)
-        job.access.in_cache = job.local_in_cache
-    else:
-        w.mode = PHASED
-        w.scratch_bytes += (2 * w.stride + 1) * w.chunks.count * sizeof(double)
-    if w.mode != LOCAL:
+    w.stride = stride_of(p, w.schedule.tile_cols if local else p.cols)
+    w.area_bytes = column_bytes(w.stride) if local else SCRATCH_VECTORS * w.stride * sizeof(float)
+    w.scratch_bytes = sizeof(normcy_pool) + CACHE_LINE_BYTES + w.schedule.threads * w.area_bytes
+    if not local:
         w.scratch_bytes += column_bytes(w.stride)
-    w.parts = tiles if w.mode == LOCAL else ceil_div(rows, w.strip_rows)
-    job.threads = <int>min(<ptrdiff_t>job.threads, w.parts)
-    w.scratch_bytes += job.threads * w.area_bytes
+    if w.schedule.mode == PHASED:
+        w.scratch_bytes += (2 * w.stride + 1) * w.schedule.chunks.count * sizeof(double)

@@ -3,7 +3,7 @@
 An entry fills in a Job and hands it to run.run_job. It holds pointers to checked memory and numbers, nothing of Python.
 """
 from normcy._engine.kernels cimport (
-    normcy_about, normcy_epilogue, normcy_apply_op, normcy_kernels, normcy_rstd_options, normcy_access,
+    normcy_about, normcy_epilogue, normcy_apply_op, normcy_kernels, normcy_rstd_options,
 )
 from normcy._engine.plan cimport Operand, Plan
 
@@ -44,11 +44,6 @@ cdef struct Job:
     double offset           # added to every weight
     bint extreme            # some weights may have to be applied last: see kernels.h
     normcy_epilogue epilogue      # for the first element of x
-    # How it is computed; nothing below changes a bit
-    int threads             # how many shall run it
-    bint local_in_cache     # x and y are in some cache where the apply pass finds x in L2
-    bint beyond_caches      # y is better written past the caches, unless a sum is kept there first
-    normcy_access access
 
 cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean

@@ -1,5 +1,4 @@
 """Slots along rows. A slot is `segs` segments of `planes` rows; see plan.pxd."""
-from normcy._engine.job cimport Job
 from normcy._engine.work cimport Work
 
-cdef void plan_rows(Job *job, Work *w) noexcept nogil
+cdef void work_on_rows(Work *w) noexcept nogil

@@ -1,22 +1,14 @@
-from normcy._engine.chunks cimport Chunks, ceil_div, merge_chunks, split_rows
+from normcy._engine.chunks cimport Chunks, merge_chunks
 from normcy._engine.coefficients cimport (
     SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, rows_in_one_call,
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in, x_at
 from normcy._engine.kernels cimport NORMCY_MAX_SLOTS, normcy_coef, normcy_elementwise, normcy_epilogue, normcy_operand
 from normcy._engine.plan cimport Plan, operand_at, row_at
+from normcy._engine.schedule cimport FIXED, PHASED, Schedule, chunks_of_slot
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
-from normcy._engine.tuning cimport (
-    LONG_WEIGHT_FLOATS, SEGMENT_RUN_FLOATS, SHARING_ROWS, SHORT_SLOT_FLOATS, TASK_FLOATS, TILE_FLOATS,
-)
-from normcy._engine.work cimport FIXED, LOCAL, PHASED, Work
-
-
-cdef Chunks chunks_of_slot(const Plan *p) noexcept nogil:
-    """Pieces of one segment each."""
-    cdef Chunks c = split_rows(1, p.planes * p.length)
-    c.count *= p.segs
-    return c
+from normcy._engine.tuning cimport MAX_TILE_FLOATS
+from normcy._engine.work cimport Work
 
 
 cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, ptrdiff_t j, bint again,
@@ -84,8 +76,8 @@ cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t
             of_rows.shift_after[i] = s.shift_after[k]
 
 
-cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t seg, ptrdiff_t begin, ptrdiff_t end,
-                     ptrdiff_t left, ptrdiff_t right) noexcept nogil:
+cdef void apply_rows(const Job *job, const Schedule *how, const Slots *s, ptrdiff_t first, ptrdiff_t seg,
+                     ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left, ptrdiff_t right) noexcept nogil:
     """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
     cdef const Plan *p = &job.plan
     cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
@@ -111,114 +103,70 @@ cdef void apply_rows(const Job *job, const Slots *s, ptrdiff_t first, ptrdiff_t 
         if job.fixed_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
         job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &element if elementwise else NULL,
-                         epilogue_at(job, at, &epilogue), &job.access)
+                         epilogue_at(job, at, &epilogue), &how.access)
         r += n
 
 
-cdef ptrdiff_t tile_slots(const Job *job) noexcept nogil:
-    """How many slots go through both passes together: their x comes from L1, not from memory or L3, in the apply pass.
-
-    Of arrays in cache, whose x is in L2 anyway, long tiles cost less where slots are short, or weights are the bound.
-    Rows that share long weights find them in L1 piece by piece. Where slots have segments, those of a tile are to be
-    long pieces of memory.
-    """
-    cdef const Plan *p = &job.plan
-    cdef ptrdiff_t tile, size = max(<ptrdiff_t>1, p.segs * p.planes * p.length)
-    cdef bint elementwise = is_elementwise(job)
-    cdef bint long_weights = elementwise and p.length > LONG_WEIGHT_FLOATS and not job.access.nontemporal
-    cdef bint in_l2 = long_weights or job.local_in_cache and (elementwise or size < SHORT_SLOT_FLOATS)
-    if job.y == NULL or p.segs > 1 or in_l2:
-        tile = TASK_FLOATS // size
-    elif job.access.nontemporal or job.local_in_cache:
-        tile = 2 * TILE_FLOATS // size
-    else:
-        tile = TILE_FLOATS // size
-    if long_weights:
-        tile = max(tile, SHARING_ROWS)
-    if p.segs > 1:
-        tile = max(tile, SEGMENT_RUN_FLOATS // max(<ptrdiff_t>1, p.length))
-    return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_MAX_SLOTS, tile))
-
-
-cdef void task_of_rows(const Job *job, const Chunks *c, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
-    """Both passes over slots begin:end, in tiles that stay in cache.
-
-    A sum of x and pre_add that is not asked for stays on the stack.
-    """
+cdef void task_of_rows(const Job *job, const Schedule *how, ptrdiff_t begin, ptrdiff_t end) noexcept nogil:
+    """Both passes over slots begin:end, in tiles that stay in cache."""
     cdef const Plan *p = &job.plan
     cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
     cdef float scale[NORMCY_MAX_SLOTS]
-    cdef float sum_tile[2 * TILE_FLOATS]
+    cdef float sum_tile[2 * MAX_TILE_FLOATS]
     cdef Slots s = slots_in(doubles, scale, NORMCY_MAX_SLOTS, shifts_after(job))
     cdef Job local = job[0]
-    cdef ptrdiff_t n, seg, tile, slot = begin, sample = p.period // p.planes, pitch = p.planes * p.pitch
-    cdef bint sum_in_l1 = job.addend != NULL and job.x == job.y and p.segs == 1
-    local.access.in_cache = job.local_in_cache
-    local.access.nontemporal = job.access.nontemporal or sum_in_l1 and job.beyond_caches
-    tile = tile_slots(&local)
-    if sum_in_l1 and tile * pitch > 2 * TILE_FLOATS:
-        sum_in_l1, local.access.nontemporal = False, job.access.nontemporal
+    cdef ptrdiff_t n, seg, tile = how.tile_slots, slot = begin, sample = p.period // p.planes
     while slot < end:
         n = min(tile, end - slot if p.even else min(end - slot, sample - slot % sample))
-        if sum_in_l1:
+        if how.sum_in_l1:
             local.x, local.x_from = sum_tile, row_at(p, slot * p.planes)
-        moments_of_rows(&local, c, slot, n, False, s.mean, s.m2)
+        moments_of_rows(&local, &how.chunks, slot, n, False, s.mean, s.m2)
         finish_statistics(&local, &reader, slot, n, 1, &s)
         if job.y != NULL:
             for seg in range(p.segs):
-                apply_rows(&local, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
+                apply_rows(&local, how, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
         slot += n
 
 
 cdef void rows_task(const Work *w, ptrdiff_t part) noexcept nogil:
-    task_of_rows(w.job, &w.chunks, part * w.part_slots, min((part + 1) * w.part_slots, w.job.plan.slots))
+    cdef const Schedule *how = &w.schedule
+    task_of_rows(w.job, how, part * how.part_slots, min((part + 1) * how.part_slots, w.job.plan.slots))
 
 
 cdef void rows_measure(const Work *w, ptrdiff_t slot, ptrdiff_t chunk) noexcept nogil:
-    w.values[chunk] = chunk_of_rows(w.job, &w.chunks, slot, 1, chunk, False, w.mean + chunk, w.m2 + chunk)
+    w.values[chunk] = chunk_of_rows(w.job, &w.schedule.chunks, slot, 1, chunk, False, w.mean + chunk, w.m2 + chunk)
 
 
 cdef void rows_combine(Work *w, ptrdiff_t slot) noexcept nogil:
-    merge_chunks(w.job.k, 1, w.chunks.count, 1, w.values, w.mean, w.m2)
+    merge_chunks(w.job.k, 1, w.schedule.chunks.count, 1, w.values, w.mean, w.m2)
     finish_statistics(w.job, &reader, slot, 1, 1, &w.stats)
 
 
 cdef void rows_apply(const Work *w, ptrdiff_t unit, ptrdiff_t part) noexcept nogil:
-    """A chunk of a unit's rows, over all segments."""
+    """A strip of a unit's rows, over all segments."""
     cdef const Plan *p = &w.job.plan
-    cdef ptrdiff_t rows = w.unit_rows, begin = unit * rows, n
-    cdef Chunks c = split_rows(rows * p.segs, p.length)
+    cdef const Chunks *c = &w.schedule.strips
+    cdef ptrdiff_t rows = w.schedule.unit_rows, begin = unit * rows, n
     cdef ptrdiff_t row = part // c.across * c.rows, left = part % c.across * c.cols
     cdef ptrdiff_t last = min(row + c.rows, rows * p.segs), right = min(left + c.cols, p.length)
     while row < last:
         n = min(last - row, rows - row % rows)
-        apply_rows(w.job, &w.stats, unit, row // rows, begin + row % rows, begin + row % rows + n, left, right)
+        apply_rows(w.job, &w.schedule, &w.stats, unit, row // rows, begin + row % rows, begin + row % rows + n, left,
+                   right)
         row += n
 
 
 cdef void rows_lay_out(Work *w, char *scratch) noexcept nogil:
     w.mean = <double *>scratch
-    w.m2, w.values = w.mean + w.chunks.count, w.mean + 2 * w.chunks.count
+    w.m2, w.values = w.mean + w.schedule.chunks.count, w.mean + 2 * w.schedule.chunks.count
     w.stats.mean, w.stats.m2, w.stats.rstd, w.stats.scale = w.mean, w.m2, &w.rstd, &w.scale
     w.stats.shift_after = &w.shift_after if shifts_after(w.job) else NULL
 
 
-cdef void plan_rows(Job *job, Work *w) noexcept nogil:
-    """Which mode, and how the work is divided."""
-    cdef const Plan *p = &job.plan
-    cdef ptrdiff_t size = p.segs * p.planes * p.length
-    w.chunks = chunks_of_slot(p)
+cdef void work_on_rows(Work *w) noexcept nogil:
+    """What parts of such slots are, and the scratch that they need."""
     w.task, w.measure, w.combine, w.apply, w.lay_out = rows_task, rows_measure, rows_combine, rows_apply, rows_lay_out
-    if job.fixed_mean != NULL:
-        w.mode, w.units, w.unit_rows = FIXED, 1, p.slots * p.planes
-        w.stats.mean, w.stats.rstd = <double *>job.fixed_mean, <double *>job.fixed_rstd
-    elif job.threads > 1 and p.slots < 4 * job.threads and w.chunks.count > 1:
-        w.mode, w.units, w.unit_rows = PHASED, p.slots, p.planes
-        w.scratch_bytes = 3 * w.chunks.count * sizeof(double)
-    else:
-        w.mode, w.units, w.part_slots = LOCAL, 1, p.slots
-        if job.threads > 1:
-            w.part_slots = min(max(TASK_FLOATS // size, tile_slots(job)), ceil_div(p.slots, 4 * job.threads))
-            w.part_slots = max(<ptrdiff_t>1, w.part_slots)
-    w.parts = ceil_div(p.slots, w.part_slots) if w.mode == LOCAL else split_rows(w.unit_rows * p.segs, p.length).count
-    job.threads = <int>min(<ptrdiff_t>job.threads, max(w.parts, w.chunks.count if w.mode == PHASED else 1))
+    if w.schedule.mode == FIXED:
+        w.stats.mean, w.stats.rstd = <double *>w.job.fixed_mean, <double *>w.job.fixed_rstd
+    elif w.schedule.mode == PHASED:
+        w.scratch_bytes = 3 * w.schedule.chunks.count * sizeof(double)

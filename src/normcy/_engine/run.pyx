@@ -1,17 +1,17 @@
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from normcy._engine.cols cimport plan_cols
+from normcy._engine.coefficients cimport is_elementwise
+from normcy._engine.cols cimport work_on_cols
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT
 from normcy._engine.parallel cimport Phase, Runner, run_phases
 from normcy._engine.plan cimport init_plan
-from normcy._engine.rows cimport plan_rows
-from normcy._engine.tuning cimport (
-    COLUMNS_IN_L1, IN_CACHE_FLOATS, LOCAL_IN_CACHE_FLOATS, NONTEMPORAL_FLOATS, PART_MIN_FLOATS,
-)
-from normcy._engine.work cimport FIXED, LOCAL, Work
+from normcy._engine.rows cimport work_on_rows
+from normcy._engine.schedule cimport MAX_PHASES, Operands, Schedule, make_schedule, pays_for_threads
+from normcy._engine.tuning cimport tuning
+from normcy._engine.work cimport Work
 
 cdef void init_job(Job *job, Method method, const Dims *d, double eps, double offset) noexcept nogil:
     """A job without arrays and parameters."""
@@ -24,56 +24,60 @@ cdef void init_job(Job *job, Method method, const Dims *d, double eps, double of
     job.offset = offset
 
 
-cdef int run_job(Job *job, ptrdiff_t size, int max_threads, const Runner *runner) noexcept:
+cdef bint job_pays_for_threads(const Job *job, ptrdiff_t size) noexcept nogil:
+    return pays_for_threads(tuning(), size, job.fixed_mean != NULL)
+
+
+cdef int run_job(const Job *job, ptrdiff_t size, int max_threads, const Runner *runner) noexcept:
     """Run a job over arrays of `size` floats; -1: there was no memory for scratch, and nothing was written. `runner` is
     NULL, or runs its parts on other threads."""
     cdef Work work
     cdef char *scratch = NULL
-    cdef Phase[3] phases
-    cdef int count
+    cdef Phase[MAX_PHASES] phases
     if size == 0:
         return 0
-    tune(job, size, max_threads)
-    memset(&work, 0, sizeof(Work))
-    work.job = job
-    if job.plan.by_col:
-        plan_cols(job, &work)
-    else:
-        plan_rows(job, &work)
+    describe_work(&work, job, size, max_threads)
     if work.scratch_bytes:
         scratch = <char *>malloc(work.scratch_bytes)
         if scratch == NULL:
             return -1
         work.lay_out(&work, scratch)
-    count = phases_of(&work, phases)
-    run_phases(&work, phases, count, work.units, job.threads, max_threads, runner)
+    set_phases(&work.schedule, phases)
+    run_phases(&work, phases, work.schedule.phase_count, work.schedule.rounds, work.schedule.threads, max_threads,
+               runner)
     free(scratch)
     return 0
 
 
-cdef void tune(Job *job, ptrdiff_t size, int max_threads) noexcept nogil:
-    """How many threads pay, and how to go through memory."""
-    job.threads = <int>min(<ptrdiff_t>max_threads, max(<ptrdiff_t>1, size // PART_MIN_FLOATS))
-    # Where an input shares y's memory, those lines are in the caches, and y is best written there.
-    job.beyond_caches = size >= NONTEMPORAL_FLOATS * job.threads and not (
-        job.source == job.y or job.addend == job.y or job.epilogue.add == job.y)
-    job.local_in_cache, job.access.in_cache = size <= LOCAL_IN_CACHE_FLOATS, size <= IN_CACHE_FLOATS
-    job.access.nontemporal = job.beyond_caches and job.x != job.y
-    job.access.columns = COLUMNS_IN_L1 if job.local_in_cache else 0
+cdef void describe_work(Work *work, const Job *job, ptrdiff_t size, int max_threads) noexcept nogil:
+    cdef Operands operands = operands_of(job, size)
+    memset(work, 0, sizeof(Work))
+    work.job = job
+    make_schedule(&job.plan, tuning(), max_threads, &operands, &work.schedule)
+    if job.plan.by_col:
+        work_on_cols(work)
+    else:
+        work_on_rows(work)
 
 
-cdef int phases_of(const Work *w, Phase *phases) noexcept nogil:
-    """What is done for every unit, one phase after the other; returns how many there are."""
-    if w.mode == LOCAL:
-        phases[0] = Phase(task_part, w.parts, False)
-        return 1
-    if w.mode == FIXED:
-        phases[0] = Phase(apply_part, w.parts, False)
-        return 1
-    phases[0] = Phase(measure_part, w.chunks.count, False)
-    phases[1] = Phase(combine_part, 1, False)
-    phases[2] = Phase(apply_part, w.parts, True)
-    return 3 if w.job.y != NULL else 2
+cdef Operands operands_of(const Job *job, ptrdiff_t size) noexcept nogil:
+    cdef Operands o
+    o.size, o.writes, o.fixed, o.adds = size, job.y != NULL, job.fixed_mean != NULL, job.addend != NULL
+    o.in_place = job.x == job.y
+    o.rereads = job.source == job.y or job.addend == job.y or job.epilogue.add == job.y
+    o.elementwise = is_elementwise(job)
+    return o
+
+
+# What each step of a schedule calls, in its order.
+cdef (void (*)(void *, ptrdiff_t, ptrdiff_t) noexcept nogil)[4] PARTS
+PARTS[:] = [task_part, measure_part, combine_part, apply_part]
+
+
+cdef void set_phases(const Schedule *s, Phase *phases) noexcept nogil:
+    cdef int i
+    for i in range(s.phase_count):
+        phases[i] = Phase(PARTS[s.phases[i].step], s.phases[i].parts, s.phases[i].backwards)
 
 
 cdef void task_part(void *work, ptrdiff_t unit, ptrdiff_t part) noexcept nogil:

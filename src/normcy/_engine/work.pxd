@@ -1,15 +1,11 @@
-"""A job divided into parts: what rows.pyx and cols.pyx make of it, and run.pyx runs.
-
-LOCAL: a part takes whole slots through both passes while they are in cache. Slots that are too few or too large for
-that are done unit after unit, a slot along rows or a panel of columns, by all threads (PHASED): moments of its chunks,
-what becomes of them, and the apply pass. Statistics from outside leave only that (FIXED).
+"""A job, its schedule, and the scratch that its parts need: what rows.pyx and cols.pyx work on, and run.pyx runs.
 
 What threads share: all read the Job, the arrays and a Work. Each part writes its own rows of y, its own chunks of mean,
 m2 and values, and scratch that it takes from a pool, so that it does not matter which thread runs it. What `combine`
 writes is written by one part, and read by all in the phase after it.
 """
-from normcy._engine.chunks cimport Chunks
 from normcy._engine.job cimport Job, Slots
+from normcy._engine.schedule cimport Schedule
 
 cdef extern from "runtime/pool.h" nogil:
     ctypedef struct normcy_pool:
@@ -17,9 +13,6 @@ cdef extern from "runtime/pool.h" nogil:
     void normcy_pool_init(normcy_pool *pool, int areas)
     int normcy_pool_take(normcy_pool *pool)
     void normcy_pool_give_back(normcy_pool *pool, int area)
-
-cdef enum Mode:
-    LOCAL, PHASED, FIXED
 
 cdef struct Columns:        # scratch for the columns of one panel
     Slots stats
@@ -30,14 +23,7 @@ cdef struct Columns:        # scratch for the columns of one panel
 
 cdef struct Work:
     const Job *job
-    Mode mode
-    Chunks chunks           # of a unit
-    ptrdiff_t units         # 1 if LOCAL
-    ptrdiff_t unit_rows     # PHASED, FIXED: rows of y that belong to a unit
-    ptrdiff_t parts         # LOCAL: of all slots; PHASED, FIXED: of a unit's apply pass
-    ptrdiff_t part_slots    # LOCAL, by row: slots of a part
-    ptrdiff_t tile_cols     # LOCAL, by column: columns of a part
-    ptrdiff_t strip_rows    # PHASED, FIXED, by column: rows of a part
+    Schedule schedule
     ptrdiff_t scratch_bytes     # for all of it
     ptrdiff_t area_bytes    # by column: what a part needs while it runs
     char *areas             # one for each thread

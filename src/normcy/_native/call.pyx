@@ -5,7 +5,7 @@ from libc.math cimport fabs
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO, NORMCY_HUGE_WEIGHT
 from normcy._engine.plan cimport Dims, Method, Strides, make_operand
-from normcy._engine.run cimport init_job, run_job
+from normcy._engine.run cimport init_job, job_pays_for_threads, run_job
 from normcy._engine.view cimport Extent
 from normcy._native.arrays cimport (
     Layout, check_disjoint, as_image, operand_like, copy_to_output, check_misses, overlapping, parameter, target,
@@ -13,7 +13,7 @@ from normcy._native.arrays cimport (
 from normcy._native.options cimport activation_of, flag, is_channels_last, narrow
 from normcy._native.outputs cimport stand_in
 from normcy._native.runner cimport own_runner
-from normcy._native.settings cimport most_threads_for
+from normcy._native.settings cimport threads_now
 from normcy._native.statistics cimport Statistics
 from normcy._native.views cimport extent
 
@@ -52,8 +52,7 @@ cdef cnp.ndarray image_of(const Call *call, Layout *at):
 
 cdef int run(Job *job, ptrdiff_t size) except -1:
     """Run a job over arrays of `size` floats."""
-    # The apply pass alone is a third of the work.
-    if run_job(job, size, most_threads_for(size // 3 if job.fixed_mean != NULL else size), own_runner()):
+    if run_job(job, size, threads_now() if job_pays_for_threads(job, size) else 1, own_runner()):
         raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
     return 0
 

@@ -2,7 +2,6 @@ cimport openmp
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.isa cimport choose, chosen, kernels_of, runs
-from normcy._engine.tuning cimport PARALLEL_MIN_FLOATS
 from normcy._native.options cimport integer
 from normcy._native.outputs import keep_outputs
 
@@ -67,15 +66,11 @@ cdef int openmp_threads() except -1:
 
 
 cdef int threads_now() except -1:
+    """How many threads a call may take here and now."""
     if not HAVE_OPENMP or normcy_forked() or openmp.omp_in_parallel():
         return 1
     cdef int n = normcy_thread_override() or process_threads or environment_threads or openmp_threads()
     return min(n, MOST_THREADS, openmp.omp_get_thread_limit())
-
-
-cdef int most_threads_for(ptrdiff_t size) except -1:
-    """The most threads that a call over `size` floats may take; it takes fewer if it has fewer tasks."""
-    return threads_now() if size >= PARALLEL_MIN_FLOATS else 1
 
 
 cdef int checked_threads(n) except -1:
