@@ -24,29 +24,30 @@ ROOT = Path(__file__).parents[1]
 
 # Tests of what a source file does, then those that see most of the rest, those that find faults soonest first.
 OWN = {
-    "kernels/activation_tpl.h": "activations reproducibility::test_isas_and_threads",
+    "kernels/activation_tpl.h": "activations reproducibility::test_isas_threads_and_tunings",
     "kernels/add_tpl.h": "paths fused memory kernels",
     "kernels/apply_panel_tpl.h": "paths fused extremes memory",
     "kernels/apply_tile_tpl.h": "paths fused extremes kernels::test_isas_agree",
     "kernels/apply_tpl.h": "paths fused extremes memory",
     "kernels/coefficients_tpl.h": "extremes numerics",
-    "kernels/moments_cols_tpl.h": "reproducibility::test_isas_and_threads bounds",
-    "kernels/moments_rows_tpl.h": "reproducibility::test_isas_and_threads bounds",
-    "kernels/moments_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
+    "kernels/moments_cols_tpl.h": "reproducibility::test_isas_threads_and_tunings bounds",
+    "kernels/moments_rows_tpl.h": "reproducibility::test_isas_threads_and_tunings bounds",
+    "kernels/moments_tpl.h": "reproducibility::test_isas_threads_and_tunings bounds numerics kernels::test_same_bits",
     "kernels/normalize_vector_tpl.h": "extremes numerics",
-    "kernels/numerics.h": "extremes numerics reproducibility::test_isas_and_threads bounds",
-    "kernels/row_sums_tpl.h": "reproducibility::test_isas_and_threads bounds numerics kernels::test_same_bits",
+    "kernels/numerics.h": "extremes numerics reproducibility::test_isas_threads_and_tunings bounds",
+    "kernels/row_sums_tpl.h": "reproducibility::test_isas_threads_and_tunings bounds numerics kernels::test_same_bits",
     "kernels/rstd_tpl.h": "extremes numerics",
     "kernels/simd/four_lanes.h": "memory kernels",
-    "normcy/_engine/chunks.pxd": "paths reproducibility::test_isas_and_threads",
-    "normcy/_engine/chunks.pyx": "paths reproducibility::test_isas_and_threads bounds",
+    "normcy/_engine/chunks.pxd": "paths reproducibility::test_isas_threads_and_tunings",
+    "normcy/_engine/chunks.pyx": "paths reproducibility::test_isas_threads_and_tunings bounds",
     "normcy/_engine/coefficients.pyx": "extremes numerics running paths",
     "normcy/_engine/cols.pyx": "extremes numerics running paths bounds",
     "normcy/_engine/rows.pyx": "extremes numerics running paths",
+    "normcy/_engine/schedule.pyx": "schedule paths",
     "normcy/_engine/statistics.pyx": "extremes numerics running styles",
     "normcy/_engine/view.pyx": "arrays operands bad_input",
     "normcy/_native/arrays.pyx": "arrays operands odd_input bad_input",
-    "normcy/_native/batch.pyx": "running fused layers arrays bad_input reproducibility::test_isas_and_threads",
+    "normcy/_native/batch.pyx": "running fused layers arrays bad_input reproducibility::test_isas_threads_and_tunings",
     "normcy/_native/call.pyx": "fused layers arrays bad_input",
     "normcy/_native/evonorm.pyx": "formulas operands",
     "normcy/_native/moments.pyx": "moments identities",
@@ -61,11 +62,14 @@ OWN = {
     "normcy/_native/weight.pyx": "formulas arrays",
     "runtime/floating_point.h": "floating_point",
     "runtime/outputs.c": "outputs memory",
+    "runtime/caches.c": "tuning",
     "runtime/process.c": "floating_point runtime processes",
     "runtime/claims.c": "threads",
     "runtime/threads.c": "thread_limits threads processes",
 }
-QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"
+QUICK = (
+    "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_threads_and_tunings"
+)
 LAST = "package large sanitizers"  # they build normcy again, or take gigabytes
 
 

@@ -1,4 +1,4 @@
-"""Compares every method, layout, shape, instruction set and thread count with the reference, and their bits."""
+"""Compares every method, layout, shape, instruction set, tuning and thread count with the reference, and their bits."""
 
 import itertools
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from methods import ISAS, LAYOUTS, METHODS, check, every_layout, parameters, same_bits, sample
 from pairs import pairs_of, product, spread
+from tunings import TUNINGS, tuned
 
 import normcy
 
@@ -41,44 +42,44 @@ def legal(method, shape):
 
 ROWS = [(method.name, shape) for method in METHODS for shape in SHAPES if legal(method, shape)]
 LARGE_ROWS = [(method.name, shape) for method in METHODS for shape in LARGE if legal(method, shape)]
-PAIRS = spread(ROWS, LAYOUTS, ISAS, (1, 2, 3))
-LARGE_PAIRS = spread(LARGE_ROWS, LAYOUTS, ISAS, (2, 3, 7))
+PAIRS = spread(ROWS, LAYOUTS, ISAS, TUNINGS, (1, 2, 3))
+LARGE_PAIRS = spread(LARGE_ROWS, LAYOUTS, ISAS, TUNINGS, (2, 3, 7))
 
 
 def test_pairs():
     """In the part of the grid that runs without `make torture`, every two values meet that do in the whole grid."""
-    whole = product(ROWS, LAYOUTS, ISAS, (1, 2, 3))
+    whole = product(ROWS, LAYOUTS, ISAS, TUNINGS, (1, 2, 3))
     assert set().union(*map(pairs_of, PAIRS)) == set().union(*map(pairs_of, whole))
     assert len(PAIRS) < len(whole) / 15
 
 
 def run(name, shape, layout, others, use_isa, mean):
-    """The best instruction set with one thread is within the bound; all others have the same bits."""
+    """The best instruction set with one thread and the machine's tuning is within the bound; all others have its bits."""
     method, x = NAMES[name], sample(shape_in(layout, shape), mean=mean)
     with normcy.num_threads(1):
         expected = check(method, x, layout)
     kw = parameters(method, x, layout)
-    for isa, threads in others:
+    for isa, tuning, threads in others:
         use_isa(isa)
-        with normcy.num_threads(threads):
-            assert same_bits(method.call(normcy, x, layout, **kw), expected), (isa, threads)
+        with normcy.num_threads(threads), tuned(TUNINGS[tuning]):
+            assert same_bits(method.call(normcy, x, layout, **kw), expected), (isa, tuning, threads)
 
 
-@pytest.mark.parametrize(("name", "shape", "layout", "isa", "threads"), PAIRS, ids=str)
-def test_reference(name, shape, layout, isa, threads, use_isa):
-    run(name, shape, layout, [(isa, threads)], use_isa, 0.5)
+@pytest.mark.parametrize(("name", "shape", "layout", "isa", "tuning", "threads"), PAIRS, ids=str)
+def test_reference(name, shape, layout, isa, tuning, threads, use_isa):
+    run(name, shape, layout, [(isa, tuning, threads)], use_isa, 0.5)
 
 
-@pytest.mark.parametrize(("name", "shape", "layout", "isa", "threads"), LARGE_PAIRS, ids=str)
-def test_large_enough_for_threads(name, shape, layout, isa, threads, use_isa):
-    run(name, shape, layout, [(isa, threads)], use_isa, -2)
+@pytest.mark.parametrize(("name", "shape", "layout", "isa", "tuning", "threads"), LARGE_PAIRS, ids=str)
+def test_large_enough_for_threads(name, shape, layout, isa, tuning, threads, use_isa):
+    run(name, shape, layout, [(isa, tuning, threads)], use_isa, -2)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize(("name", "shape"), ROWS + LARGE_ROWS, ids=str)
 @every_layout
 def test_whole_grid(name, shape, layout, use_isa):
-    others = itertools.product(ISAS, (1, 2, 3, 7))
+    others = itertools.product(ISAS, TUNINGS, (1, 2, 3, 7))
     run(name, shape, layout, others, use_isa, -2 if shape in LARGE else 0.5)
 
 

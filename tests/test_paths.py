@@ -1,7 +1,8 @@
 """Paths that only large arrays take, each on about the smallest array that takes it.
 
 Results are within the bound, and have the same bits on any instruction set and number of threads. The conditions are in
-tuning.pxd, chunks.pxd, run.pyx, rows.pyx, cols.pyx, apply_panel_tpl.h and apply_tile_tpl.h.
+schedule.pyx, with the numbers of tuning.pyx for one machine whatever the test runs on; in chunks.pyx, apply_panel_tpl.h
+and apply_tile_tpl.h.
 """
 
 import itertools
@@ -9,10 +10,17 @@ import itertools
 import numpy as np
 import pytest
 from methods import ISAS, METHODS, check, parameters, same_bits, sample
+from tunings import MEASURED, TUNINGS, tuned
 
 import normcy
 
 NAMED = {method.name: method for method in METHODS}
+
+
+@pytest.fixture(autouse=True)
+def numbers_of_one_machine():
+    with tuned(MEASURED):
+        yield
 
 
 def case(name, *shape):
@@ -49,7 +57,7 @@ def same_everywhere(method, layout, shape, use_isa, threads=(1, 2, 3)):
     case("conditional", 52, 80, 1024),
 )
 def test_streaming_stores_of_rows(method, layout, shape, use_isa):
-    """NONTEMPORAL_FLOATS: one thread, 4,194,304 values and more, rows of whole vectors or of 2,048 values and more."""
+    """nontemporal_floats: one thread, 4,194,304 values and more, rows of whole vectors or of 2,048 values and more."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -61,13 +69,13 @@ def test_streaming_stores_of_rows(method, layout, shape, use_isa):
     case("layer2d", 270, 64, 16, 16),
 )
 def test_streaming_stores_of_columns(method, layout, shape, use_isa):
-    """NONTEMPORAL_FLOATS: one thread, 4,194,304 values and more, rows of whole vectors, at which y is aligned."""
+    """nontemporal_floats: one thread, 4,194,304 values and more, rows of whole vectors, at which y is aligned."""
     same_everywhere(method, layout, shape, use_isa)
 
 
 @cases(case("layer_last", 8200, 1024), case("batch_eval last", 131200, 64))
 def test_streaming_stores_of_two_threads(method, layout, shape, use_isa):
-    """NONTEMPORAL_FLOATS: 8,388,608 values and more are enough for each of two threads, but not of three."""
+    """nontemporal_floats: 8,388,608 values and more are enough for each of two threads, but not of three."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -100,6 +108,13 @@ def test_sums_that_nobody_asked_for(method, layout, shape, use_isa):
         assert same_bits(method.call(normcy, x, layout, out=total, **kw), expected)
 
 
+def test_sums_on_the_stack(use_isa):
+    """Whatever the caches are, a sum is kept on the stack only where its slot fits there."""
+    with tuned(TUNINGS["large"]):
+        same_everywhere(NAMED["add_layer"], "NCHW", (5, 8192), use_isa)
+        same_everywhere(NAMED["add_layer"], "NCHW", (5, 30_000), use_isa)
+
+
 @cases(
     *(case(name, 40, n) for name in ("batch_train", "batch_eval") for n in (1024, 1025, 1040, 1500, 2049, 3000)),
     *(case(name, 800, 1500) for name in ("batch_train", "batch_eval", "renorm_train", "weight_norm")),
@@ -108,7 +123,7 @@ def test_sums_that_nobody_asked_for(method, layout, shape, use_isa):
     case("batch_train", 2900, 1504),
 )  # fmt: skip
 def test_more_than_1024_columns(method, layout, shape, use_isa):
-    """Sums, and in arrays in cache (COLUMNS_IN_L1) coefficients, are processed in tiles of 1,024 columns."""
+    """Sums, and in arrays in cache (coefficient_columns) coefficients, are processed in tiles of 1,024 columns."""
     same_everywhere(method, layout, shape, use_isa)
 
 
@@ -117,7 +132,7 @@ def test_more_than_1024_columns(method, layout, shape, use_isa):
     case("layer_chw", 30, 3, 700),
 )  # fmt: skip
 def test_long_weights(method, layout, shape, use_isa):
-    """LONG_WEIGHT_FLOATS: tiles of eight rows or more share a weight and a bias of more than 1,024 values."""
+    """long_weight_floats: tiles of eight rows or more share a weight and a bias of more than 1,024 values."""
     same_everywhere(method, layout, shape, use_isa)
 
 

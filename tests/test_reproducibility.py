@@ -1,4 +1,5 @@
-"""The same input gives the same bits on every instruction set, with any threads, in any batch and at any address.
+"""The same input gives the same bits on every instruction set, with any threads, under any tuning, in any batch and at
+any address.
 
 The bits are those of bits.txt, so that a change that alters them is noticed, and has to be stated.
 """
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from methods import ISAS, METHODS
 from pairs import every, in_part
+from tunings import TUNINGS, tuned
 
 import normcy
 
@@ -54,14 +56,15 @@ def test_changelog_tells_of_these_bits():
 
 @every_case
 @in_part(12)
-def test_isas_and_threads(case, stored, use_isa, share):
+def test_isas_threads_and_tunings(case, stored, use_isa, share):
     method, layout, _ = case
     for x, kw, expected, turn in of(case, stored):
         for isa, threads in every(share, RUNS, turn):
             use_isa(isa)
-            with normcy.num_threads(threads):
-                found = bits.digest(method.call(normcy, x, layout, **kw))
-            assert found == expected, f"{x.shape} on {isa} with {threads} threads"
+            for tuning, numbers in TUNINGS.items():
+                with normcy.num_threads(threads), tuned(numbers):
+                    found = bits.digest(method.call(normcy, x, layout, **kw))
+                assert found == expected, f"{x.shape} on {isa} with {threads} threads, tuned for a {tuning} machine"
 
 
 def moved(x, offset):

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#if !defined(NORMCY_CACHE_FOLDER) /* tests have a folder of their own */
+#define NORMCY_CACHE_FOLDER "/sys/devices/system/cpu/cpu0/cache"
+#endif
+
 enum {
     DEFAULT_L1_BYTES = 32 << 10,
     DEFAULT_L2_BYTES = 1 << 20,
@@ -22,8 +26,8 @@ typedef struct {
 #if defined(__linux__)
 /* Reads the first line of a file of sysfs on the first CPU's caches. Returns whether there is one. */
 static int read_line(int index, const char *name, char *line, int room) {
-    char path[96];
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+    char path[512];
+    snprintf(path, sizeof path, NORMCY_CACHE_FOLDER "/index%d/%s", index, name);
     FILE *file = fopen(path, "r");
     if (!file)
         return 0;

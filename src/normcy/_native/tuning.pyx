@@ -1,9 +1,12 @@
 """The tuning and the schedules, for people and tests: what they are on this machine, and would be on others."""
+from normcy._engine.kernels cimport NORMCY_NARROW_COLUMNS
 from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, LAYER, Dims, Method, Plan, init_plan
-from normcy._engine.schedule cimport APPLY, COMBINE, FIXED, LOCAL, MEASURE, PHASED, TASK, Operands, Schedule, make_schedule
-from normcy._engine.tuning cimport Tuning, machine_caches, normcy_caches, tuning_for
-from normcy._engine.tuning cimport tuning as tuning_now
-from normcy._engine.tuning cimport use_tuning as use_numbers
+from normcy._engine.schedule cimport (
+    APPLY, COMBINE, FIXED, LOCAL, MEASURE, PHASED, TASK, Operands, Schedule, make_schedule,
+)
+from normcy._engine.tuning cimport (
+    MAX_TILE_FLOATS, Tuning, machine_caches, normcy_caches, tuning as tuning_now, tuning_for, use_tuning as use_numbers,
+)
 
 METHODS = {"batch": BATCH, "instance": INSTANCE, "group": GROUP, "layer": LAYER}
 MODES = {LOCAL: "local", PHASED: "phased", FIXED: "fixed"}
@@ -28,10 +31,15 @@ def tuning_of(l1_bytes, l2_bytes, l3_bytes):
 
 
 cdef Tuning numbers_of(dict numbers) except *:
-    known = tuning()
-    if not numbers.keys() <= known.keys():
-        raise ValueError(f"numbers: expected names of {', '.join(known)}, got {', '.join(numbers.keys() - known.keys())}")
-    return {**known, **numbers}
+    """A whole tuning: these numbers, and the others as they are."""
+    cdef dict known = tuning(), wanted = known | numbers
+    if wanted.keys() != known.keys():
+        raise ValueError(f"numbers: expected names of {', '.join(known)}, got {', '.join(numbers)}")
+    for name, least, most in (("tile_floats", 1, MAX_TILE_FLOATS), ("tile_min_columns", NORMCY_NARROW_COLUMNS, 1 << 30),
+                              *[(name, 1, 1 << 40) for name in known]):
+        if not least <= wanted[name] <= most:
+            raise ValueError(f"{name}: expected {least} to {most}, got {wanted[name]}")
+    return wanted
 
 
 def use_tuning(dict numbers):
