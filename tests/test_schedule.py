@@ -72,7 +72,7 @@ def rows():
             yield pytest.param(args, options, expected, id=f"{norm}-{n}-{c}-{s}-{last}-{threads}-{option}")
 
 
-@pytest.mark.parametrize(("args", "options", "expected"), rows())
+@pytest.mark.parametrize(("args", "options", "expected"), [*rows()])
 def test_table(args, options, expected):
     assert text(tuning.schedule_of(*args, **options)) == expected
 
