@@ -9,7 +9,7 @@ SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
-.PHONY: build test torture mutants bits compare accuracy bench bench-report bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture mutants bits compare accuracy bench bench-report bench-tuning bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -48,6 +48,9 @@ bench-report: build
 	$(INSTALL) --group bench
 	@ls .asv/results/*/*-*.json >/dev/null 2>&1 || { echo "there are no results yet: run make bench first"; exit 1; }
 	cd benchmarks && asv publish && echo "the report: $(CURDIR)/.asv/html/index.html (asv preview shows it)"
+
+bench-tuning: build  # what each number of docs/tuning.md trades here
+	$(BIN)/python -m benchmarks.tuning $(ARGS)
 
 bench-kernels:  # x86-64 only
 	mkdir -p build/kernels
