@@ -4,7 +4,7 @@
  * They choose which rows and columns are done together, in which order, and what is prefetched. Each value of y is
  * computed from its own x and coefficients alone, and each column is summed in a lane of its own, row after row, so
  * that no choice can be seen in a result. Constants that define bits are in numerics.h. Those of the drivers that
- * decide speed are in src/normcy/_engine/tuning.pxd.
+ * decide speed are in src/normcy/_engine/tuning.pyx.
  *
  * A name ends with its unit. docs/decisions/0005-memory.md has measurements of most of them.
  */
