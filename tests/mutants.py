@@ -46,6 +46,7 @@ OWN = {
     "normcy/_engine/schedule.pyx": "schedule paths",
     "normcy/_engine/statistics.pyx": "extremes numerics running styles",
     "normcy/_engine/view.pyx": "arrays operands bad_input",
+    "normcy/_engine/weights.pyx": "extremes",
     "normcy/_native/arrays.pyx": "arrays operands odd_input bad_input",
     "normcy/_native/batch.pyx": "running fused layers arrays bad_input reproducibility::test_isas_threads_and_tunings",
     "normcy/_native/call.pyx": "fused layers arrays bad_input",

@@ -14,7 +14,7 @@ LAYERS = """
     _engine: kernels floating_point tuning view
     _engine: plan chunks isa parallel
     _engine: job schedule
-    _engine: work statistics coefficients
+    _engine: work statistics coefficients weights
     _engine: rows cols
     _engine: run
     _native: options views

@@ -1,12 +1,12 @@
 cimport numpy as cnp
 from cpython.object cimport PyObject
-from libc.math cimport fabs
 
 from normcy._engine.job cimport Job
-from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO, NORMCY_HUGE_WEIGHT
-from normcy._engine.plan cimport Dims, Method, Strides, make_operand
+from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO
+from normcy._engine.plan cimport Dims, Method, Strides
 from normcy._engine.run cimport init_job, job_pays_for_threads, run_job
 from normcy._engine.view cimport Extent
+from normcy._engine.weights cimport have_offset_added_first, set_weights
 from normcy._native.arrays cimport (
     Layout, check_disjoint, as_image, operand_like, copy_to_output, check_misses, overlapping, parameter, target,
 )
@@ -68,30 +68,9 @@ cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
     return stats
 
 
-cdef cnp.ndarray set_weights(Job *job, Strides weight, Strides bias):
-    """Set the job's weight and bias, its offset, and whether some weights are extreme.
-
-    Returns the array that the job's weight points into, if that is a new one; it has to live until the job has run. The
-    kernels add the offset to weights that do not fold in float32, which is right for an offset that float32 holds; any
-    other is added here.
-    """
-    cdef cnp.ndarray shifted = None
-    cdef float *to
-    cdef ptrdiff_t i
-    job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
-    if job.weight.folds or not weight.size:
-        if weight.size:
-            job.extreme = fabs(job.offset) >= NORMCY_HUGE_WEIGHT or job.k.huge(weight.p, weight.size)
-        return None
-    if <float>job.offset != job.offset:
-        shifted = np.empty(weight.size, np.float32)
-        to = <float *>cnp.PyArray_DATA(shifted)
-        for i in range(weight.size):
-            to[i] = <float>(weight.p[i] + job.offset)
-        job.weight.p, job.offset = to, 0
-        weight.p = to
-    job.extreme = job.k.weight_range(weight.p, weight.size, <float>job.offset)
-    return shifted
+cdef cnp.ndarray room_for_weights(const Job *job, Strides weight):
+    """The memory that set_weights needs, which has to live until the job has run; None: none."""
+    return np.empty(weight.size, np.float32) if have_offset_added_first(job, weight) else None
 
 
 cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight, Strides bias, tuple named_arrays,
@@ -102,7 +81,7 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
     array, ...). What takes memory comes first: nothing fails after the first write.
     """
     cdef cnp.ndarray y, pre_add = None, post_add = None     # as the kernels walk them
-    cdef cnp.ndarray _new_weight        # it only holds memory that the job reads
+    cdef cnp.ndarray new_weight         # it only holds memory that the job reads
     cdef bint x_is_copy = x is not <object>call.x
     out = <object>call.out
     if <object>call.pre_add is not None:
@@ -110,7 +89,8 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
     if <object>call.post_add is not None:
         post_add = operand_like(<object>call.post_add, "post_add", <cnp.ndarray>call.x, x)
         job.epilogue.add = <const float *>cnp.PyArray_DATA(post_add)
-    _new_weight = set_weights(job, weight, bias)
+    new_weight = room_for_weights(job, weight)
+    set_weights(job, weight, bias, <float *>cnp.PyArray_DATA(new_weight) if new_weight is not None else NULL)
     job.epilogue.activation = call.activation
     y = target(out, "out", <cnp.ndarray>call.x, <str>call.name, x, <object>call.pre_add, <object>call.post_add,
                x_is_copy)

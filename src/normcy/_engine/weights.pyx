@@ -1,0 +1,31 @@
+from libc.math cimport fabs
+
+from normcy._engine.kernels cimport NORMCY_HUGE_WEIGHT
+from normcy._engine.plan cimport make_operand
+
+
+cdef bint have_offset_added_first(const Job *job, Strides weight) noexcept nogil:
+    """Whether these weights take on the offset before the job runs, in memory of their own.
+
+    The kernels add it to weights that do not fold in float32, which is right for an offset that float32 holds.
+    """
+    return weight.size and not make_operand(weight, &job.plan).folds and <float>job.offset != job.offset
+
+
+cdef void set_weights(Job *job, Strides weight, Strides bias, float *room) noexcept nogil:
+    """Set the job's weight and bias, and whether some weights are extreme.
+
+    With have_offset_added_first, `room` is for weight.size floats, which the job reads; its offset is 0 then.
+    """
+    cdef ptrdiff_t i
+    if have_offset_added_first(job, weight):
+        for i in range(weight.size):
+            room[i] = <float>(weight.p[i] + job.offset)
+        weight.p, job.offset = room, 0
+    job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
+    if not weight.size:
+        return
+    if job.weight.folds:
+        job.extreme = fabs(job.offset) >= NORMCY_HUGE_WEIGHT or job.k.huge(weight.p, weight.size)
+    else:
+        job.extreme = job.k.weight_range(weight.p, weight.size, <float>job.offset)
