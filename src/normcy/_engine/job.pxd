@@ -33,7 +33,7 @@ cdef struct Job:
     StatsTransform transform
     const double *fixed_mean    # statistics from outside (inference), one a slot, or NULL
     const double *fixed_rstd
-    double *mean            # where the statistics of every slot go, or NULL
+    double *mean            # where the statistics of every slot go; each of them may be NULL
     double *m2
     double *rstd
     # What x becomes

@@ -14,7 +14,7 @@ cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t 
     s.scaled = False
     if job.k.rstd(count, s.mean, s.m2, &job.rstd_options, s.rstd):
         rescue(job, reader, slot, count, group, s)
-    if job.mean != NULL:
+    if job.mean != NULL or job.m2 != NULL or job.rstd != NULL:
         store_statistics(job, reader, slot, count, group, s)
     transform_statistics(&job.transform, slot, count, group, job.plan.count, s)
 
@@ -48,18 +48,25 @@ cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
 cdef void store_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
                    Slots *s) noexcept nogil:
     """Write the statistics to where the caller wants them; a mean that is not finite is that of a plain sum."""
-    cdef ptrdiff_t i, k, slots = count // group
+    cdef ptrdiff_t k, slots = count // group
     for k in range(slots):
         if not fabs(s.mean[k * group]) < HUGE_VAL:
             s.mean[k * group] = reader.total(job, slot + k)
+    store(job.mean, slot, slots, s.mean, group)
+    store(job.m2, slot, slots, s.m2, group)
+    store(job.rstd, slot, slots, s.rstd, group)
+
+
+cdef void store(double *to, ptrdiff_t slot, ptrdiff_t slots, const double *values, ptrdiff_t group) noexcept nogil:
+    """Every group-th of the values, if they are wanted."""
+    cdef ptrdiff_t k
+    if to == NULL:
+        return
     if group == 1:
-        memcpy(job.mean + slot, s.mean, slots * sizeof(double))
-        memcpy(job.m2 + slot, s.m2, slots * sizeof(double))
-        memcpy(job.rstd + slot, s.rstd, slots * sizeof(double))
+        memcpy(to + slot, values, slots * sizeof(double))
         return
     for k in range(slots):
-        i = k * group
-        job.mean[slot + k], job.m2[slot + k], job.rstd[slot + k] = s.mean[i], s.m2[i], s.rstd[i]
+        to[slot + k] = values[k * group]
 
 
 cdef double total_of(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) noexcept nogil:
