@@ -29,6 +29,7 @@ C_SOURCES = {
 KERNELS = "normcy._engine.isa"
 KERNEL_FILES = sorted(map(str, Path("src/kernels").rglob("*.[ch]")))
 HEADERS = [*sorted(map(str, Path("src/runtime").glob("*.h"))), "src/kernels/kernels.h", "src/kernels/numerics.h"]
+HEADERS += ["normcy/include/normcy.h"]
 
 DIRECTIVES = {
     "language_level": 3,
@@ -153,7 +154,7 @@ def modules() -> list[Extension]:
             Extension(
                 ".".join(name.parts),
                 [str(path), *C_SOURCES.get("/".join(name.parts[1:]), [])],
-                include_dirs=["src", np.get_include()],
+                include_dirs=["src", "normcy/include", np.get_include()],
                 define_macros=[
                     (macro, "NPY_2_0_API_VERSION") for macro in ("NPY_NO_DEPRECATED_API", "NPY_TARGET_VERSION")
                 ],

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not SRC.exists(), reason="needs the source tree"
 
 # Lowest first: a module imports only from those before it. Modules in one line do not import each other.
 LAYERS = """
-    _engine: kernels floating_point tuning view
+    _engine: kernels floating_point tuning view normcy_h
     _engine: plan chunks isa parallel
     _engine: job schedule
     _engine: work statistics coefficients weights

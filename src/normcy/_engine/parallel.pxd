@@ -7,15 +7,10 @@
     Python whether it is held; before 3.12 the answer is always yes once there has been a subinterpreter, and Python
     ends the process.
 (D) Workers compute in IEEE's default floating-point mode, whatever the mode of the thread that they run on.
-(E) Parts can run on threads that are not ours. A Runner calls part(of, i) once for each i from 0 to parts - 1, in any
-    order and on any threads, and returns when all are done. It is called phase by phase. Results have the same bits.
+(E) Parts can run on threads that are not ours, by a runner from outside (normcy.h), which is called phase by phase.
+    Results have the same bits.
 """
-
-ctypedef void (*PartFunction)(void *of, ptrdiff_t part) noexcept nogil
-
-cdef struct Runner:
-    void (*run)(void *arg, ptrdiff_t parts, PartFunction part, void *of) noexcept nogil
-    void *arg
+from normcy._engine.normcy_h cimport normcy_runner
 
 cdef struct Phase:
     void (*part)(void *work, ptrdiff_t round, ptrdiff_t part) noexcept nogil
@@ -23,4 +18,6 @@ cdef struct Phase:
     bint backwards          # the last part first: it is in the caches
 
 cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int threads,
-                     int max_threads, const Runner *runner) noexcept
+                     int max_threads, const normcy_runner *runner) noexcept
+cdef void run_phases_by(void *work, const Phase *phases, int count, ptrdiff_t rounds,
+                        const normcy_runner *runner) noexcept nogil

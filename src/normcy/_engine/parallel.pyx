@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
+from normcy._engine.normcy_h cimport normcy_part
 
 cdef extern from "runtime/threads.h" nogil:
     ctypedef struct normcy_workers:
@@ -33,7 +34,7 @@ cdef struct Steps:          # what the workers of a call share; a step is a phas
 
 
 cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int threads,
-                     int max_threads, const Runner *runner) noexcept:
+                     int max_threads, const normcy_runner *runner) noexcept:
     """All phases one after the other, as often as there are rounds, by up to `threads` threads; the process may use
     `max_threads`. A runner that is not NULL does it instead."""
     cdef Steps steps
@@ -42,7 +43,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
     steps.workers, steps.claims = NULL, NULL
     if runner != NULL:
         with nogil:
-            work_by(&steps, runner)
+            run_phases_by(work, phases, count, rounds, runner)
         return
     if threads > 1:
         steps.workers, steps.claims = normcy_own_workers(), normcy_claims_init(threads)
@@ -85,14 +86,25 @@ cdef struct Step:           # what a runner is given
     ptrdiff_t round
 
 
-cdef void work_by(const Steps *steps, const Runner *runner) noexcept nogil:
+cdef void run_phases_by(void *work, const Phase *phases, int count, ptrdiff_t rounds,
+                        const normcy_runner *runner) noexcept nogil:
+    """run_phases by a runner; NULL: by this thread alone. The thread need not hold the GIL, nor be one of Python's."""
     cdef Step step
     cdef int k
-    step.work = steps.work
-    for step.round in range(steps.rounds):
-        for k in range(steps.phase_count):
-            step.phase = steps.phases + k
-            runner.run(runner.arg, step.phase.parts, part_of_step, &step)
+    step.work = work
+    for step.round in range(rounds):
+        for k in range(count):
+            step.phase = phases + k
+            if runner != NULL:
+                runner.run(runner.arg, step.phase.parts, part_of_step, &step)
+            else:
+                run_in_order(step.phase.parts, part_of_step, &step)
+
+
+cdef void run_in_order(ptrdiff_t parts, normcy_part part, void *of) noexcept nogil:
+    cdef ptrdiff_t i
+    for i in range(parts):
+        part(of, i)
 
 
 cdef void part_of_step(void *of, ptrdiff_t part) noexcept nogil:

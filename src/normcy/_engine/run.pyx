@@ -6,7 +6,8 @@ from normcy._engine.cols cimport work_on_cols
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT
-from normcy._engine.parallel cimport Phase, Runner, run_phases
+from normcy._engine.normcy_h cimport normcy_runner
+from normcy._engine.parallel cimport Phase, run_phases, run_phases_by
 from normcy._engine.plan cimport init_plan
 from normcy._engine.rows cimport work_on_rows
 from normcy._engine.schedule cimport MAX_PHASES, Operands, Schedule, make_schedule, pays_for_threads
@@ -28,24 +29,49 @@ cdef bint job_pays_for_threads(const Job *job, ptrdiff_t size) noexcept nogil:
     return pays_for_threads(tuning(), size, job.fixed_mean != NULL)
 
 
-cdef int run_job(const Job *job, ptrdiff_t size, int max_threads, const Runner *runner) noexcept:
+cdef int run_job(const Job *job, ptrdiff_t size, int max_threads, const normcy_runner *runner) noexcept:
     """Run a job over arrays of `size` floats; -1: there was no memory for scratch, and nothing was written. `runner` is
     NULL, or runs its parts on other threads."""
     cdef Work work
-    cdef char *scratch = NULL
+    cdef char *scratch
     cdef Phase[MAX_PHASES] phases
     if size == 0:
         return 0
-    describe_work(&work, job, size, max_threads)
-    if work.scratch_bytes:
-        scratch = <char *>malloc(work.scratch_bytes)
-        if scratch == NULL:
-            return -1
-        work.lay_out(&work, scratch)
-    set_phases(&work.schedule, phases)
+    if prepare(&work, job, size, max_threads, phases, &scratch):
+        return -1
     run_phases(&work, phases, work.schedule.phase_count, work.schedule.rounds, work.schedule.threads, max_threads,
                runner)
     free(scratch)
+    return 0
+
+
+cdef int run_job_by(const Job *job, ptrdiff_t size, int threads, const normcy_runner *runner) noexcept nogil:
+    """run_job without OpenMP: by a runner with that many threads, or by this thread alone where the runner is NULL or a
+    second thread does not pay."""
+    cdef Work work
+    cdef char *scratch
+    cdef Phase[MAX_PHASES] phases
+    if size == 0:
+        return 0
+    if prepare(&work, job, size, threads if job_pays_for_threads(job, size) else 1, phases, &scratch):
+        return -1
+    run_phases_by(&work, phases, work.schedule.phase_count, work.schedule.rounds,
+                  runner if work.schedule.threads > 1 else NULL)
+    free(scratch)
+    return 0
+
+
+cdef int prepare(Work *work, const Job *job, ptrdiff_t size, int max_threads, Phase *phases,
+                 char **scratch) noexcept nogil:
+    """Describe the work and its phases, in scratch that the caller frees; -1: there was no memory for it."""
+    scratch[0] = NULL
+    describe_work(work, job, size, max_threads)
+    set_phases(&work.schedule, phases)
+    if work.scratch_bytes:
+        scratch[0] = <char *>malloc(work.scratch_bytes)
+        if scratch[0] == NULL:
+            return -1
+        work.lay_out(work, scratch[0])
     return 0
 
 

@@ -1,17 +1,17 @@
-from normcy._engine.parallel cimport PartFunction, Runner
+from normcy._engine.normcy_h cimport normcy_part, normcy_runner
 
 cdef object function = None     # what runs the parts; None: OpenMP does
-cdef Runner by_function
+cdef normcy_runner by_function
 by_function.run, by_function.arg = run_by_function, NULL
 
 
-cdef const Runner *own_runner() noexcept:
+cdef const normcy_runner *own_runner() noexcept:
     return &by_function if function is not None else NULL
 
 
 cdef class Part:
     """Runs the part of an index, without the GIL."""
-    cdef PartFunction part
+    cdef normcy_part part
     cdef void *of
 
     def __call__(self, ptrdiff_t i):
@@ -19,7 +19,7 @@ cdef class Part:
             self.part(self.of, i)
 
 
-cdef void run_by_function(void *arg, ptrdiff_t parts, PartFunction part, void *of) noexcept with gil:
+cdef void run_by_function(void *arg, ptrdiff_t parts, normcy_part part, void *of) noexcept with gil:
     cdef Part call = Part()
     call.part, call.of = part, of
     function(parts, call)
