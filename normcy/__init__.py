@@ -55,7 +55,7 @@ from normcy._layers import (
     WeightNorm,
 )
 from normcy._recalibrate import recalibrate
-from normcy._runtime import get_config, get_num_threads, num_threads, set_num_threads, show_config
+from normcy._runtime import get_config, get_include, get_num_threads, num_threads, set_num_threads, show_config
 from normcy._statistics import Moments, checkpoint_momentum
 from normcy._version import __version__
 
@@ -84,6 +84,7 @@ __all__ = [
     "evonorm_s0",
     "fold_batch_norm",
     "get_config",
+    "get_include",
     "get_num_threads",
     "group_norm",
     "instance_norm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import numpy as np
 from normcy import _native
 from normcy._version import __version__
 
-__all__ = ["get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
+__all__ = ["get_config", "get_include", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
 
 
 def set_num_threads(n: int) -> None:
@@ -159,3 +160,22 @@ def show_config() -> None:
     print(f"  instruction set   {config['isa']}  (built: {levels}; force one with NORMCY_ISA)")
     print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
     print(f"  threads           {config['num_threads']}")
+
+
+def get_include() -> str:
+    """Return the folder of ``normcy.h`` and ``normcy.pxd``, for C and Cython code that calls normcy without Python.
+
+    It goes where a build has its folders of headers, ``include_dirs`` of an ``Extension``, and for Cython also into
+    ``include_path`` of ``cythonize``.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import os, normcy
+    >>> sorted(os.listdir(normcy.get_include()))
+    ['normcy.h', 'normcy.pxd']
+    """
+    return os.path.join(os.path.dirname(__file__), "include")

@@ -17,6 +17,7 @@ LAYERS = """
     _engine: work statistics coefficients weights
     _engine: rows cols
     _engine: run
+    _engine: interface
     _native: options views
     _native: outputs
     _native: arrays settings

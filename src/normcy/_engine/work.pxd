@@ -8,6 +8,8 @@ from normcy._engine.job cimport Job, Slots
 from normcy._engine.schedule cimport Schedule
 
 cdef extern from "runtime/pool.h" nogil:
+    enum:
+        NORMCY_POOL_MAX_AREAS
     ctypedef struct normcy_pool:
         pass
     void normcy_pool_init(normcy_pool *pool, int areas)
