@@ -64,11 +64,15 @@ examples: build
 	$(INSTALL) 'scikit-learn>=1.5'
 	mkdir -p build/examples  # for their figures
 	set -e; for file in examples/*.py; do echo "$$file"; $(BIN)/python -W error $$file --out build/$${file%.py}.png; done
+	set -e; for folder in c_extension cython_module; do echo "examples/$$folder"; \
+	    rm -rf build/examples/$$folder; cp -r examples/$$folder build/examples; cd build/examples/$$folder; \
+	    $(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace; \
+	    $(CURDIR)/$(BIN)/python -W error main.py; cd ../../..; done
 
 lint: build
 	$(INSTALL) --group lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/cython-lint src/normcy
+	$(BIN)/cython-lint src/normcy examples
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 format: build
