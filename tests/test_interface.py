@@ -4,6 +4,7 @@ field has an error of its own, after which nothing has changed."""
 import ctypes
 import re
 import subprocess
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -101,6 +102,45 @@ def test_header_alone(language):
     if language == "c++" and "cc1plus" in done.stderr:
         pytest.skip("needs a C++ compiler")
     assert done.returncode == 0, done.stderr
+
+
+PYTHON_H = Path(sysconfig.get_path("include"), "Python.h")
+needs_python_h = pytest.mark.skipif(not COMPILERS or not PYTHON_H.exists(), reason="needs a C compiler and Python.h")
+CLIENT = '#include <Python.h>\n#include "normcy.h"\nint import_normcy(void) { return normcy_import(); }'
+
+
+@needs_python_h
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("", ""), None),
+        (("_VERSION 1\n", "_VERSION 2\n"), "expected version 2 of the C interface, got 1; build this module with "),
+        (('"normcy_run"', '"normcy_walk"'), "expected a library with normcy_walk, got one without it; update normcy"),
+        (('"int (normcy_norm const *)"', '"int (int)"'), "called with incorrect name"),
+        (("_engine.interface", "_engine.no_interface"), "No module named 'normcy._engine.no_interface'"),
+    ],
+)
+def test_import_from_c(tmp_path, change, message):
+    """A client that was compiled with another header gets Python's error when it is imported."""
+    (tmp_path / "normcy.h").write_text((INCLUDE / "normcy.h").read_text().replace(*change))
+    (tmp_path / "client.c").write_text(CLIENT)
+    command = [COMPILERS[0], "-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{PYTHON_H.parent}"]
+    subprocess.run([*command, tmp_path / "client.c", "-o", tmp_path / "client.so"], check=True)
+    client = ctypes.PyDLL(str(tmp_path / "client.so"))  # raises Python's error, if one is set
+    if message is None:
+        assert client.import_normcy() == 0
+    else:
+        with pytest.raises((ImportError, ValueError), match=re.escape(message)):
+            client.import_normcy()
+
+
+@needs_python_h
+@pytest.mark.skipif(not SRC.exists(), reason="needs the source tree")
+def test_example_of_the_page(tmp_path):
+    page = (SRC.parent / "docs/c_interface.md").read_text()
+    (tmp_path / "page.c").write_text(page.split("```c\n")[1].split("```")[0])
+    command = [COMPILERS[0], "-std=c11", "-Wall", "-Werror", "-Wno-unused-function", f"-I{PYTHON_H.parent}"]
+    subprocess.run([*command, f"-I{INCLUDE}", "-fsyntax-only", tmp_path / "page.c"], check=True)
 
 
 def declared(path):
