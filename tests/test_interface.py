@@ -325,6 +325,10 @@ def test_slices_of_channels(method, layout, channels):
     else:
         assert run(norm, 1, None) == 0, keep
         assert same_bits(y.copy(), expected)
+        y[...] = 0
+        with tuned(TUNINGS["tiny"]), OnThreads() as on_threads:
+            assert run(norm, 3, on_threads.runner) == 0
+        assert same_bits(y.copy(), expected)
         y[...] = beside[(..., slice(channels)) if last else np.s_[:, :channels]]
     assert same_bits(y.base, beside)
 
