@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from normcy import _native
+from normcy._openmp import openmp_libraries
 from normcy._version import __version__
 
 __all__ = ["get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
@@ -123,7 +125,13 @@ def get_config() -> dict[str, Any]:
     -------
     dict
         ``version``, ``isa`` (the instruction set in use), ``isa_levels`` (for each instruction set in this build,
-        whether this CPU can run it), ``openmp``, ``num_threads``, ``numpy``, ``python``, ``machine``.
+        whether this CPU can run it), ``openmp`` (whether this build has threads), ``num_threads``,
+        ``openmp_libraries``, ``wait_policy``, ``numpy``, ``python``, ``machine``.
+
+        ``openmp_libraries`` has a dict with ``kind`` ("GNU", "LLVM" or "Intel") and ``path`` for each OpenMP library
+        that this process has loaded, whoever uses it. One that is part of another library's file is not seen. It is
+        None where neither Linux's list of a process's files nor threadpoolctl can tell. ``wait_policy`` is what the
+        environment variable ``OMP_WAIT_POLICY`` says about threads that have nothing to do, None if it is not set.
 
     Examples
     --------
@@ -138,6 +146,8 @@ def get_config() -> dict[str, Any]:
         "isa_levels": _native.isas(),
         "openmp": _native.has_openmp(),
         "num_threads": get_num_threads(),
+        "openmp_libraries": openmp_libraries(),
+        "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -157,5 +167,16 @@ def show_config() -> None:
     levels = ", ".join(name + ("" if runs else " (not on this CPU)") for name, runs in config["isa_levels"].items())
     print(f"normcy {config['version']} on {config['machine']}, Python {config['python']}, NumPy {config['numpy']}")
     print(f"  instruction set   {config['isa']}  (built: {levels}; force one with NORMCY_ISA)")
-    print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
     print(f"  threads           {config['num_threads']}")
+    print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
+    print(f"  OpenMP libraries  {_listed(config['openmp_libraries'])}")
+    print(f"  wait policy       {config['wait_policy'] or 'not set'}  (of idle threads: OMP_WAIT_POLICY)")
+
+
+def _listed(libraries: list[dict[str, str]] | None) -> str:
+    if libraries is None:
+        return "not known; they are if threadpoolctl is installed"
+    lines = [f"{library['path']}  ({library['kind']})" for library in libraries] or ["none"]
+    if len(lines) > 1:
+        lines.append("each has threads of its own: give all the same number, as OMP_NUM_THREADS does (docs/threads.md)")
+    return f"\n{'':20}".join(lines)
