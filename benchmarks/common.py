@@ -49,7 +49,7 @@ def interleaved(names: list[str], job: Job, data: dict, threads: int, seconds: f
         rounds.append([])
         for bench in benches:
             time.sleep(REST)
-            rounds[-1].append(bench.sample().seconds)
+            rounds[-1].append(bench.sample())
     return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 

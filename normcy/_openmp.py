@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 _KINDS = {"libgomp": "GNU", "libiomp5": "Intel", "libomp": "LLVM", "libomp5": "LLVM"}
-# Wheels bring copies with a hash in their names, as in libgomp-a34b3233.so.1.0.0.
-_NAME = re.compile(rf"({'|'.join(_KINDS)})(-[0-9a-f]{{8}})?\.(so|dylib)\b")
+# Wheels bring copies with a hash in their names, as in libgomp-a34b3233.so.1.0.0, Debian has versions in them.
+_NAME = re.compile(rf"({'|'.join(_KINDS)})(-[0-9a-f]+)?\.(so|dylib)\b")
 
 
 def openmp_libraries() -> list[dict[str, str]] | None:

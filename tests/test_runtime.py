@@ -133,7 +133,7 @@ MAPS = """\
 7f11-7f12 r-xp 00001000 fe:00 19 /usr/lib/libgomp.so.1.0.0
 7f12-7f13 r-xp 00001000 fe:00 20 /a b/torch/lib/libgomp-a34b3233.so.1
 7f13-7f14 r-xp 00000000 fe:00 21 /opt/libiomp5.so (deleted)
-7f14-7f15 r-xp 00000000 fe:00 22 /opt/libomp.so.5
+7f14-7f15 r-xp 00000000 fe:00 22 /opt/libomp-14.so.5
 7f15-7f16 r-xp 00000000 fe:00 23 /opt/libomptarget.so
 7f16-7f17 r-xp 00000000 fe:00 24 /opt/libgomp-plugin-nvptx.so.1
 7f17-7f18 rw-p 00000000 00:00 0
@@ -147,7 +147,7 @@ def test_openmp_libraries(monkeypatch, capsys):
     assert normcy.get_config()["openmp_libraries"] == [
         {"kind": "GNU", "path": "/a b/torch/lib/libgomp-a34b3233.so.1"},
         {"kind": "Intel", "path": "/opt/libiomp5.so (deleted)"},
-        {"kind": "LLVM", "path": "/opt/libomp.so.5"},
+        {"kind": "LLVM", "path": "/opt/libomp-14.so.5"},
         {"kind": "GNU", "path": "/usr/lib/libgomp.so.1.0.0"},
     ]
     normcy.show_config()
