@@ -15,7 +15,9 @@ from normcy._compare.busy import Probe
 from normcy._compare.cases import Case, Job, arrays
 from normcy._compare.worker import Answer, Worker
 
-REST = 0.002  # seconds in which the last library's threads stop waiting for work, which would take cores from the next
+# In this time the last library's threads stop waiting for work, which would take CPUs from the next one: those of GNU's
+# OpenMP spin 300,000 times, which takes 8 ms on a Zen 4.
+REST_SECONDS = 0.010
 
 # Of the times of all rounds, the lower quartile counts. Whatever else the machine does makes a round longer, so that
 # few rounds of a busy machine say much; the fastest of all would be the luckiest.
@@ -78,10 +80,10 @@ def measure(team: list[Worker], job: Job, effort: Effort, probe: Probe, advance:
     answers: dict[str, list[Answer]] = {worker.name: [] for worker in ready}
     shares = []
     for _ in range(effort.rounds):
-        time.sleep(REST)
+        time.sleep(REST_SECONDS)
         shares.append(probe.cpu_share())
         for worker in ready:
-            time.sleep(REST)
+            time.sleep(REST_SECONDS)
             answers[worker.name].append(worker.ask(None))
         advance()
     for name, given in answers.items():
