@@ -9,7 +9,7 @@ from pathlib import Path
 import normcy
 from normcy._compare.cases import LAYOUTS, Case, Job, model_jobs
 from normcy._compare.methods import METHODS
-from normcy._compare.timing import REST
+from normcy._compare.timing import REST_SECONDS
 from normcy._compare.worker import Bench
 
 THREADS = ("one", "all")  # "all" is the default: cores, OMP_NUM_THREADS, a container's quota
@@ -48,8 +48,8 @@ def interleaved(names: list[str], job: Job, data: dict, threads: int, seconds: f
     for _ in range(5):
         rounds.append([])
         for bench in benches:
-            time.sleep(REST)
-            rounds[-1].append(bench.sample().seconds)
+            time.sleep(REST_SECONDS)
+            rounds[-1].append(bench.sample())
     return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 

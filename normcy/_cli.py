@@ -17,7 +17,9 @@ from normcy._compare.peers import PEERS
 COMPARE = """\
 Run every method on the shapes of real models and on a photograph, or on an array or picture of yours, and show for
 each: the largest error against the float64 reference, the time, the bandwidth (x read once, y written once), the
-time as a multiple of that of the fastest copy of x, and the speed-up over NumPy and over the libraries of --against."""
+time as a multiple of that of the fastest copy of x, and the speed-up over NumPy and over the libraries of --against.
+Times are lower quartiles of rounds in which the libraries take turns; if other programs kept the machine busy
+meanwhile, the first line says so."""
 
 ACCURACY = """\
 Show the largest error of every method against the float64 reference where norms become inaccurate: means far from

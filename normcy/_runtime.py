@@ -124,7 +124,15 @@ def get_config() -> dict[str, Any]:
     -------
     dict
         ``version``, ``isa`` (the instruction set in use), ``isa_levels`` (for each instruction set in this build,
-        whether this CPU can run it), ``openmp``, ``num_threads``, ``numpy``, ``python``, ``machine``.
+        whether this CPU can run it), ``openmp`` (whether this build has threads), ``num_threads``,
+        ``openmp_libraries``, ``wait_policy``, ``caches``, ``tuning``, ``numpy``, ``python``, ``machine``.
+
+        ``openmp_libraries`` has a dict with ``kind`` ("GNU", "LLVM" or "Intel") and ``path`` for each OpenMP library
+        that this process has loaded, whoever uses it. One that is part of another library's file is not seen. It is
+        None where neither Linux's list of a process's files nor threadpoolctl can tell. ``wait_policy`` is what the
+        environment variable ``OMP_WAIT_POLICY`` says about threads that have nothing to do, None if it is not set.
+        ``caches`` has the sizes in bytes that normcy counts on, and ``tuning`` the numbers that follow from them; they
+        decide how fast calls are, and no bit of any result.
 
     Examples
     --------
@@ -133,12 +141,19 @@ def get_config() -> dict[str, Any]:
     >>> config["isa_levels"][config["isa"]]
     True
     """
+    from normcy._native import tuning
+    from normcy._openmp import openmp_libraries
+
     return {
         "version": __version__,
         "isa": _native.current_isa(),
         "isa_levels": _native.isas(),
         "openmp": _native.has_openmp(),
         "num_threads": get_num_threads(),
+        "openmp_libraries": openmp_libraries(),
+        "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+        "caches": tuning.caches(),
+        "tuning": tuning.tuning(),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -158,8 +173,24 @@ def show_config() -> None:
     levels = ", ".join(name + ("" if runs else " (not on this CPU)") for name, runs in config["isa_levels"].items())
     print(f"normcy {config['version']} on {config['machine']}, Python {config['python']}, NumPy {config['numpy']}")
     print(f"  instruction set   {config['isa']}  (built: {levels}; force one with NORMCY_ISA)")
-    print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
     print(f"  threads           {config['num_threads']}")
+    print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
+    print(f"  OpenMP libraries  {_listed(config['openmp_libraries'])}")
+    print(f"  wait policy       {config['wait_policy'] or 'not set'}  (of idle threads: OMP_WAIT_POLICY)")
+    sizes = ", ".join(f"{name[:2].upper()} {size >> 10} KiB" for name, size in config["caches"].items())
+    print(f"  caches            {sizes}  (as far as a thread can count on them)")
+    numbers = [f"{name} {value}" for name, value in config["tuning"].items()]
+    rows = [", ".join(numbers[i : i + 4]) for i in range(0, len(numbers), 4)]
+    print("  tuning            " + f",\n{'':20}".join(rows) + "  (docs/tuning.md)")
+
+
+def _listed(libraries: list[dict[str, str]] | None) -> str:
+    if libraries is None:
+        return "not known; they are if threadpoolctl is installed"
+    lines = [f"{library['path']}  ({library['kind']})" for library in libraries] or ["none"]
+    if len(lines) > 1:
+        lines.append("each has threads of its own: give all the same number, as OMP_NUM_THREADS does (docs/threads.md)")
+    return f"\n{'':20}".join(lines)
 
 
 def get_include() -> str:

@@ -50,7 +50,7 @@ def smallest(cls):
 def test_benchmark(cls, method, threads, monkeypatch):
     """It runs after its setup; a number that it tracks is finite and has a unit."""
     common = importlib.import_module("benchmarks.common")
-    monkeypatch.setattr(common, "REST", 0)
+    monkeypatch.setattr(common, "REST_SECONDS", 0)
     params, bench = smallest(cls), cls()
     if hasattr(bench, "setup"):
         bench.setup(*params)

@@ -2,9 +2,12 @@
 
 import importlib.util
 import json
+import os
 import struct
+import threading
 import warnings
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +16,13 @@ from methods import sample
 import normcy
 from normcy import _native
 from normcy._cli import main
-from normcy._compare import inputs
+from normcy._compare import inputs, timing
 from normcy._compare.accuracy import Reference
+from normcy._compare.busy import Probe, busy_note
 from normcy._compare.cases import LAYOUTS, Case, Job, arrays, model_jobs
 from normcy._compare.methods import METHODS
 from normcy._compare.peers import PEERS
-from normcy._compare.worker import workers
+from normcy._compare.worker import Answer, workers
 
 pytest.importorskip("rich", reason="needs normcy[compare]")
 pytest.importorskip("matplotlib", reason="needs normcy[compare]")
@@ -88,7 +92,7 @@ def test_again_and_again(library):
     assert library.ask((job.case, arrays(job), 1e-3)).note is None
     answer = library.ask(None)
     assert answer.note is None
-    assert answer.value.seconds > 0
+    assert answer.value > 0
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -397,6 +401,60 @@ def test_damaged_files(tmp_path, kind):
             assert all(job.x.size and job.x.ndim > 1 and job.x.dtype == np.float32 for job in todo)
     assert lines
     assert all(line.isprintable() for line in lines)
+
+
+def ticks(step):
+    """A clock that is later by a step each time that a thread looks at it."""
+    own = threading.local()
+
+    def clock():
+        own.now = getattr(own, "now", 0) + step
+        return own.now
+
+    return clock
+
+
+@pytest.mark.parametrize("threads", [1, 2, 1000])
+def test_cpu_share(threads):
+    """It is CPU time over wall time of each of the threads; these are no more than there are CPUs."""
+    probe = Probe(threads)
+    assert 1 <= probe.threads <= min(threads, os.cpu_count())
+    assert probe.cpu_share(wall=ticks(4), cpu=ticks(3)) == 0.75
+    assert probe.cpu_share(wall=ticks(1), cpu=ticks(1)) == 1
+
+
+def test_busy_note():
+    """A few rows in which others ran are not worth a word; more are, and the note has their mean."""
+    assert busy_note([0.98] * 20, 2) is None
+    assert busy_note([0.5] + [0.98] * 19, 2) is None
+    assert "busy: in 3 of 20 rows, 2 threads that only computed had a CPU for 50%" in busy_note([0.5] * 3 + [1] * 17, 2)
+    assert "busy: in 1 of 1 rows, 1 thread that" in busy_note([0.7], 1)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.98])
+def test_busy_machine_in_the_report(array, tmp_path, capsys, monkeypatch, share):
+    """The first line, the JSON and the figure say so."""
+    monkeypatch.setattr(Probe, "cpu_share", lambda self: share)
+    numbers, figure = tmp_path / "rows.json", tmp_path / "rows.svg"
+    arguments = ["compare", str(array), "--quick", "--layout", "NCHW", "--json", str(numbers), "--plot", str(figure)]
+    assert main([*arguments, "--methods", "instance"]) == 0
+    found, note = json.loads(numbers.read_text()), "The machine was busy: in 1 of 1 rows, "
+    assert capsys.readouterr().out.startswith(note if share < 0.9 else "normcy ")
+    assert (found["busy"] or "").startswith(note) == (share < 0.9)
+    assert found["rows"][0]["cpu_share"] == share
+    assert ("busy machine" in figure.read_text()) == (share < 0.9)
+
+
+def test_lower_quartile():
+    """Rounds that others made longer do not count, nor does the one lucky round."""
+    job = Job(Case("small", "instance", (2, 3, 40), "NCHW"), None)
+    x = arrays(job)["x"]
+    times, shares = iter([9.0, 2.0, 8.0, 1.0, 3.0]), iter([1.0, 0.5, 1.0, 1.0, 0.5])
+    worker = SimpleNamespace(name="normcy", ask=lambda message: Answer(x if message else next(times)))
+    probe = SimpleNamespace(cpu_share=lambda: next(shares))
+    row = timing.measure([worker], job, timing.Effort(5, 0), probe, lambda: None)
+    assert row.results["normcy"].seconds == 2
+    assert row.cpu_share == 0.8
 
 
 def test_info(capsys):

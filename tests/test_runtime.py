@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from methods import ISAS
@@ -125,6 +126,57 @@ def test_config(capsys):
     normcy.show_config()
     printed = capsys.readouterr().out
     assert all(isa in printed for isa in config["isa_levels"])
+
+
+MAPS = """\
+7f10-7f11 r--p 00000000 fe:00 19 /usr/lib/libgomp.so.1.0.0
+7f11-7f12 r-xp 00001000 fe:00 19 /usr/lib/libgomp.so.1.0.0
+7f12-7f13 r-xp 00001000 fe:00 20 /a b/torch/lib/libgomp-a34b3233.so.1
+7f13-7f14 r-xp 00000000 fe:00 21 /opt/libiomp5.so (deleted)
+7f14-7f15 r-xp 00000000 fe:00 22 /opt/libomp-14.so.5
+7f15-7f16 r-xp 00000000 fe:00 23 /opt/libomptarget.so
+7f16-7f17 r-xp 00000000 fe:00 24 /opt/libgomp-plugin-nvptx.so.1
+7f17-7f18 rw-p 00000000 00:00 0
+7f18-7f19 rw-p 00000000 00:00 0 [stack]
+"""
+
+
+def test_openmp_libraries(monkeypatch, capsys):
+    """Those in memory are named, once each, with the wheels' names; libraries that only sound like them are not."""
+    monkeypatch.setattr(Path, "read_bytes", lambda path: MAPS.encode())
+    assert normcy.get_config()["openmp_libraries"] == [
+        {"kind": "GNU", "path": "/a b/torch/lib/libgomp-a34b3233.so.1"},
+        {"kind": "Intel", "path": "/opt/libiomp5.so (deleted)"},
+        {"kind": "LLVM", "path": "/opt/libomp-14.so.5"},
+        {"kind": "GNU", "path": "/usr/lib/libgomp.so.1.0.0"},
+    ]
+    normcy.show_config()
+    assert "each has threads of its own: give all the same number" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("threadpoolctl", [None, SimpleNamespace(threadpool_info=lambda: [{"filepath": "/x/libomp.dylib"}, {"filepath": "/x/libopenblas.dylib"}])], ids=["missing", "there"])  # fmt: skip
+def test_openmp_libraries_where_no_file_lists_them(monkeypatch, capsys, threadpoolctl):
+    """threadpoolctl knows them, too; without it the answer is that nothing is known."""
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (_ for _ in ()).throw(FileNotFoundError))
+    monkeypatch.setitem(sys.modules, "threadpoolctl", threadpoolctl)
+    expected = [{"kind": "LLVM", "path": "/x/libomp.dylib"}] if threadpoolctl else None
+    assert normcy.get_config()["openmp_libraries"] == expected
+    normcy.show_config()
+    assert ("not known" in capsys.readouterr().out) == (expected is None)
+
+
+@openmp
+def test_openmp_libraries_are_those_of_threadpoolctl():
+    """One of them is that of this build."""
+    pools = pytest.importorskip("threadpoolctl", reason="needs threadpoolctl").threadpool_info()
+    known = {os.path.realpath(pool["filepath"]) for pool in pools if pool["user_api"] == "openmp"}
+    assert {library["path"] for library in normcy.get_config()["openmp_libraries"]} == known != set()
+
+
+def test_wait_policy():
+    ask = "import normcy; normcy.show_config(); print(normcy.get_config()['wait_policy'])"
+    assert run(ask, OMP_WAIT_POLICY="passive") == "passive"
+    assert run("import os; del os.environ['OMP_WAIT_POLICY']; " + ask, OMP_WAIT_POLICY="active") == "None"
 
 
 def test_imports_only_numpy():

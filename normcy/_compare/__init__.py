@@ -7,6 +7,7 @@ from pathlib import Path
 
 import normcy
 from normcy._compare import output
+from normcy._compare.busy import Probe, busy_note
 from normcy._compare.cases import LAYOUTS
 from normcy._compare.findings import find
 from normcy._compare.inputs import InputError, jobs
@@ -39,18 +40,19 @@ def compare(
     if not todo:
         raise InputError("arguments --methods, --layout: no case fits both")
     names = [*ALWAYS, *installed(against)]
-    effort = QUICK if quick else THOROUGH
+    effort, probe = QUICK if quick else THOROUGH, Probe(threads)
     with workers(names, threads) as team, report.progress(len(todo) * (1 + effort.rounds)) as step:
-        rows = [measure(team, job, effort, step(report.label(job.case))) for job in todo]
+        rows = [measure(team, job, effort, probe, step(report.label(job.case))) for job in todo]
     with normcy.num_threads(threads):
         config = normcy.get_config()
+    busy = busy_note([row.cpu_share for row in rows], probe.threads)
     try:
-        report.print_table(rows, names, config)
+        report.print_table(rows, names, config, busy)
     finally:  # files are written even if the table's reader has left, as `head` does
         if json is not None:
-            output.write(json, output.as_json(rows, config))
+            output.write(json, output.as_json(rows, config, busy))
         if plot is not None:
-            output.write(plot, plotting.figure(rows, names, config, plot.suffix))
+            output.write(plot, plotting.figure(rows, names, config, busy is not None, plot.suffix))
 
 
 def survey(

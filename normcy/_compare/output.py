@@ -17,17 +17,18 @@ from normcy._compare.peers import versions
 from normcy._compare.timing import Result, Row
 
 
-def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
+def as_json(rows: list[Row], config: dict[str, Any], busy: str | None) -> bytes:
     """All numbers, as UTF-8.
 
-    The form is ``{"config": normcy.get_config(), "rows": [row, ...]}``. A row has ``case``, ``method``, ``shape``,
-    ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of normcy's
-    error, in units) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster of
-    np.copyto and a copy by all threads), of which each has
+    The form is ``{"config": normcy.get_config(), "busy": note, "rows": [row, ...]}``; the note says how busy the
+    machine was, and is null if it was idle. A row has ``case``, ``method``, ``shape``, ``layout`` ("-" if the method
+    has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of normcy's error, in units), ``cpu_share``
+    (for which part of the time there was a CPU for a thread that computed: less than 0.9 on a busy machine) and
+    ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster of np.copyto and a copy by all
+    threads), of which each has
 
-    - ``seconds``: median time of a call,
+    - ``seconds``: time of a call, the lower quartile of all rounds,
     - ``gb_per_s``: bytes / seconds / 1e9,
-    - ``preemptions``: mean number a second; more than 150 of normcy's mean that other programs used the cores,
     - ``error``: the largest |y - y64|,
     - ``error_units``: the largest |y - y64| / (2**-24 * (|weight| * max(1, |xhat|) + |bias|)). AdaIN's weight and bias
       are the style's deviation and mean; batch renorm's corrections add to max(1, |xhat|), a residual to all;
@@ -37,11 +38,11 @@ def as_json(rows: list[Row], config: dict[str, Any]) -> bytes:
     Missing values and errors that are not finite are null; a library without such an operator has only null.
     """
     listed = []
-    for case, results in rows:
+    for case, results, cpu_share in rows:
         about = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
-        about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound}
+        about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound, "cpu_share": cpu_share}
         listed.append(about | {"results": {name: _numbers(case, result) for name, result in results.items()}})
-    return _encoded({"config": config, "rows": listed})
+    return _encoded({"config": config, "busy": busy, "rows": listed})
 
 
 def findings_as_json(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
@@ -85,7 +86,6 @@ def _encoded(content: dict[str, Any]) -> bytes:
 def _numbers(case: Case, result: Result) -> dict[str, Any]:
     return {
         "seconds": result.seconds,
-        "preemptions": result.preemptions,
         "gb_per_s": result.seconds and nbytes(case) / result.seconds / 1e9,
         "error": _finite(result.errors and result.errors.largest),
         "error_units": _finite(result.errors and result.errors.units),

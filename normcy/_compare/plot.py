@@ -36,7 +36,7 @@ def check_format(path: Path) -> None:
         raise InputError(f"argument --plot: got {path}, expected a name that ends in {', '.join(FORMATS)}")
 
 
-def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: str) -> bytes:
+def figure(rows: list[Row], names: list[str], config: dict[str, Any], busy: bool, suffix: str) -> bytes:
     """Returns the drawing as the content of a file with that suffix."""
     blocks = _blocks(rows)
     rows = [row for block in blocks for row in block.rows]
@@ -54,7 +54,7 @@ def figure(rows: list[Row], names: list[str], config: dict[str, Any], suffix: st
     errors.set_title(r"Largest error, in $2^{-24}\,(|w|\,\max(1, |\hat{x}|) + |b|)$ or alike", size=10, loc="left")
     _label_lines(times, blocks)
     times.set_ylim(last, -0.5)
-    fig.suptitle(_title(config), x=0.006, ha="left", size=13, weight="bold")
+    fig.suptitle(_title(config) + ", busy machine" * busy, x=0.006, ha="left", size=13, weight="bold")
     handles = times.get_legend_handles_labels()[0] + errors.get_legend_handles_labels()[0][-1:]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     content = BytesIO()

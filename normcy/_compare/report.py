@@ -72,10 +72,12 @@ def empty_table(place: Console, title: str, footer: bool = False) -> Table:
                  show_edge=False, show_footer=footer)  # fmt: skip
 
 
-def print_table(rows: list[Row], names: list[str], config: dict[str, Any]) -> None:
-    """Prints the rows on standard output, and failures on standard error."""
+def print_table(rows: list[Row], names: list[str], config: dict[str, Any], busy: str | None) -> None:
+    """Prints the note on a busy machine and the rows on standard output, and failures on standard error."""
     others = [name for name in names if name not in ("copy", "normcy")]
     place = console()
+    if busy:
+        place.print(busy, style="red", highlight=False)
     table = empty_table(place, title(config), footer=len(rows) > 1)
     table.add_column("case", "geom. mean", no_wrap=True, vertical="bottom")
     for header in ("method", "shape", "layout"):
@@ -91,7 +93,6 @@ def print_table(rows: list[Row], names: list[str], config: dict[str, Any]) -> No
     place.print(table)
     place.print(CAPTION, style="italic", highlight=False)
     print_notes((name, result.problem, row.case) for row in rows for name, result in row.results.items())
-    _print_disturbance(rows)
 
 
 def _source(row: Row) -> bool:
@@ -136,10 +137,3 @@ def print_notes(problems: Iterable[tuple[str, str | None, Case]]) -> None:
     for problem, cases in concerned.items():
         more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
         print(f"{problem} ({cases[0]}{more})", file=sys.stderr)
-
-
-def _print_disturbance(rows: list[Row]) -> None:
-    disturbed = sum(row.disturbed for row in rows)
-    if disturbed > len(rows) / 2:
-        print(f"fewer cores were free than threads wanted in {disturbed} of {len(rows)} cases: their times say little",
-              file=sys.stderr)  # fmt: skip

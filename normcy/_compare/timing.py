@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from normcy._compare.accuracy import UNIT, Errors, Reference
+from normcy._compare.busy import Probe
 from normcy._compare.cases import Case, Job, arrays
 from normcy._compare.worker import Answer, Worker
 
-REST = 0.002  # seconds in which the last library's threads stop waiting for work, which would take cores from the next
+# In this time the last library's threads stop waiting for work, which would take CPUs from the next one: those of GNU's
+# OpenMP spin 300,000 times, which takes 8 ms on a Zen 4.
+REST_SECONDS = 0.010
 
-DISTURBED = 150  # preemptions a second: about 50 on a machine that is otherwise idle, 200 beside one busy program
+# Of the times of all rounds, the lower quartile counts. Whatever else the machine does makes a round longer, so that
+# few rounds of a busy machine say much; the fastest of all would be the luckiest.
+QUANTILE = 0.25
 
 
 class Effort(NamedTuple):
@@ -30,7 +37,6 @@ class Result:
     """The result of one library on one case; all None if it has no such operator, with a note if it failed."""
 
     seconds: float | None = None
-    preemptions: float | None = None  # how often in a second the system gave one of its cores to another program
     errors: Errors | None = None
     note: str | None = None
 
@@ -49,11 +55,7 @@ class Result:
 class Row(NamedTuple):
     case: Case
     results: dict[str, Result]  # by library
-
-    @property
-    def disturbed(self) -> bool:
-        """Returns whether other programs used the cores: a thread that is late delays all threads of its call."""
-        return (self.results["normcy"].preemptions or 0) > DISTURBED
+    cpu_share: float  # of the time between the measurements in which there was a CPU for a thread
 
     def speedup(self, name: str) -> float | None:
         """How many times faster than the library normcy is."""
@@ -61,8 +63,8 @@ class Row(NamedTuple):
         return other.seconds / mine.seconds if mine.seconds and other.seconds and other.agrees else None
 
 
-def measure(team: list[Worker], job: Job, effort: Effort, advance: Callable[[], Any]) -> Row:
-    """Returns errors and median times of all libraries on a case; ``advance`` is called ``1 + rounds`` times."""
+def measure(team: list[Worker], job: Job, effort: Effort, probe: Probe, advance: Callable[[], Any]) -> Row:
+    """Returns errors and times of all libraries on a case; ``advance`` is called ``1 + rounds`` times."""
     data = arrays(job)
     reference = Reference(job.case, data)
     results: dict[str, Result] = {}
@@ -76,14 +78,16 @@ def measure(team: list[Worker], job: Job, effort: Effort, advance: Callable[[], 
             ready.append(worker)
     advance()
     answers: dict[str, list[Answer]] = {worker.name: [] for worker in ready}
+    shares = []
     for _ in range(effort.rounds):
+        time.sleep(REST_SECONDS)
+        shares.append(probe.cpu_share())
         for worker in ready:
-            time.sleep(REST)
+            time.sleep(REST_SECONDS)
             answers[worker.name].append(worker.ask(None))
         advance()
     for name, given in answers.items():
         results[name].note = next((answer.note for answer in given if answer.note), None)
         if results[name].note is None:
-            results[name].seconds = statistics.median(answer.value.seconds for answer in given)
-            results[name].preemptions = statistics.fmean(answer.value.preemptions for answer in given)
-    return Row(job.case, results)
+            results[name].seconds = float(np.quantile([answer.value for answer in given], QUANTILE))
+    return Row(job.case, results, fmean(shares))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +16,8 @@ from normcy._compare.methods import Array
 from normcy._compare.peers import ADAPTERS
 
 
-class Sample(NamedTuple):
-    seconds: float
-    preemptions: float
-
-
 class Answer(NamedTuple):
-    """The answer of a worker: the result y of a case, or a `Sample`; None if it has none, with a note if it failed."""
+    """The result y of a case, or the seconds of a call; None if the library has none, with a note if it failed."""
 
     value: Any = None
     note: str | None = None
@@ -129,10 +123,7 @@ class Bench:
             calls *= 4
         return max(1, round(calls * seconds / spent))
 
-    def sample(self) -> Sample:
-        """Times a batch of calls, after one call that warms up caches and threads."""
+    def sample(self) -> float:
+        """Times a batch of calls, after one call that warms up caches and threads; returns the seconds of a call."""
         self._timer.timeit(1)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-        seconds = self._timer.timeit(self.calls)
-        preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - before
-        return Sample(seconds / self.calls, preemptions / seconds)
+        return self._timer.timeit(self.calls) / self.calls
