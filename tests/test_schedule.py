@@ -49,6 +49,11 @@ TABLE = """
     batch              32       256       196      1   no       2  -           row: task 8; 32 slots by 64; in_cache
     batch               4         3     50001      1   no       3  -           row: 3 x measure 16, combine 1, apply 16; 1 x 16384; in_cache
     batch              32       256       196      1   no       2  fixed       row: apply 64; 128 x 196; -
+    # many threads: a slot after the other only if it has parts for all of them, or more than there are slots
+    instance            1       100     20000      1   no      64  -           row: task 100; 1 slots by 1; in_cache
+    instance            1         2    100003      1   no      64  -           row: 2 x measure 7, combine 1, apply 7; 1 x 16384; in_cache
+    layer               8        96      3136      1   no      64  -           column: task 56; 512 columns; in_cache
+    layer               8        96      3136      1   no    2000  -           column: task 56; 512 columns; in_cache
     # columns: whole panels, tiles of them, or all threads on one panel
     batch              32       256       196      1  yes       2  fixed       column: apply 25; 256 x 256; -
     batch              32        64      3136      1  yes       2  -           column: measure 64, combine 1, apply 64; 1568 x 64; -

@@ -55,6 +55,13 @@ cdef void set_phases(const Plan *p, const Operands *o, Schedule *s) noexcept nog
     s.threads = <int>min(<ptrdiff_t>s.threads, parts)
 
 
+cdef bint shares_units(const Schedule *s, ptrdiff_t tasks, ptrdiff_t for_each_thread) noexcept nogil:
+    """Whether all threads work on one unit after the other: there are so few tasks that some threads would wait for
+    others, and a unit has chunks for all threads, or more of them than there are tasks."""
+    return s.threads > 1 and tasks < for_each_thread * s.threads and (
+        s.chunks.count >= s.threads or s.chunks.count > tasks)
+
+
 # --- Slots along rows ---
 
 cdef Chunks chunks_of_slot(const Plan *p) noexcept nogil:
@@ -68,7 +75,7 @@ cdef void schedule_rows(const Plan *p, const Tuning *t, const Operands *o, Sched
     s.chunks = chunks_of_slot(p)
     if o.fixed:
         s.mode, s.unit_rows = FIXED, p.slots * p.planes
-    elif s.threads > 1 and p.slots < t.thread_slots * s.threads and s.chunks.count > 1:
+    elif s.chunks.count > 1 and shares_units(s, p.slots, t.thread_slots):
         s.mode, s.unit_rows = PHASED, p.planes
     else:
         s.mode = LOCAL
@@ -125,7 +132,7 @@ cdef void schedule_cols(const Plan *p, const Tuning *t, const Operands *o, Sched
         s.mode = FIXED
         s.strips.rows = max(t.task_floats // p.cols, min(t.fixed_rows, ceil_div(rows, s.threads)))
         s.strips.count = ceil_div(rows, s.strips.rows)
-    elif rows * tile <= 2 * t.task_floats and (s.threads == 1 or tiles >= t.thread_tiles * s.threads):
+    elif rows * tile <= 2 * t.task_floats and not shares_units(s, tiles, t.thread_tiles):
         s.mode, s.tile_cols = LOCAL, tile
     else:
         s.mode = PHASED
