@@ -21,7 +21,7 @@ from setuptools.modified import newer_group
 # C code that has state is linked into one module only, since each module would have a state of its own.
 C_SOURCES = {
     "_engine/isa": ["src/kernels/isa/dispatch.c"],  # and the kernels
-    "_engine/parallel": ["src/runtime/threads.c", "src/runtime/claims.c"],
+    "_engine/parallel": ["src/runtime/threads.c", "src/runtime/claims.c", "src/runtime/crowding.c"],
     "_native/outputs": ["src/runtime/outputs.c"],
     "_native/settings": ["src/runtime/process.c"],
 }

@@ -46,7 +46,7 @@ cdef int run_job(Job *job, ptrdiff_t size, int max_threads, const Runner *runner
             return -1
         work.lay_out(&work, scratch)
     count = phases_of(&work, phases)
-    run_phases(&work, phases, count, work.units, job.threads, max_threads, runner)
+    run_phases(&work, phases, count, work.units, size, job.threads, max_threads, runner)
     free(scratch)
     return 0
 

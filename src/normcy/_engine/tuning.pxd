@@ -11,6 +11,9 @@ cdef enum:
     PARALLEL_MIN_FLOATS = 49152
     # Each thread has at least this many floats to work on.
     PART_MIN_FLOATS = 4096
+    # Calls over this many floats and more read for how long their caller had a CPU, which takes 1 us and tells whether
+    # it was without one. The other constants of crowded machines are in src/runtime/crowding.c.
+    CPU_TIME_MIN_FLOATS = 524288
 
     # --- L1 ---
     # A tile of short slots goes through both passes while it is in L1: 8 KiB of x and 8 KiB of y are half of 32 KiB.
