@@ -42,6 +42,7 @@ OWN = {
     "normcy/_engine/chunks.pyx": "paths reproducibility::test_isas_and_threads bounds",
     "normcy/_engine/coefficients.pyx": "extremes numerics running paths",
     "normcy/_engine/cols.pyx": "extremes numerics running paths bounds",
+    "normcy/_engine/parallel.pyx": "crowding threads runners",
     "normcy/_engine/rows.pyx": "extremes numerics running paths",
     "normcy/_engine/statistics.pyx": "extremes numerics running styles",
     "normcy/_engine/view.pyx": "arrays operands bad_input",
@@ -63,6 +64,7 @@ OWN = {
     "runtime/outputs.c": "outputs memory",
     "runtime/process.c": "floating_point runtime processes",
     "runtime/claims.c": "threads",
+    "runtime/crowding.c": "crowding",
     "runtime/threads.c": "thread_limits threads processes",
 }
 QUICK = "identities extremes running styles arrays::test_parameter_shapes reproducibility::test_isas_and_threads"

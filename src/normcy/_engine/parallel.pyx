@@ -147,7 +147,7 @@ cdef inline int64_t callers_clock(const Steps *steps) noexcept nogil:
 
 
 cdef void work_in_team(Steps *steps, int workers, int worker) noexcept nogil:
-    """Worker 0 is the caller, always. Where it runs other workers' loops too, its own came first and left them nothing."""
+    """Worker 0 is the caller. Where it runs other workers' loops, too, its own came first and left nothing to do."""
     cdef int64_t waited_ns = work_off(steps, workers, worker)
     if worker == 0:
         steps.cpu_ns += callers_clock(steps)
@@ -155,8 +155,8 @@ cdef void work_in_team(Steps *steps, int workers, int worker) noexcept nogil:
 
 
 cdef int64_t work_off(const Steps *steps, int workers, int worker) noexcept nogil:
-    """One worker's way through all steps; returns how many ns it waited for others. It claims the same memory backwards as forwards: the last part first, and the
-    shares in the opposite order."""
+    """One worker's way through all steps; returns how many ns it waited for others. It claims the same memory backwards
+    as forwards: the last part first, and the shares in the opposite order."""
     cdef const Phase *phase
     cdef ptrdiff_t round, part, parts = 0
     cdef int64_t waited_ns = 0
