@@ -60,7 +60,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
         with nogil:
             work_by(&steps, runner)
         return
-    pausing = threads > 1 and normcy_crowded()
+    pausing = max_threads > 1 and normcy_crowded()
     if threads > 1 and not pausing:
         steps.workers, steps.claims = normcy_own_workers(), normcy_claims_init(threads)
     with nogil:
@@ -84,7 +84,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
 
 
 cdef bint crowded() noexcept:
-    """Whether a call takes one thread, as others use the CPUs."""
+    """Whether a call takes one thread, as others use the CPUs, and had better be planned for one."""
     return normcy_crowded()
 
 

@@ -5,7 +5,7 @@ from normcy._engine.cols cimport plan_cols
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT
-from normcy._engine.parallel cimport Phase, Runner, run_phases
+from normcy._engine.parallel cimport Phase, Runner, crowded, run_phases
 from normcy._engine.plan cimport init_plan
 from normcy._engine.rows cimport plan_rows
 from normcy._engine.tuning cimport (
@@ -33,7 +33,7 @@ cdef int run_job(Job *job, ptrdiff_t size, int max_threads, const Runner *runner
     cdef int count
     if size == 0:
         return 0
-    tune(job, size, max_threads)
+    tune(job, size, 1 if runner == NULL and crowded() else max_threads)
     memset(&work, 0, sizeof(Work))
     work.job = job
     if job.plan.by_col:
