@@ -4,7 +4,7 @@
 enum {
     BAD_PERCENT = 200,        /* of the caller's work; with less, calls whose parts do not divide evenly are bad */
     SLACK_NS = 50000,         /* threads that sleep come so late; with less, each first call after a rest is bad */
-    MAX_PAUSE_NS = 200000000, /* how long calls may take one thread after the others are gone */
+    MAX_PAUSE_NS = 200000000, /* how long calls work with one thread after the others are gone */
     STEP = 8,                 /* good calls that outweigh a bad one; with less, a team is tried where a tenth is bad */
     MAX_LEVEL = 6 * STEP,     /* a pause is at most 2^6 = 64 times what was lost */
 };
@@ -21,8 +21,8 @@ int normcy_crowded(void) {
     return __atomic_load_n(&pause_left_ns, __ATOMIC_RELAXED) > 0;
 }
 
-void normcy_pass_pause(int64_t wall_ns) {
-    __atomic_sub_fetch(&pause_left_ns, wall_ns, __ATOMIC_RELAXED);
+void normcy_pass_pause(int64_t own_ns) {
+    __atomic_sub_fetch(&pause_left_ns, own_ns, __ATOMIC_RELAXED);
 }
 
 void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) {

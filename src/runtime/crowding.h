@@ -9,9 +9,9 @@
  *     with good ones.
  *     Reason: on an idle machine a call is bad now and then, and the pause costs no more than the call did. On a
  *     crowded one some calls are good by chance. Bad ones become rare nevertheless.
- * (C) A pause is measured in the time that calls by one thread take, not by the clock on the wall.
- *     Reason: what lies between calls says nothing about them, and so a pause costs no more than its length, however
- *     rare calls are.
+ * (C) A pause is measured in the time that calls by one thread work, not by the clock on the wall.
+ *     Reason: what lies between calls says nothing about them, nor do times without a CPU within them. So a pause costs
+ *     no more than its length, however rare calls are.
  * (D) The state is that of the process, in two words that are read and written without a lock.
  *     Reason: its threads share the CPUs, and a new one need not find out again. Two verdicts at once may lose one of
  *     them, which changes the length of a pause and nothing else. Calls that are found to be bad during a pause began
@@ -25,12 +25,12 @@
 /* Whether a call takes one thread now. */
 int normcy_crowded(void);
 
-/* Judges a call by a team that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: that is not known), and spent
+/* Judges a call by a team that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: too short for the clock), and spent
  * `waited_ns` waiting for parts. */
 void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns);
 
-/* Says that a call by one thread took `wall_ns` of a pause. */
-void normcy_pass_pause(int64_t wall_ns);
+/* Says that a call by one thread worked for `own_ns` of a pause. */
+void normcy_pass_pause(int64_t own_ns);
 
 /* Judge calls from now on, or do not and take a team always; forgets what has been. */
 void normcy_judge_calls(int wanted);

@@ -24,7 +24,7 @@ cdef extern from "runtime/claims.h" nogil:
 cdef extern from "runtime/crowding.h" nogil:
     bint normcy_crowded()
     void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns)
-    void normcy_pass_pause(int64_t wall_ns)
+    void normcy_pass_pause(int64_t own_ns)
     void normcy_judge_calls(bint wanted)
 
 cdef extern from "runtime/clocks.h" nogil:
@@ -67,9 +67,9 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
         if steps.claims != NULL:
             team = normcy_team_size(steps.workers, threads, max_threads)
         if pausing:
-            start = normcy_now_ns()
+            start = callers_clock(&steps)
             work_alone(&steps)
-            normcy_pass_pause(normcy_now_ns() - start)
+            normcy_pass_pause(callers_clock(&steps) - start)
         elif team == 1:
             work_alone(&steps)
         else:
