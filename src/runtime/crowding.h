@@ -25,8 +25,8 @@
 /* Whether a call takes one thread now. */
 int normcy_crowded(void);
 
-/* Judges a call by a team that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: too short for the clock), and spent
- * `waited_ns` waiting for parts. */
+/* Judges a call by a team that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: too short for the clock), and
+ * spent `waited_ns` waiting for parts. */
 void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns);
 
 /* Says that a call by one thread worked for `own_ns` of a pause. */
