@@ -9,7 +9,7 @@ SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 
-.PHONY: build test torture mutants bits compare accuracy bench bench-report bench-tuning bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture mutants bits compare accuracy bench bench-report bench-tuning bench-busy bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -59,6 +59,9 @@ bench-kernels:  # x86-64 only
 	$(CC) $(KERNEL_FLAGS) -mavx512f -c src/kernels/isa/avx512.c -o build/kernels/avx512.o
 	$(CC) $(KERNEL_FLAGS) benchmarks/kernels.c src/kernels/isa/dispatch.c build/kernels/*.o -lm -o build/kernels/bench
 	build/kernels/bench $(ARGS)
+
+bench-busy: build  # calls beside busy processes; ARGS="--busy 2"
+	$(BIN)/python -m benchmarks.busy $(ARGS)
 
 examples: build
 	$(INSTALL) 'scikit-learn>=1.5'

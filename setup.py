@@ -22,7 +22,7 @@ from setuptools.modified import newer_group
 C_SOURCES = {
     "_engine/isa": ["src/kernels/isa/dispatch.c"],  # and the kernels
     "_engine/tuning": ["src/runtime/caches.c"],
-    "_engine/parallel": ["src/runtime/threads.c", "src/runtime/claims.c"],
+    "_engine/parallel": ["src/runtime/threads.c", "src/runtime/claims.c", "src/runtime/crowding.c"],
     "_native/outputs": ["src/runtime/outputs.c"],
     "_native/settings": ["src/runtime/process.c"],
 }

@@ -43,6 +43,7 @@ OWN = {
     "normcy/_engine/coefficients.pyx": "extremes numerics running paths",
     "normcy/_engine/cols.pyx": "extremes numerics running paths bounds",
     "normcy/_engine/interface.pyx": "interface",
+    "normcy/_engine/parallel.pyx": "crowding threads runners",
     "normcy/_engine/rows.pyx": "extremes numerics running paths",
     "normcy/_engine/schedule.pyx": "schedule paths",
     "normcy/_engine/statistics.pyx": "extremes numerics running styles",
@@ -67,6 +68,7 @@ OWN = {
     "runtime/caches.c": "tuning",
     "runtime/process.c": "floating_point runtime processes",
     "runtime/claims.c": "threads",
+    "runtime/crowding.c": "crowding",
     "runtime/threads.c": "thread_limits threads processes",
 }
 QUICK = (

@@ -22,7 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell in the bac
 import numpy as np
 {first}
 import normcy
+from normcy import _native
 from methods import sample, same_bits
+_native.judge_calls(False)  # as in conftest.py
 x = sample((64, 50, 60))
 with normcy.num_threads(1):
     plain = normcy.instance_norm(x)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,18 @@ def test_benchmark(cls, method, threads, monkeypatch):
     elif method.startswith("timeraw_"):
         statement, setup = (result, "") if isinstance(result, str) else result
         subprocess.run([sys.executable, "-c", f"{setup}\n{statement}"], check=True, cwd=ROOT)
+
+
+def test_busy(threads, capsys, monkeypatch):
+    """Its table has a row for each case, and its processes end."""
+    busy = importlib.import_module("benchmarks.busy")
+    monkeypatch.setattr(busy, "START_SECONDS", 0)
+    busy.show(1, seconds=0)
+    told = capsys.readouterr().out
+    assert "1 busy processes" in told
+    assert told.count("instance") == 2
+    assert f"of {len(busy.CASES)} cases" in told
+    assert not multiprocessing.active_children()
 
 
 def test_a_library_that_is_missing_is_skipped(monkeypatch, threads):

@@ -1,5 +1,7 @@
 #include "runtime/claims.h"
 
+#include "runtime/clocks.h"
+
 #include <sched.h>
 #include <stdlib.h>
 
@@ -67,10 +69,14 @@ static void pause_spinning(void) {
 #endif
 }
 
-void normcy_await_parts(const normcy_claims *claims, ptrdiff_t count) {
+int64_t normcy_await_parts(const normcy_claims *claims, ptrdiff_t count) {
+    if (__atomic_load_n(&claims->done, __ATOMIC_ACQUIRE) >= count)
+        return 0;
+    int64_t start = normcy_now_ns();
     for (int spins = 0; __atomic_load_n(&claims->done, __ATOMIC_ACQUIRE) < count; spins++)
         if (spins < MAX_SPINS)
             pause_spinning();
         else
             sched_yield();
+    return normcy_now_ns() - start;
 }

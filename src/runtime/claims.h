@@ -32,7 +32,7 @@ ptrdiff_t normcy_claim(normcy_claims *claims, uint32_t step, ptrdiff_t parts, in
 /* Says that a claimed part is done. */
 void normcy_part_done(normcy_claims *claims);
 
-/* Waits until `count` parts of the call are done; what they wrote can be read then. */
-void normcy_await_parts(const normcy_claims *claims, ptrdiff_t count);
+/* Waits until `count` parts of the call are done; what they wrote can be read then. Returns how many ns that took. */
+int64_t normcy_await_parts(const normcy_claims *claims, ptrdiff_t count);
 
 #endif

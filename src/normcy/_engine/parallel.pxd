@@ -7,9 +7,13 @@
     Python whether it is held; before 3.12 the answer is always yes once there has been a subinterpreter, and Python
     ends the process.
 (D) Workers compute in IEEE's default floating-point mode, whatever the mode of the thread that they run on.
-(E) Parts can run on threads that are not ours, by a runner from outside (normcy.h), which is called phase by phase.
+(E) While others use the CPUs, calls take one thread: a team that takes much longer than its caller worked has to wait
+    for some of its threads, or the caller for a CPU. See crowding.h.
+(F) Parts can run on threads that are not ours, by a runner from outside (normcy.h), which is called phase by phase.
     Results have the same bits.
 """
+from libc.stdint cimport int64_t
+
 from normcy._engine.normcy_h cimport normcy_runner
 
 cdef struct Phase:
@@ -17,7 +21,11 @@ cdef struct Phase:
     ptrdiff_t parts
     bint backwards          # the last part first: it is in the caches
 
-cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int threads,
+cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, bint is_long, int threads,
                      int max_threads, const normcy_runner *runner) noexcept
 cdef void run_phases_by(void *work, const Phase *phases, int count, ptrdiff_t rounds,
                         const normcy_runner *runner) noexcept nogil
+
+cdef bint crowded() noexcept
+cdef void judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept
+cdef void judge_calls(bint wanted) noexcept

@@ -1,5 +1,5 @@
 from cython.parallel cimport prange
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
@@ -19,7 +19,17 @@ cdef extern from "runtime/claims.h" nogil:
     normcy_claims *normcy_claims_init(int max_workers)
     ptrdiff_t normcy_claim(normcy_claims *claims, uint32_t step, ptrdiff_t parts, int workers, int own)
     void normcy_part_done(normcy_claims *claims)
-    void normcy_await_parts(const normcy_claims *claims, ptrdiff_t count)
+    int64_t normcy_await_parts(const normcy_claims *claims, ptrdiff_t count)
+
+cdef extern from "runtime/crowding.h" nogil:
+    bint normcy_crowded()
+    void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns)
+    void normcy_pass_pause(int64_t own_ns)
+    void normcy_judge_calls(bint wanted)
+
+cdef extern from "runtime/clocks.h" nogil:
+    int64_t normcy_now_ns()
+    int64_t normcy_cpu_time_ns()
 
 if normcy_threads_init():
     raise ImportError("normcy could not install its handler of threads that end")
@@ -31,34 +41,61 @@ cdef struct Steps:          # what the workers of a call share; a step is a phas
     ptrdiff_t rounds
     normcy_workers *workers
     normcy_claims *claims   # NULL: one worker does all
+    bint is_long            # the caller's work is measured by its CPU's time
+    int64_t cpu_ns          # that the caller worked, which includes
+    int64_t waited_ns       # that it waited for parts of others
 
 
-cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, int threads,
+cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, bint is_long, int threads,
                      int max_threads, const normcy_runner *runner) noexcept:
     """All phases one after the other, as often as there are rounds, by up to `threads` threads; the process may use
-    `max_threads`. A runner that is not NULL does it instead."""
+    `max_threads`. A runner that is not NULL does it instead. `is_long`: see callers_clock."""
     cdef Steps steps
     cdef int worker, team = 1, workers
+    cdef bint pausing
+    cdef int64_t start
     steps.work, steps.phases, steps.phase_count, steps.rounds = work, phases, count, rounds
-    steps.workers, steps.claims = NULL, NULL
+    steps.workers, steps.claims, steps.is_long = NULL, NULL, is_long
     if runner != NULL:
         with nogil:
             run_phases_by(work, phases, count, rounds, runner)
         return
-    if threads > 1:
+    pausing = max_threads > 1 and normcy_crowded()
+    if threads > 1 and not pausing:
         steps.workers, steps.claims = normcy_own_workers(), normcy_claims_init(threads)
     with nogil:
         if steps.claims != NULL:
             team = normcy_team_size(steps.workers, threads, max_threads)
-        if team == 1:
+        if pausing:
+            start = callers_clock(&steps)
+            work_alone(&steps)
+            normcy_pass_pause(callers_clock(&steps) - start)
+        elif team == 1:
             work_alone(&steps)
         else:
+            start, steps.cpu_ns = normcy_now_ns(), -callers_clock(&steps)
             workers = min(team, threads)    # others of a team that stays as large as the last one have nothing to do
             for worker in prange(team, num_threads=team, schedule="static", chunksize=1):
                 normcy_register_worker(steps.workers)
                 if worker < workers:
-                    work_off(&steps, workers, worker)
+                    work_in_team(&steps, workers, worker)
+            normcy_judge_team(normcy_now_ns() - start, steps.cpu_ns, steps.waited_ns)
     free(steps.claims)
+
+
+cdef bint crowded() noexcept:
+    """Whether a call takes one thread, as others use the CPUs, and had better be planned for one."""
+    return normcy_crowded()
+
+
+cdef void judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept:
+    """As if a team had worked, and taken these times."""
+    normcy_judge_team(wall_ns, cpu_ns, waited_ns)
+
+
+cdef void judge_calls(bint wanted) noexcept:
+    """Whether times of calls decide for how many threads the next ones are; what has been is forgotten."""
+    normcy_judge_calls(wanted)
 
 
 cdef inline ptrdiff_t in_order_of(const Phase *phase, ptrdiff_t i) noexcept nogil:
@@ -114,18 +151,33 @@ cdef void part_of_step(void *of, ptrdiff_t part) noexcept nogil:
     normcy_fp_leave(saved)
 
 
-cdef void work_off(const Steps *steps, int workers, int worker) noexcept nogil:
-    """One worker's way through all steps. It claims the same memory backwards as forwards: the last part first, and the
-    shares in the opposite order."""
+cdef inline int64_t callers_clock(const Steps *steps) noexcept nogil:
+    """What tells how long the caller worked. The time that it had a CPU takes a system call to read; in short calls it
+    is seldom without one, and the time that passes is as good."""
+    return normcy_cpu_time_ns() if steps.is_long else normcy_now_ns()
+
+
+cdef void work_in_team(Steps *steps, int workers, int worker) noexcept nogil:
+    """Worker 0 is the caller. Where it runs other workers' loops, too, its own came first and left nothing to do."""
+    cdef int64_t waited_ns = work_off(steps, workers, worker)
+    if worker == 0:
+        steps.cpu_ns += callers_clock(steps)
+        steps.waited_ns = waited_ns
+
+
+cdef int64_t work_off(const Steps *steps, int workers, int worker) noexcept nogil:
+    """One worker's way through all steps; returns how many ns it waited for others. It claims the same memory backwards
+    as forwards: the last part first, and the shares in the opposite order."""
     cdef const Phase *phase
     cdef ptrdiff_t round, part, parts = 0
+    cdef int64_t waited_ns = 0
     cdef uint32_t step = 0
     cdef int k, own
     cdef unsigned long saved = normcy_fp_enter()
     for round in range(steps.rounds):
         for k in range(steps.phase_count):
             if step > 0:
-                normcy_await_parts(steps.claims, parts)
+                waited_ns += normcy_await_parts(steps.claims, parts)
             phase = steps.phases + k
             own = workers - 1 - worker if phase.backwards else worker
             part = normcy_claim(steps.claims, step, phase.parts, workers, own)
@@ -136,3 +188,4 @@ cdef void work_off(const Steps *steps, int workers, int worker) noexcept nogil:
             parts += phase.parts
             step += 1
     normcy_fp_leave(saved)
+    return waited_ns

@@ -7,7 +7,7 @@ from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT
 from normcy._engine.normcy_h cimport normcy_runner
-from normcy._engine.parallel cimport Phase, run_phases, run_phases_by
+from normcy._engine.parallel cimport Phase, crowded, run_phases, run_phases_by
 from normcy._engine.plan cimport init_plan
 from normcy._engine.rows cimport work_on_rows
 from normcy._engine.schedule cimport MAX_PHASES, Operands, Schedule, make_schedule, pays_for_threads
@@ -37,10 +37,10 @@ cdef int run_job(const Job *job, ptrdiff_t size, int max_threads, const normcy_r
     cdef Phase[MAX_PHASES] phases
     if size == 0:
         return 0
-    if prepare(&work, job, size, max_threads, phases, &scratch):
+    if prepare(&work, job, size, 1 if runner == NULL and crowded() else max_threads, phases, &scratch):
         return -1
-    run_phases(&work, phases, work.schedule.phase_count, work.schedule.rounds, work.schedule.threads, max_threads,
-               runner)
+    run_phases(&work, phases, work.schedule.phase_count, work.schedule.rounds, work.schedule.is_long,
+               work.schedule.threads, max_threads, runner)
     free(scratch)
     return 0
 

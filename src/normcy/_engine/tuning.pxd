@@ -20,6 +20,7 @@ cdef struct Tuning:
     # Threads
     ptrdiff_t parallel_min_floats   # a second thread pays for its start in arrays of this size and more
     ptrdiff_t part_min_floats       # each thread has at least this many floats to work on
+    ptrdiff_t cpu_time_min_floats   # in calls of this size it pays to read how long the caller had a CPU: 1 us
     ptrdiff_t thread_slots          # slots along rows go through both passes one by one if each thread has so many
     ptrdiff_t thread_tiles          # the same for tiles of columns
     # L1

@@ -2,6 +2,7 @@ cimport openmp
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.isa cimport choose, chosen, kernels_of, runs
+from normcy._engine.parallel cimport crowded, judge_calls as judge, judge_team as judge_times
 from normcy._native.options cimport integer
 from normcy._native.outputs import keep_outputs
 
@@ -126,6 +127,22 @@ def use_isa(wanted):
         why = "this CPU lacks it" if name in have else "this build has no kernels for it"
         raise ImportError(f"NORMCY_ISA={name}: {why}; it can be one of {', '.join(usable)}")
     choose(list(have).index(name))
+
+
+def judge_calls(wanted):
+    """Whether calls take one thread while others use the CPUs. Tests that count threads do not want it."""
+    judge(wanted)
+
+
+def judge_team(wall_ns, cpu_ns, waited_ns):
+    """Tell what a call by several threads took, for tests; returns whether the next calls take one thread."""
+    judge_times(wall_ns, cpu_ns, waited_ns)
+    return is_crowded()
+
+
+def is_crowded():
+    """Whether calls take one thread now."""
+    return bool(crowded())
 
 
 cdef int read_environment() except -1:

@@ -1,0 +1,38 @@
+/* Whether others use the CPUs, so that a call is better off with one thread.
+ *
+ * A call with several threads ends when the last of them has come and gone. Where other programs use the CPUs, each of
+ * them can be without one for a time slice, 4 to 100 ms. One thread has nobody to wait for.
+ *
+ * (A) A call by a team is bad if it took much longer than its caller worked. What is missing, the caller waited for its
+ *     team or was without a CPU itself. After a bad call there is a pause, in which calls take one thread.
+ * (B) A pause is as long as what the bad call lost, times a factor that doubles with each bad call, and falls slowly
+ *     with good ones.
+ *     Reason: on an idle machine a call is bad now and then, and the pause costs no more than the call did. On a
+ *     crowded one some calls are good by chance. Bad ones become rare nevertheless.
+ * (C) A pause is measured in the time that calls by one thread work, not by the clock on the wall.
+ *     Reason: what lies between calls says nothing about them, nor do times without a CPU within them. So a pause costs
+ *     no more than its length, however rare calls are.
+ * (D) The state is that of the process, in two words that are read and written without a lock.
+ *     Reason: its threads share the CPUs, and a new one need not find out again. Two verdicts at once may lose one of
+ *     them, which changes the length of a pause and nothing else. Calls that are found to be bad during a pause began
+ *     before it, and do not count.
+ */
+#ifndef NORMCY_CROWDING_H
+#define NORMCY_CROWDING_H
+
+#include <stdint.h>
+
+/* Whether a call takes one thread now. */
+int normcy_crowded(void);
+
+/* Judges a call by a team that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: too short for the clock), and
+ * spent `waited_ns` waiting for parts. */
+void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns);
+
+/* Says that a call by one thread worked for `own_ns` of a pause. */
+void normcy_pass_pause(int64_t own_ns);
+
+/* Judge calls from now on, or do not and take a team always; forgets what has been. */
+void normcy_judge_calls(int wanted);
+
+#endif
