@@ -9,4 +9,4 @@ team in crowding.c.
 (C) A call takes no more threads than it has tasks for, and no more than can be started: see threads.h.
 """
 
-cdef int most_threads_for(ptrdiff_t size) except -1
+cdef int threads_now() except -1
