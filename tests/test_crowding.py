@@ -37,7 +37,7 @@ def test_same_bits(method, layout, judged):
     kw = parameters(method, x, layout)
     with normcy.num_threads(3):
         expected = method.call(normcy, x, layout, **kw)
-        assert _native.judge_team(1000 * MS, 1, 0)
+        assert _native.judge_team(1 << 30, 1000 * MS, 1, 0)
         assert same_bits(method.call(normcy, x, layout, **kw), expected)
 
 
@@ -48,13 +48,13 @@ def test_a_pause_takes_one_thread():
     run("""
 normcy.set_num_threads(3)
 _native.judge_calls(True)
-assert _native.judge_team(2_000_000, 1, 0)
+assert _native.judge_team(10 * x.size, 2_000_000, 400_000, 0)
 before, calls = tasks(), 0
 while _native.is_crowded():
     assert right() and tasks() == before
     calls += 1
-    assert calls < 1000  # each takes more than 2 us
-assert calls and right() and tasks() == before + 2
+assert calls == 40  # ten, lost four times
+assert right() and tasks() == before + 2
 """)  # fmt: skip
 
 
@@ -68,7 +68,7 @@ assert right()
 before = tasks()
 for again in range(5):
     _native.judge_calls(True)
-    assert _native.judge_team(1_000_000_000, 1, 0)
+    assert _native.judge_team(1 << 30, 1_000_000_000, 1, 0)
     assert right() and tasks() == before
     _native.judge_calls(False)
     assert not _native.is_crowded() and right() and tasks() == before
@@ -111,7 +111,7 @@ def test_a_runner_from_outside_is_not_asked_to_shrink(judged):
     _native.use_runner(runner)
     try:
         with normcy.num_threads(3):
-            assert _native.judge_team(1000 * MS, 1, 0)
+            assert _native.judge_team(1 << 30, 1000 * MS, 1, 0)
             assert same_bits(normcy.instance_norm(x), expected)
     finally:
         _native.use_runner(None)

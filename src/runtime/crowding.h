@@ -9,9 +9,10 @@
  *     with good ones.
  *     Reason: on an idle machine a call is bad now and then, and the pause costs no more than the call did. On a
  *     crowded one some calls are good by chance. Bad ones become rare nevertheless.
- * (C) A pause is measured in the time that calls by one thread work, not by the clock on the wall.
- *     Reason: what lies between calls says nothing about them, nor do times without a CPU within them. So a pause costs
- *     no more than its length, however rare calls are.
+ * (C) A pause is measured in floats that calls by one thread go through, as many as the caller could have done in the
+ *     time that was lost.
+ *     Reason: what lies between calls says nothing about them, nor do times without a CPU within them. And a thread that
+ *     asks how long it had a CPU may lose it by that: Linux then sees that its time slice is over.
  * (D) The state is that of the process, in two words that are read and written without a lock.
  *     Reason: its threads share the CPUs, and a new one need not find out again. Two verdicts at once may lose one of
  *     them, which changes the length of a pause and nothing else. Calls that are found to be bad during a pause began
@@ -25,12 +26,12 @@
 /* Whether a call takes one thread now. */
 int normcy_crowded(void);
 
-/* Judges a call by a team that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: too short for the clock), and
- * spent `waited_ns` waiting for parts. */
-void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns);
+/* Judges a call by a team over `floats` floats that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: too short for
+ * the clock), and spent `waited_ns` waiting for parts. */
+void normcy_judge_team(int64_t floats, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns);
 
-/* Says that a call by one thread worked for `own_ns` of a pause. */
-void normcy_pass_pause(int64_t own_ns);
+/* Says that a call by one thread went through `floats` floats of a pause. */
+void normcy_pass_pause(int64_t floats);
 
 /* Judge calls from now on, or do not and take a team always; forgets what has been. */
 void normcy_judge_calls(int wanted);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const int64_t MS = 1000000;
+static const int64_t MS = 1000000, FLOATS = 1024; /* a call goes through so many */
 
 static void expect(int right, const char *what) {
     if (!right) {
@@ -13,20 +13,20 @@ static void expect(int right, const char *what) {
     }
 }
 
-/* How long the pause is after a call that lost that much; it is over then. */
-static int64_t pause_after(int64_t lost_ns) {
-    int64_t passed = 0;
-    normcy_judge_team(lost_ns + MS, MS, 0);
+/* How many calls a pause is long after one that worked for 1 ms and lost so many; it is over then. */
+static double pause_after(double lost_ms) {
+    double passed = 0;
+    normcy_judge_team(FLOATS, (int64_t)((lost_ms + 1) * (double)MS), MS, 0);
     while (normcy_crowded()) {
-        normcy_pass_pause(MS / 4);
-        passed += MS / 4;
+        normcy_pass_pause(FLOATS / 4);
+        passed += 0.25;
     }
     return passed;
 }
 
 static int is_bad(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) {
     normcy_judge_calls(1);
-    normcy_judge_team(wall_ns, cpu_ns, waited_ns);
+    normcy_judge_team(FLOATS, wall_ns, cpu_ns, waited_ns);
     return normcy_crowded();
 }
 
@@ -40,33 +40,39 @@ static void judge(void) {
     expect(is_bad(3 * MS, MS, 5 * MS), "it waited longer than it had a CPU");
     expect(!is_bad(100 * MS, 0, 0), "too short for the clock");
     normcy_judge_calls(0);
-    expect(!pause_after(100 * MS), "judged though it was not wanted");
+    expect(pause_after(100) == 0, "judged though it was not wanted");
     normcy_judge_calls(1);
 }
 
+static void good_calls(int count) {
+    for (int i = 0; i < count; i++)
+        normcy_judge_team(FLOATS, MS, MS, 0);
+}
+
 static void pauses(void) {
-    int64_t most = 0;
-    for (int64_t expected = 2 * MS; expected <= 64 * MS; expected *= 2)
-        expect(pause_after(2 * MS) == expected, "a pause is what was lost, and doubles with each bad call");
+    double most = 0;
+    for (double expected = 2; expected <= 64; expected *= 2)
+        expect(pause_after(2) == expected, "a pause is what was lost, and doubles with each bad call");
     for (int i = 0; i < 20; i++)
-        most = pause_after(2 * MS);
-    expect(most == 128 * MS, "the factor ends at 64");
-    expect(pause_after(1000000 * MS) == 200 * MS, "no pause is longer than 200 ms");
-    for (int i = 0; i < 8; i++)
-        normcy_judge_team(MS, MS, 0);
-    expect(pause_after(2 * MS) == 64 * MS, "eight good calls outweigh a bad one");
-    for (int i = 0; i < 100; i++)
-        normcy_judge_team(MS, MS, 0);
-    expect(pause_after(2 * MS) == 2 * MS, "good calls make the first pause short again");
+        most = pause_after(2);
+    expect(most == 128, "the factor ends at 64");
+    expect(pause_after(1e6) == 64 * 64, "a call counts for 64 at most");
+    good_calls(8);
+    expect(pause_after(2) == 64, "eight good calls outweigh a bad one");
+    good_calls(100);
+    expect(pause_after(2) == 2, "good calls make the first pause short again");
+    normcy_judge_team((int64_t)1 << 40, 100 * MS, MS, 0);
+    normcy_pass_pause(1 << 30);
+    expect(!normcy_crowded(), "no pause is longer than 2^30 floats");
 }
 
 static void at_once(void) {
     normcy_judge_calls(1);
-    normcy_judge_team(3 * MS, MS, 0);
-    normcy_judge_team(100 * MS, MS, 0);
-    normcy_pass_pause(2 * MS);
+    normcy_judge_team(FLOATS, 3 * MS, MS, 0);
+    normcy_judge_team(FLOATS, 60 * MS, MS, 0);
+    normcy_pass_pause(2 * FLOATS);
     expect(!normcy_crowded(), "a call that began before a pause makes it longer");
-    expect(pause_after(2 * MS) == 4 * MS, "a call that began before a pause counts");
+    expect(pause_after(2) == 4, "a call that began before a pause counts");
 }
 
 int main(void) {

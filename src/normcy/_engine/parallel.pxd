@@ -21,11 +21,11 @@ cdef struct Phase:
     ptrdiff_t parts
     bint backwards          # the last part first: it is in the caches
 
-cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, bint is_long, int threads,
+cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, ptrdiff_t size, int threads,
                      int max_threads, const normcy_runner *runner) noexcept
 cdef void run_phases_by(void *work, const Phase *phases, int count, ptrdiff_t rounds,
                         const normcy_runner *runner) noexcept nogil
 
 cdef bint crowded() noexcept
-cdef void judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept
+cdef void judge_team(ptrdiff_t size, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept
 cdef void judge_calls(bint wanted) noexcept

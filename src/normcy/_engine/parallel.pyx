@@ -4,6 +4,7 @@ from libc.stdlib cimport free
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.normcy_h cimport normcy_part
+from normcy._engine.tuning cimport tuning
 
 cdef extern from "runtime/threads.h" nogil:
     ctypedef struct normcy_workers:
@@ -23,8 +24,8 @@ cdef extern from "runtime/claims.h" nogil:
 
 cdef extern from "runtime/crowding.h" nogil:
     bint normcy_crowded()
-    void normcy_judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns)
-    void normcy_pass_pause(int64_t own_ns)
+    void normcy_judge_team(int64_t floats, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns)
+    void normcy_pass_pause(int64_t floats)
     void normcy_judge_calls(bint wanted)
 
 cdef extern from "runtime/clocks.h" nogil:
@@ -46,16 +47,16 @@ cdef struct Steps:          # what the workers of a call share; a step is a phas
     int64_t waited_ns       # that it waited for parts of others
 
 
-cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, bint is_long, int threads,
+cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t rounds, ptrdiff_t size, int threads,
                      int max_threads, const normcy_runner *runner) noexcept:
-    """All phases one after the other, as often as there are rounds, by up to `threads` threads; the process may use
-    `max_threads`. A runner that is not NULL does it instead. `is_long`: see callers_clock."""
+    """All phases one after the other, as often as there are rounds, over `size` floats by up to `threads` threads; the
+    process may use `max_threads`. A runner that is not NULL does it instead."""
     cdef Steps steps
     cdef int worker, team = 1, workers
     cdef bint pausing
     cdef int64_t start
     steps.work, steps.phases, steps.phase_count, steps.rounds = work, phases, count, rounds
-    steps.workers, steps.claims, steps.is_long = NULL, NULL, is_long
+    steps.workers, steps.claims, steps.is_long = NULL, NULL, size >= tuning().cpu_time_min_floats
     if runner != NULL:
         with nogil:
             run_phases_by(work, phases, count, rounds, runner)
@@ -67,9 +68,8 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
         if steps.claims != NULL:
             team = normcy_team_size(steps.workers, threads, max_threads)
         if pausing:
-            start = callers_clock(&steps)
             work_alone(&steps)
-            normcy_pass_pause(callers_clock(&steps) - start)
+            normcy_pass_pause(size)
         elif team == 1:
             work_alone(&steps)
         else:
@@ -79,7 +79,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
                 normcy_register_worker(steps.workers)
                 if worker < workers:
                     work_in_team(&steps, workers, worker)
-            normcy_judge_team(normcy_now_ns() - start, steps.cpu_ns, steps.waited_ns)
+            normcy_judge_team(size, normcy_now_ns() - start, steps.cpu_ns, steps.waited_ns)
     free(steps.claims)
 
 
@@ -88,9 +88,9 @@ cdef bint crowded() noexcept:
     return normcy_crowded()
 
 
-cdef void judge_team(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept:
-    """As if a team had worked, and taken these times."""
-    normcy_judge_team(wall_ns, cpu_ns, waited_ns)
+cdef void judge_team(ptrdiff_t size, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept:
+    """As if a team had worked on so many floats, and taken these times."""
+    normcy_judge_team(size, wall_ns, cpu_ns, waited_ns)
 
 
 cdef void judge_calls(bint wanted) noexcept:

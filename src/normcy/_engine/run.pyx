@@ -39,8 +39,8 @@ cdef int run_job(const Job *job, ptrdiff_t size, int max_threads, const normcy_r
         return 0
     if prepare(&work, job, size, 1 if runner == NULL and crowded() else max_threads, phases, &scratch):
         return -1
-    run_phases(&work, phases, work.schedule.phase_count, work.schedule.rounds, work.schedule.is_long,
-               work.schedule.threads, max_threads, runner)
+    run_phases(&work, phases, work.schedule.phase_count, work.schedule.rounds, size, work.schedule.threads, max_threads,
+               runner)
     free(scratch)
     return 0
 

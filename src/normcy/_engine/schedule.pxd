@@ -46,7 +46,6 @@ cdef struct Operands:       # what a schedule has to know of a norm's arrays
 cdef struct Schedule:
     Mode mode
     int threads             # how many can work on it
-    bint is_long            # to read how long the caller had a CPU takes little beside it; see crowding.h
     ptrdiff_t rounds        # units, one after the other
     int phase_count         # of a round
     ScheduledPhase[MAX_PHASES] phases

@@ -17,7 +17,7 @@ cdef void make_schedule(const Plan *p, const Tuning *t, int max_threads, const O
                         Schedule *s) noexcept nogil:
     memset(s, 0, sizeof(Schedule))
     s.threads = <int>min(<ptrdiff_t>max_threads, max(<ptrdiff_t>1, o.size // t.part_min_floats))
-    s.is_long, s.turned_rows = o.size >= t.cpu_time_min_floats, t.turned_rows
+    s.turned_rows = t.turned_rows
     if p.by_col:
         schedule_cols(p, t, o, s)
     else:

@@ -134,9 +134,9 @@ def judge_calls(wanted):
     judge(wanted)
 
 
-def judge_team(wall_ns, cpu_ns, waited_ns):
+def judge_team(size, wall_ns, cpu_ns, waited_ns):
     """Tell what a call by several threads took, for tests; returns whether the next calls take one thread."""
-    judge_times(wall_ns, cpu_ns, waited_ns)
+    judge_times(size, wall_ns, cpu_ns, waited_ns)
     return is_crowded()
 
 
