@@ -24,7 +24,7 @@ C_SOURCES = {
     "_engine/tuning": ["src/runtime/caches.c"],
     "_engine/parallel": ["src/runtime/threads.c", "src/runtime/claims.c", "src/runtime/crowding.c"],
     "_native/outputs": ["src/runtime/outputs.c"],
-    "_native/settings": ["src/runtime/process.c"],
+    "_native/threads": ["src/runtime/process.c"],
 }
 KERNELS = "normcy._engine.isa"
 KERNEL_FILES = sorted(map(str, Path("src/kernels").rglob("*.[ch]")))

@@ -20,7 +20,7 @@ LAYERS = """
     _engine: interface
     _native: options views
     _native: outputs
-    _native: arrays settings
+    _native: arrays settings threads
     _native: statistics parallel_copy runner
     _native: call running
     _native: batch group

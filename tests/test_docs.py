@@ -23,6 +23,9 @@ def test_names(page):
         assert name in tests or f"def {name}(" in functions, name
     for path in re.findall(r"`((?:src|tests|docs|benchmarks|normcy|\.ci)/[\w/.]+)`", text):
         assert (ROOT / path).exists(), path
+    for path, letters in re.findall(r"`((?:src|normcy)/[\w/.]+)` (\([A-Z]\)(?:, \([A-Z]\))*)", text):
+        head = (ROOT / path).read_text()
+        assert all(f"{letter} " in head for letter in letters.split(", ")), (path, letters)
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile, target

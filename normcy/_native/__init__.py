@@ -10,21 +10,18 @@ from normcy._native.options import flag, integer, integers, narrow, number, show
 from normcy._native.parallel_copy import copy
 from normcy._native.renorm import batch_renorm
 from normcy._native.runner import use_runner
-from normcy._native.settings import (
-    DefaultMode,
-    current_isa,
+from normcy._native.settings import DefaultMode, current_isa, isas, use_isa
+from normcy._native.styles import adain, conditional_instance_norm
+from normcy._native.threads import (
     forked,
     get_num_threads,
     has_openmp,
     is_crowded,
-    isas,
     judge_calls,
     judge_team,
     override_threads,
     set_num_threads,
-    use_isa,
 )
-from normcy._native.styles import adain, conditional_instance_norm
 from normcy._native.weight import weight_norm
 
 __all__ = [

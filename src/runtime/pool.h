@@ -1,6 +1,9 @@
-/* Scratch areas that parts take while they run, and give back. There are as many as threads, so that they stay in the
- * caches; a part does not know which thread runs it, so that it cannot own one for good. The lowest free area is taken,
- * which is most often the one that the thread had before.
+/* Scratch areas that parts take while they run, and give back.
+ *
+ * (A) There are as many as threads. Reason: so they stay in the caches.
+ * (B) A part that finds none waits for one, which others give back at the end of theirs.
+ *     Reason: a runner from outside may run more parts at a time than it said.
+ * (C) The lowest free area is taken. Reason: a part does not know which thread runs it; that one had it before, mostly.
  */
 #ifndef NORMCY_POOL_H
 #define NORMCY_POOL_H

@@ -1,4 +1,10 @@
-/* State of the process and of its threads that has nothing to do with a panel: forks, and the number of threads. */
+/* State of the process and of its threads that has nothing to do with a panel: forks, and the number of threads.
+ *
+ * (A) A child of fork() knows that it is one, by a handler that is installed when normcy is imported. A process that
+ *     imports normcy after it was forked does not.
+ * (B) A child takes no lock that another thread may have held when it was forked: it is serial, so that it never starts
+ *     threads (growth_lock in threads.c), and claims belong to a call.
+ */
 #ifndef NORMCY_PROCESS_H
 #define NORMCY_PROCESS_H
 

@@ -9,7 +9,9 @@
 (D) Workers compute in IEEE's default floating-point mode, whatever the mode of the thread that they run on.
 (E) While others use the CPUs, calls take one thread: a team that takes much longer than its caller worked has to wait
     for some of its threads, or the caller for a CPU. See crowding.h.
-(F) Parts can run on threads that are not ours, by a runner from outside (normcy.h), which is called phase by phase.
+(F) Nothing of a call outlives it but OpenMP's threads, and nothing is done at exit: a call that a signal, a fork or the
+    end of the interpreter meets in another thread goes on, or ends with the process.
+(G) Parts can run on threads that are not ours, by a runner from outside (normcy.h), which is called phase by phase.
     Results have the same bits.
 """
 from libc.stdint cimport int64_t

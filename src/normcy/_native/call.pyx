@@ -13,7 +13,7 @@ from normcy._native.arrays cimport (
 from normcy._native.options cimport activation_of, flag, is_channels_last, narrow
 from normcy._native.outputs cimport stand_in
 from normcy._native.runner cimport own_runner
-from normcy._native.settings cimport threads_now
+from normcy._native.threads cimport threads_now
 from normcy._native.statistics cimport Statistics
 from normcy._native.views cimport extent
 

@@ -7,7 +7,7 @@ from normcy._engine.parallel cimport Phase, run_phases
 from normcy._engine.schedule cimport pays_for_threads
 from normcy._engine.tuning cimport tuning
 from normcy._native.arrays cimport describe, floats, overlapping, writeable
-from normcy._native.settings cimport threads_now
+from normcy._native.threads cimport threads_now
 from normcy._native.views cimport in_c_order
 
 cnp.import_array()
