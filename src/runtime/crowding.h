@@ -11,8 +11,8 @@
  *     crowded one some calls are good by chance. Bad ones become rare nevertheless.
  * (C) A pause is measured in floats that calls by one thread go through, as many as the caller could have done in the
  *     time that was lost.
- *     Reason: what lies between calls says nothing about them, nor do times without a CPU within them. And a thread
- * that asks how long it had a CPU may lose it by that: Linux then sees that its time slice is over.
+ *     Reason: what lies between calls says nothing about them, nor do times without a CPU within them. And to ask how
+ *     long a thread had a CPU may cost it that CPU: Linux then sees that its time slice is over.
  * (D) The state is that of the process, in two words that are read and written without a lock.
  *     Reason: its threads share the CPUs, and a new one need not find out again. Two verdicts at once may lose one of
  *     them, which changes the length of a pause and nothing else. Calls that are found to be bad during a pause began
