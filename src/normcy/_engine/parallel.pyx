@@ -56,7 +56,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
     cdef bint pausing
     cdef int64_t start
     steps.work, steps.phases, steps.phase_count, steps.rounds = work, phases, count, rounds
-    steps.workers, steps.claims, steps.is_long = NULL, NULL, size >= tuning().cpu_time_min_floats
+    steps.workers, steps.claims, steps.is_long = NULL, NULL, size >= tuning.cpu_time_min_floats
     if runner != NULL:
         with nogil:
             run_phases_by(work, phases, count, rounds, runner)

@@ -1,9 +1,10 @@
-from libc.string cimport memset
+cdef extern from "runtime/clear.h" nogil:
+    void normcy_clear(void *p, size_t size)
 
 
 cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil:
     cdef bint last = d.channels_last
-    memset(p, 0, sizeof(Plan))
+    normcy_clear(p, sizeof(Plan))
     if d.s == 1:            # both memory orders fit: take the one with long rows
         last = method == BATCH or method == LAYER
     elif d.c == 1 and method != LAYER:

@@ -1,5 +1,4 @@
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 
 from normcy._engine.coefficients cimport is_elementwise
 from normcy._engine.cols cimport work_on_cols
@@ -10,13 +9,16 @@ from normcy._engine.normcy_h cimport normcy_runner
 from normcy._engine.parallel cimport Phase, crowded, run_phases, run_phases_by
 from normcy._engine.plan cimport init_plan
 from normcy._engine.rows cimport work_on_rows
-from normcy._engine.schedule cimport MAX_PHASES, Operands, Schedule, make_schedule, pays_for_threads
+from normcy._engine.schedule cimport MAX_PHASES, Operands, Schedule, make_schedule
 from normcy._engine.tuning cimport tuning
 from normcy._engine.work cimport Work
 
+cdef extern from "runtime/clear.h" nogil:
+    void normcy_clear(void *p, size_t size)
+
 cdef void init_job(Job *job, Method method, const Dims *d, double eps, double offset) noexcept nogil:
     """A job without arrays and parameters."""
-    memset(job, 0, sizeof(Job))
+    normcy_clear(job, sizeof(Job))
     job.k = chosen()
     init_plan(&job.plan, method, d)
     job.about = NORMCY_ABOUT_MEAN
@@ -25,19 +27,16 @@ cdef void init_job(Job *job, Method method, const Dims *d, double eps, double of
     job.offset = offset
 
 
-cdef bint job_pays_for_threads(const Job *job, ptrdiff_t size) noexcept nogil:
-    return pays_for_threads(tuning(), size, job.fixed_mean != NULL)
-
-
 cdef int run_job(const Job *job, ptrdiff_t size, int max_threads, const normcy_runner *runner) noexcept:
     """Run a job over arrays of `size` floats; -1: there was no memory for scratch, and nothing was written. `runner` is
     NULL, or runs its parts on other threads."""
     cdef Work work
     cdef char *scratch
     cdef Phase[MAX_PHASES] phases
+    cdef bint alone = max_threads > 1 and runner == NULL and crowded()
     if size == 0:
         return 0
-    if prepare(&work, job, size, 1 if runner == NULL and crowded() else max_threads, phases, &scratch):
+    if prepare(&work, job, size, 1 if alone else max_threads, phases, &scratch):
         return -1
     run_phases(&work, phases, work.schedule.phase_count, work.schedule.rounds, size, work.schedule.threads, max_threads,
                runner)
@@ -77,9 +76,9 @@ cdef int prepare(Work *work, const Job *job, ptrdiff_t size, int max_threads, Ph
 
 cdef void describe_work(Work *work, const Job *job, ptrdiff_t size, int max_threads) noexcept nogil:
     cdef Operands operands = operands_of(job, size)
-    memset(work, 0, sizeof(Work))
+    normcy_clear(work, <char *>&work.schedule - <char *>work)
     work.job = job
-    make_schedule(&job.plan, tuning(), max_threads, &operands, &work.schedule)
+    make_schedule(&job.plan, &tuning, max_threads, &operands, &work.schedule)
     if job.plan.by_col:
         work_on_cols(work)
     else:

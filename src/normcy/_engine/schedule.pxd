@@ -59,7 +59,11 @@ cdef struct Schedule:
     ptrdiff_t turned_rows   # APPLY, by column: so many rows begin where y is aligned
     normcy_access access
 
-cdef bint pays_for_threads(const Tuning *t, ptrdiff_t size, bint fixed) noexcept nogil
 cdef void make_schedule(const Plan *p, const Tuning *t, int max_threads, const Operands *o,
                         Schedule *s) noexcept nogil
 cdef Chunks chunks_of_slot(const Plan *p) noexcept nogil
+
+
+cdef inline bint pays_for_threads(const Tuning *t, ptrdiff_t size, bint fixed) noexcept nogil:
+    """Whether arrays of that size are worth more than one thread; the apply pass alone is a third of the work."""
+    return (size // 3 if fixed else size) >= t.parallel_min_floats

@@ -1,21 +1,17 @@
-from libc.string cimport memset
-
 from normcy._engine.chunks cimport ceil_div, split_cols, split_rows
 from normcy._engine.kernels cimport NORMCY_MAX_SLOTS
 from normcy._engine.plan cimport panel_rows, panels_of
+
+cdef extern from "runtime/clear.h" nogil:
+    void normcy_clear(void *p, size_t size)
 
 cdef enum:
     TILE_STEP_COLUMNS = 64      # whole cache lines, at which the next tile begins
 
 
-cdef bint pays_for_threads(const Tuning *t, ptrdiff_t size, bint fixed) noexcept nogil:
-    """Whether arrays of that size are worth more than one thread; the apply pass alone is a third of the work."""
-    return (size // 3 if fixed else size) >= t.parallel_min_floats
-
-
 cdef void make_schedule(const Plan *p, const Tuning *t, int max_threads, const Operands *o,
                         Schedule *s) noexcept nogil:
-    memset(s, 0, sizeof(Schedule))
+    normcy_clear(s, sizeof(Schedule))
     s.threads = <int>min(<ptrdiff_t>max_threads, max(<ptrdiff_t>1, o.size // t.part_min_floats))
     s.turned_rows = t.turned_rows
     if p.by_col:

@@ -41,7 +41,7 @@ cdef struct Tuning:
     ptrdiff_t turned_rows           # so many rows of columns begin where y is aligned, and rotate their coefficients
     ptrdiff_t fixed_rows            # coefficients of given statistics are made for so many rows at a time
 
-cdef const Tuning *tuning() noexcept nogil
+cdef Tuning tuning      # that of this process
 cdef Tuning tuning_for(const normcy_caches *caches) noexcept nogil
 cdef void use_tuning(const Tuning *wanted) noexcept nogil
 cdef normcy_caches machine_caches() noexcept nogil

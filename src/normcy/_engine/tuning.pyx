@@ -2,17 +2,13 @@ cdef extern from "runtime/caches.h" nogil:
     normcy_caches normcy_read_caches()
 
 cdef normcy_caches caches = normcy_read_caches()
-cdef Tuning current = tuning_for(&caches)
-
-
-cdef const Tuning *tuning() noexcept nogil:
-    return &current
+tuning = tuning_for(&caches)
 
 
 cdef void use_tuning(const Tuning *wanted) noexcept nogil:
     """Compute with other numbers from now on: for tests, while no call runs."""
-    global current
-    current = wanted[0]
+    global tuning
+    tuning = wanted[0]
 
 
 cdef normcy_caches machine_caches() noexcept nogil:

@@ -4,14 +4,6 @@ from normcy._engine.kernels cimport NORMCY_HUGE_WEIGHT
 from normcy._engine.plan cimport make_operand
 
 
-cdef bint have_offset_added_first(const Job *job, Strides weight) noexcept nogil:
-    """Whether these weights take on the offset before the job runs, in memory of their own.
-
-    The kernels add it to weights that do not fold in float32, which is right for an offset that float32 holds.
-    """
-    return weight.size and not make_operand(weight, &job.plan).folds and <float>job.offset != job.offset
-
-
 cdef void set_weights(Job *job, Strides weight, Strides bias, float *room) noexcept nogil:
     """Set the job's weight and bias, and whether some weights are extreme.
 

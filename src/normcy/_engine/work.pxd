@@ -25,7 +25,6 @@ cdef struct Columns:        # scratch for the columns of one panel
 
 cdef struct Work:
     const Job *job
-    Schedule schedule
     ptrdiff_t scratch_bytes     # for all of it
     ptrdiff_t area_bytes    # by column: what a part needs while it runs
     char *areas             # one for each thread
@@ -44,3 +43,4 @@ cdef struct Work:
     void (*measure)(const Work *w, ptrdiff_t unit, ptrdiff_t chunk) noexcept nogil
     void (*combine)(Work *w, ptrdiff_t unit) noexcept nogil
     void (*apply)(const Work *w, ptrdiff_t unit, ptrdiff_t part) noexcept nogil
+    Schedule schedule       # last, since it is cleared by itself

@@ -36,7 +36,7 @@ def copy(cnp.ndarray x not None, cnp.ndarray out not None):
     if overlapping(x, out):
         raise ValueError("expected two arrays that do not overlap")
     work.source, work.target = <const float *>cnp.PyArray_DATA(x), <float *>cnp.PyArray_DATA(out)
-    threads = threads_now() if pays_for_threads(tuning(), work.size, False) else 1
+    threads = threads_now() if pays_for_threads(&tuning, work.size, False) else 1
     phase.part, phase.parts, phase.backwards = copy_part, ceil_div(work.size, COPY_FLOATS), False
     run_phases(&work, &phase, 1, 1, work.size, <int>min(<ptrdiff_t>threads, phase.parts), threads, NULL)
 
