@@ -25,8 +25,8 @@ ROUNDS, SECONDS = 15, 0.006  # of one measurement, about
 NORMS = {
     "parallel_min_floats": [("layer", (64, 768), "-", 2), ("instance", (1, 32, 56, 56), "NCHW", 2)],
     "part_min_floats": [("layer", (80, 768), "-", 2), ("batch train", (4, 14, 14, 128), "NHWC", 2)],
-    "thread_slots": [("instance", (1, 6, 160, 160), "NCHW", 2), ("group", (1, 320, 32, 32), "NCHW", 2)],
-    "thread_tiles": [("instance", (2, 14, 14, 256), "NHWC", 2), ("layer2d", (1, 96, 56, 56), "NCHW", 2)],
+    "thread_tasks": [("instance", (1, 5, 320, 320), "NCHW", 2), ("layer2d", (1, 96, 56, 56), "NCHW", 2)],
+    "thread_parts": [("layer", (1024, 768), "-", 2), ("group", (1, 320, 32, 32), "NCHW", 2)],
     "tile_floats": [("layer*", (1024, 768), "-", 1), ("layer*", (12000, 768), "-", 1)],
     "short_slot_floats": [("instance", (64, 512, 14, 14), "NCHW", 1), ("instance", (64, 512, 8, 8), "NCHW", 1)],
     "long_weight_floats": [("layer", (500, 4096), "-", 1), ("layer", (1024, 768), "-", 1)],

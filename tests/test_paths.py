@@ -176,7 +176,7 @@ def test_slots_of_more_than_64_chunks_of_columns(method, layout, shape, use_isa)
     case("renorm_train", 4, 3, 50_001),
 )
 def test_few_large_slots_of_rows(method, layout, shape, use_isa):
-    """PHASED rows: two or three threads share the chunks of each slot, if there are fewer than four slots for each."""
+    """PHASED rows: two or three threads share the chunks of each slot, if there are fewer than two slots for each."""
     same_everywhere(method, layout, shape, use_isa)
 
 

@@ -51,10 +51,10 @@ cdef void set_phases(const Plan *p, const Operands *o, Schedule *s) noexcept nog
     s.threads = <int>min(<ptrdiff_t>s.threads, parts)
 
 
-cdef bint shares_units(const Schedule *s, ptrdiff_t tasks, ptrdiff_t for_each_thread) noexcept nogil:
+cdef bint shares_units(const Tuning *t, ptrdiff_t tasks, const Schedule *s) noexcept nogil:
     """Whether all threads work on one unit after the other: there are so few tasks that some threads would wait for
     others, and a unit has chunks for all threads, or more of them than there are tasks."""
-    return s.threads > 1 and tasks < for_each_thread * s.threads and (
+    return s.threads > 1 and tasks < t.thread_tasks * s.threads and (
         s.chunks.count >= s.threads or s.chunks.count > tasks)
 
 
@@ -71,7 +71,7 @@ cdef void schedule_rows(const Plan *p, const Tuning *t, const Operands *o, Sched
     s.chunks = chunks_of_slot(p)
     if o.fixed:
         s.mode, s.unit_rows = FIXED, p.slots * p.planes
-    elif s.chunks.count > 1 and shares_units(s, p.slots, t.thread_slots):
+    elif s.chunks.count > 1 and shares_units(t, p.slots, s):
         s.mode, s.unit_rows = PHASED, p.planes
     else:
         s.mode = LOCAL
@@ -94,7 +94,7 @@ cdef void set_tiles(const Plan *p, const Tuning *t, const Operands *o, Schedule 
     s.part_slots = p.slots
     if s.threads > 1:
         s.part_slots = max(<ptrdiff_t>1, min(max(t.task_floats // size, s.tile_slots),
-                                             ceil_div(p.slots, t.thread_slots * s.threads)))
+                                             ceil_div(p.slots, t.thread_parts * s.threads)))
 
 
 cdef ptrdiff_t tile_slots(const Plan *p, const Tuning *t, const Operands *o, const Schedule *s) noexcept nogil:
@@ -128,7 +128,7 @@ cdef void schedule_cols(const Plan *p, const Tuning *t, const Operands *o, Sched
         s.mode = FIXED
         s.strips.rows = max(t.task_floats // p.cols, min(t.fixed_rows, ceil_div(rows, s.threads)))
         s.strips.count = ceil_div(rows, s.strips.rows)
-    elif rows * tile <= 2 * t.task_floats and not shares_units(s, tiles, t.thread_tiles):
+    elif rows * tile <= 2 * t.task_floats and not shares_units(t, tiles, s):
         s.mode, s.tile_cols = LOCAL, tile
     else:
         s.mode = PHASED

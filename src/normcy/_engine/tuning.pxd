@@ -21,8 +21,8 @@ cdef struct Tuning:
     ptrdiff_t parallel_min_floats   # a second thread pays for its start in arrays of this size and more
     ptrdiff_t part_min_floats       # each thread has at least this many floats to work on
     ptrdiff_t cpu_time_min_floats   # in calls of this size it pays to read how long the caller had a CPU: 1 us
-    ptrdiff_t thread_slots          # slots along rows go through both passes one by one if each thread has so many
-    ptrdiff_t thread_tiles          # the same for tiles of columns
+    ptrdiff_t thread_tasks          # slots or tiles are tasks of one thread each if each thread has so many
+    ptrdiff_t thread_parts          # parts that each thread has at least, where there are many slots
     # L1
     ptrdiff_t tile_floats           # a tile of short slots goes through both passes while it is in L1
     ptrdiff_t short_slot_floats     # shorter slots are taken in long tiles if they are in L2
