@@ -1,5 +1,7 @@
 """The schedule alone: which way norms take, as a table; and what holds for every one, by hypothesis."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,7 @@ TABLE = """
     instance            8        64     12544      1   no       2  -           row: task 171; 3 slots by 1; -
     batch              32       256       196      1   no       2  -           row: task 8; 32 slots by 64; in_cache
     batch               4         3     50001      1   no       3  -           row: 3 x measure 16, combine 1, apply 16; 1 x 16384; in_cache
-    batch              32       256       196      1   no       2  fixed       row: apply 64; 128 x 196; -
+    batch              32       256       196      1   no       2  fixed       row: apply 99; 83 x 196; -
     # many threads: a slot after the other only if it has parts for all of them, or more than there are slots
     instance            1       100     20000      1   no      64  -           row: task 100; 1 slots by 1; in_cache
     instance            1         2    100003      1   no      64  -           row: 2 x measure 7, combine 1, apply 7; 1 x 16384; in_cache
@@ -80,6 +82,41 @@ def rows():
 @pytest.mark.parametrize(("args", "options", "expected"), [*rows()])
 def test_table(args, options, expected):
     assert text(tuning.schedule_of(*args, **options)) == expected
+
+
+def small_schedules():
+    """Yields the schedules under the smallest tuning of norms whose arrays have at most 10 KB."""
+    shapes = [(1, 40, 64), (2, 160, 8), (4, 8, 80), (8, 20, 16), (2, 3, 400), (1, 2560, 1), (5, 512, 1)]
+    for method, (n, c, s), last in product(("batch", "instance", "group", "layer"), shapes, (False, True)):
+        for threads, sums, kind in product((1, 2), ({}, SUM), ({}, {"fixed": True}, {"elementwise": True})):
+            groups = 4 if method == "group" and c % 4 == 0 else 1
+            yield (
+                tuning.schedule_of(method, n, c, s, groups, last, threads, TUNINGS["tiny"], **sums, **kind),
+                bool(sums),
+            )
+
+
+def test_small_arrays_take_every_path():
+    """Under the smallest tuning: streaming stores, pieces of columns, phases, and sums that L1 does not hold.
+
+    Only phases of columns have one part each there: their chunks define bits, and two of them are 128 KB.
+    """
+    found = set()
+    for s, is_sum in small_schedules():
+        found.add((s["by"], s["mode"], s["access"]["nontemporal"]))
+        found |= {("threads", s["by"], s["mode"])} if s["threads"] > 1 else set()
+        if (s["by"], s["mode"]) == ("row", "local"):
+            found |= {("sum", s["sum_in_l1"])} if is_sum else set()
+            found |= {("tiles", s["tile_slots"] < s["part_slots"])}
+        if (s["by"], s["mode"]) == ("column", "local"):
+            found |= {("pieces", dict(s["phases"])["task"] > 8)}
+        found |= {("coefficients", s["access"]["columns"])}
+    for by, mode in product(("row", "column"), ("local", "phased", "fixed")):
+        assert {(by, mode, True), (by, mode, False)} <= found
+        assert (("threads", by, mode) in found) == ((by, mode) != ("column", "phased"))
+    for flag in (True, False):
+        assert {("sum", flag), ("tiles", flag), ("pieces", flag)} <= found
+    assert {("coefficients", 0), ("coefficients", 64)} <= found
 
 
 @st.composite

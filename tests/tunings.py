@@ -16,7 +16,7 @@ TUNINGS = {
         "short_slot_floats": 8,
         "sharing_rows": 2,
         "tile_min_columns": 64,
-        "segment_run_floats": 32,
+        "run_floats": 32,
         "turned_rows": 3,
         "fixed_rows": 4,
     },

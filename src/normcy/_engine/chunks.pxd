@@ -11,6 +11,7 @@ cdef struct Chunks:
     ptrdiff_t count
 
 cdef Chunks split_rows(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
+cdef Chunks pieces(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t size) noexcept nogil
 cdef Chunks split_cols(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
 cdef void merge_chunks(const normcy_kernels *k, ptrdiff_t slots, ptrdiff_t chunks, ptrdiff_t stride,
                        const double *values, double *mean, double *m2) noexcept nogil

@@ -5,10 +5,14 @@ from normcy._engine.kernels cimport (
 
 
 cdef Chunks split_rows(ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
-    """Of rows that follow each other: whole rows, or pieces of one."""
-    cdef Chunks c
+    """Of rows that follow each other."""
     cdef ptrdiff_t size = ceil_div(ceil_div(rows * cols, NORMCY_MAX_CHUNKS), NORMCY_BLOCK) * NORMCY_BLOCK
-    size = max(size, <ptrdiff_t>NORMCY_CHUNK_FLOATS)
+    return pieces(rows, cols, max(size, <ptrdiff_t>NORMCY_CHUNK_FLOATS))
+
+
+cdef Chunks pieces(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t size) noexcept nogil:
+    """Whole rows, as many as have that size, or pieces of one."""
+    cdef Chunks c
     c.cols = min(cols, size)
     c.rows = 1 if c.cols < cols else min(rows, size // cols)
     c.across = ceil_div(cols, c.cols)

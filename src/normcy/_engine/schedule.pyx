@@ -1,4 +1,4 @@
-from normcy._engine.chunks cimport ceil_div, split_cols, split_rows
+from normcy._engine.chunks cimport ceil_div, pieces, split_cols, split_rows
 from normcy._engine.kernels cimport NORMCY_MAX_SLOTS
 from normcy._engine.plan cimport panel_rows, panels_of
 
@@ -78,7 +78,9 @@ cdef void schedule_rows(const Plan *p, const Tuning *t, const Operands *o, Sched
     set_access(t, o, s)
     if s.mode == LOCAL:
         set_tiles(p, t, o, s)
-    else:
+    elif s.mode == FIXED:
+        s.strips = pieces(s.unit_rows * p.segs, p.length, t.run_floats)
+    else:       # a thread applies what it has measured, and has it in its caches
         s.strips = split_rows(s.unit_rows * p.segs, p.length)
 
 
@@ -114,7 +116,7 @@ cdef ptrdiff_t tile_slots(const Plan *p, const Tuning *t, const Operands *o, con
     if long_weights:
         tile = max(tile, t.sharing_rows)
     if p.segs > 1:
-        tile = max(tile, t.segment_run_floats // p.length)
+        tile = max(tile, t.run_floats // p.length)
     return max(<ptrdiff_t>1, min(<ptrdiff_t>NORMCY_MAX_SLOTS, tile))
 
 

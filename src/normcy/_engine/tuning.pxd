@@ -37,7 +37,7 @@ cdef struct Tuning:
     ptrdiff_t local_in_cache_floats     # the same for arrays whose second reading is from L2
     ptrdiff_t nontemporal_floats    # a y of this size for each thread is stored past the caches
     # Memory
-    ptrdiff_t segment_run_floats    # pieces of a segment that are shorter cost more, as each begins with a jump
+    ptrdiff_t run_floats            # pieces of memory that are shorter cost more, as each begins with a jump
     ptrdiff_t turned_rows           # so many rows of columns begin where y is aligned, and rotate their coefficients
     ptrdiff_t fixed_rows            # coefficients of given statistics are made for so many rows at a time
 

@@ -36,6 +36,6 @@ cdef Tuning tuning_for(const normcy_caches *caches) noexcept nogil:
     t.in_cache_floats = l3 // 8         # whatever else is there
     t.local_in_cache_floats = l3 // 2   # x and y: all of it, for the next call
     t.nontemporal_floats = l3 // 2      # y would only evict x
-    t.segment_run_floats = 16384
+    t.run_floats = 16384
     t.turned_rows, t.fixed_rows = 32, 256
     return t
