@@ -102,14 +102,14 @@ def test_small_arrays_take_every_path():
     Only phases of columns have one part each there: their chunks define bits, and two of them are 128 KB.
     """
     found = set()
-    for s, is_sum in small_schedules():
+    for s, is_sum, n in small_schedules():
         found.add((s["by"], s["mode"], s["access"]["nontemporal"]))
         found |= {("threads", s["by"], s["mode"])} if s["threads"] > 1 else set()
         if (s["by"], s["mode"]) == ("row", "local"):
             found |= {("sum", s["sum_in_l1"])} if is_sum else set()
             found |= {("tiles", s["tile_slots"] < s["part_slots"])}
         if (s["by"], s["mode"]) == ("column", "local"):
-            found |= {("pieces", dict(s["phases"])["task"] > 8)}
+            found |= {("pieces", dict(s["phases"])["task"] > n)}
         found |= {("coefficients", s["access"]["columns"])}
     for by, mode in product(("row", "column"), ("local", "phased", "fixed")):
         assert {(by, mode, True), (by, mode, False)} <= found
