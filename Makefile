@@ -8,8 +8,11 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
+# Tests of what is compiled, without those that build normcy, need another library, or reach no line that these do not.
+COVERAGE_TESTS = grid tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
+	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
-.PHONY: build test torture mutants bits compare accuracy bench bench-report bench-tuning bench-busy bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture mutants coverage bits compare accuracy bench bench-report bench-tuning bench-busy bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -29,6 +32,22 @@ torture: build
 
 mutants: build  # checks that the tests notice faults; it takes hours without ARGS="--only threads.c" or --quick
 	$(BIN)/python tests/mutants.py $(ARGS)
+
+# In a copy, whose modules count how often a line runs. Functions that Cython makes have names with two underscores; an
+# inline function is in several modules. Kernels that are not optimized need more than the stack of one of the tests.
+coverage: $(INSTALLED)
+	$(INSTALL) --group coverage
+	rm -rf build/coverage && mkdir -p build/coverage
+	git ls-files -z | tar -c --null -T - | tar -x -C build/coverage
+	set -e; cd build/coverage; export NORMCY_COVERAGE=1 PYTHONPATH=$(CURDIR)/build/coverage; \
+	python setup.py --quiet build_ext --inplace; \
+	python -m pytest --basetemp=build/pytest -k "not 128K" $(COVERAGE_TESTS:%=tests/test_%.py) $(ARGS); \
+	gcovr --filter src/ --include-internal-functions --gcov-ignore-errors=source_not_found \
+		--merge-mode-functions=merge-use-line-min --json build/lines.json build; \
+	gcovr -a build/lines.json --txt -; \
+	for folder in src/normcy/_engine src/runtime src/kernels src/normcy/_native; do printf "$$folder "; \
+		gcovr -a build/lines.json --filter "$$folder/" --txt-summary --txt /dev/null | grep ^lines; done; \
+	gcovr -a build/lines.json --exclude src/normcy/_native/ --txt /dev/null --fail-under-line 95
 
 bits: build  # writes the hashes of all results; a change of them goes into the CHANGELOG
 	$(BIN)/python tests/bits.py

@@ -1,10 +1,12 @@
 """Builds normcy's extension modules from Cython, and from C kernels that are compiled once for each instruction set.
 
-NORMCY_OPENMP=0 builds without OpenMP; otherwise it is used if a small test program works with it.
+NORMCY_OPENMP=0 builds without OpenMP; otherwise it is used if a small test program works with it. NORMCY_COVERAGE=1 has
+the modules count how often each line of C and Cython runs (`make coverage`).
 """
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +46,11 @@ DIRECTIVES = {
 # No contraction keeps the bits the same; the other options let plain float64 loops vectorize without changing them.
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fvisibility=hidden"]
+
+# Threads share the counters. Without optimization each line keeps its own.
+COVERAGE = os.environ.get("NORMCY_COVERAGE") == "1"
+if COVERAGE:
+    FLAGS += ["-O0", "--coverage", "-fprofile-update=atomic"]
 
 # Loops over vectors are a few instructions long; some took twice as long across two lines of code, or not unrolled.
 KERNEL_FLAGS = ["-falign-loops=64", "-funroll-loops"]
@@ -90,7 +97,7 @@ class BuildNative(build_ext):
         arch = architecture()
         base = FLAGS + BASE_FLAGS.get(arch, [])
         ext.extra_compile_args = base + self.openmp
-        ext.extra_link_args = self.openmp
+        ext.extra_link_args = self.openmp + ["--coverage"] * COVERAGE
         if ext.name == KERNELS:
             ext.depends = [*ext.depends, *KERNEL_FILES]
             if self.force or newer_group([*ext.sources, *ext.depends], self.get_ext_fullpath(ext.name), "newer"):
@@ -164,7 +171,15 @@ def modules() -> list[Extension]:
     return found
 
 
-setup(
-    cmdclass={"build_ext": BuildNative},
-    ext_modules=cythonize(modules(), include_path=["src"], compiler_directives=DIRECTIVES, build_dir="build/cython"),
-)
+def make_c() -> list[Extension]:
+    """Returns the extensions with the C that Cython makes; for coverage, its lines are named after lines of Cython."""
+    options = {"compiler_directives": DIRECTIVES, "build_dir": "build/cython", "emit_linenums": COVERAGE}
+    made = cythonize(modules(), include_path=["src"], **options)
+    for path in {Path(name) for ext in made for name in ext.sources if COVERAGE and name.startswith("build")}:
+        # Cython leaves out src/, and a directive would count on into what other sections add to the module.
+        text = re.sub(r'(?m)^(#line \d+ ")normcy/', r"\1src/normcy/", path.read_text())
+        path.write_text(re.sub(r"(?m)^/\* #### Code section: .*", '\\g<0>\n#line 1 "cython_utility"', text))
+    return made
+
+
+setup(cmdclass={"build_ext": BuildNative}, ext_modules=make_c())

@@ -1,5 +1,6 @@
 """Builds programs of tests/kernels/ with the C kernels of each instruction set, by any compiler with any flags."""
 
+import os
 import platform
 import shutil
 import subprocess
@@ -46,6 +47,8 @@ def build(folder, program, flags, compiler=None, architecture=MACHINE, link=()):
 def attack(folder, program, source, *flags):
     """Builds tests/attacks/`program`.c with one file of src/, or with a changed copy of it; returns its path."""
     built = folder / program
+    if os.environ.get("NORMCY_COVERAGE") == "1":  # what it runs of that file counts, as in setup.py
+        flags = [*flags, "--coverage", "-fprofile-update=atomic"]
     command = [COMPILERS[0], "-std=gnu11", "-O1", *flags, f"-I{ROOT / 'src'}", "-pthread"]
     subprocess.run([*command, ROOT / f"tests/attacks/{program}.c", source, "-o", built], check=True)
     return built

@@ -93,6 +93,7 @@ def small_schedules():
             yield (
                 tuning.schedule_of(method, n, c, s, groups, last, threads, TUNINGS["tiny"], **sums, **kind),
                 bool(sums),
+                n,
             )
 
 

@@ -39,6 +39,7 @@ def usual():
     ({"OMP_STACKSIZE": "128K"}, lambda n: n),
     ({"OMP_STACKSIZE": " 1 M "}, lambda n: n),
     ({"OMP_STACKSIZE": "a lot"}, lambda n: n),
+    ({"OMP_STACKSIZE": "64 X"}, lambda n: n),
     ({"OMP_STACKSIZE": "99999999999999999999"}, lambda n: n),
     ({"OMP_STACKSIZE": "0"}, lambda n: n),
     ({"OMP_STACKSIZE": "-1"}, lambda n: n),

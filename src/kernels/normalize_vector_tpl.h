@@ -84,17 +84,10 @@ INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) 
     return v;
 }
 
-/* The coefficients of a in some first lanes, those of b in the others. */
-INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind) {
+/* The coefficients of a in some first lanes, those of b in the others, for affine variants that are not scaled. */
+INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b) {
     vec_coef v = {.a = first_lanes(some, a.a, b.a), .b = first_lanes(some, a.b, b.b)};
-    if (kind.op == NORMCY_AFFINE)
-        v.mean_f32 = first_lanes(some, a.mean_f32, b.mean_f32);
-    else
-        v.gate = first_lanes(some, a.gate, b.gate);
-    if (kind.op == NORMCY_RATIO)
-        v.batch = first_lanes(some, a.batch, b.batch), v.own = first_lanes(some, a.own, b.own);
-    if (kind.scaled)
-        v.scale = first_lanes(some, a.scale, b.scale);
+    v.mean_f32 = first_lanes(some, a.mean_f32, b.mean_f32);
     return v;
 }
 
