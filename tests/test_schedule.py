@@ -86,7 +86,7 @@ def test_table(args, options, expected):
 
 def small_schedules():
     """Yields the schedules under the smallest tuning of norms whose arrays have at most 10 KB."""
-    shapes = [(1, 40, 64), (2, 160, 8), (4, 8, 80), (8, 20, 16), (2, 3, 400), (1, 2560, 1), (5, 512, 1)]
+    shapes = [(1, 40, 64), (2, 160, 8), (4, 8, 80), (8, 20, 16), (2, 3, 400), (5, 512, 1), (2, 100, 5)]
     for method, (n, c, s), last in product(("batch", "instance", "group", "layer"), shapes, (False, True)):
         for threads, sums, kind in product((1, 2), ({}, SUM), ({}, {"fixed": True}, {"elementwise": True})):
             groups = 4 if method == "group" and c % 4 == 0 else 1
