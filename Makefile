@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
-# Tests of what is compiled, without those that build normcy, need another library, or reach no line that these do not.
+# Tests of what is compiled, without those that build normcy, need another library, or add no line of the engine.
 COVERAGE_TESTS = grid tuning schedule runners extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
