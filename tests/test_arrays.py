@@ -76,6 +76,18 @@ def test_channels_last_memory(method, shape):
 
 
 @pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_channels_first_memory(method, samples):
+    """And the other way around; a single sample has no step to the next, which would tell how memory lies."""
+    nchw = sample((samples, 5, 9, 8))
+    nhwc = np.moveaxis(nchw, 1, -1)
+    kw = parameters(method, nchw, "NCHW")
+    a, b = method.call(normcy, nchw, "NCHW", **kw), method.call(normcy, nhwc, "NHWC", **kw)
+    assert b.strides == nhwc.strides
+    assert same_bits(np.ascontiguousarray(np.moveaxis(b, -1, 1)), a)
+
+
+@pytest.mark.parametrize("method", CHANNEL_METHODS, ids=lambda m: m.name)
 def test_layouts_agree(method):
     """NCHW(x) and NHWC(x transposed) run different kernels, and are within one bound of each other."""
     x = sample((5, 7, 11, 13), mean=10)

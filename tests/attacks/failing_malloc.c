@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
-extern void *__libc_malloc(size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
 
 static long until, count;
 
@@ -32,6 +33,10 @@ static int fails(void *caller) {
 
 void *malloc(size_t size) {
     return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t members, size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(members, size);
 }
 
 void *realloc(void *p, size_t size) {
