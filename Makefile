@@ -68,7 +68,7 @@ bench-report: build
 	@ls .asv/results/*/*-*.json >/dev/null 2>&1 || { echo "there are no results yet: run make bench first"; exit 1; }
 	cd benchmarks && asv publish && echo "the report: $(CURDIR)/.asv/html/index.html (asv preview shows it)"
 
-bench-tuning: build  # what each number of docs/tuning.md trades here
+bench-tuning: build  # what the numbers of docs/tuning.md trade here
 	$(BIN)/python -m benchmarks.tuning $(ARGS)
 
 bench-kernels:  # x86-64 only

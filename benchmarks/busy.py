@@ -114,7 +114,9 @@ def show(busy: int, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-busy", description=__doc__.split("\n")[0])
-    parser.add_argument("--busy", type=int, nargs="+", default=BUSY, help="how many processes, by turns (%(default)s)")
+    parser.add_argument(
+        "--busy", type=int, nargs="+", default=BUSY, help=f"how many processes, by turns ({' '.join(map(str, BUSY))})"
+    )
     parser.add_argument("--seconds", type=float, default=6.0, help="for each case (%(default)s)")
     options = parser.parse_args()
     for busy in options.busy:

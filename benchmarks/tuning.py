@@ -1,4 +1,4 @@
-"""What each number of the tuning trades on this machine: norms under a quarter to four times of it.
+"""What each number that schedules go by trades on this machine: norms under a quarter to four times of it.
 
 A ratio is the time of a norm under the changed number divided by that under the machine's own; both are medians of
 rounds in which all values take turns. `make bench-tuning ARGS="task_floats"` measures one number only.
@@ -15,6 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 import normcy
+from normcy import _native
 from normcy._compare.cases import Case, Job, arrays, call
 from normcy._native import tuning
 
@@ -82,6 +83,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NORMS)}; all by default")
     names = parser.parse_args().names or [*NORMS]
+    for name in names:
+        if name not in NORMS:
+            parser.error(f"got {name!r}, expected names of {', '.join(NORMS)}")
+    _native.judge_calls(False)  # two threads are two threads
     table = Table(title="time / time under this machine's own number", title_justify="left")
     for heading in ("number", "own", "norm", "threads", "us", *(f"x {factor}" for factor in FACTORS)):
         table.add_column(heading)

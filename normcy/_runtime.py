@@ -63,6 +63,7 @@ def get_num_threads() -> int:
     This is the number set by `num_threads` or `set_num_threads`; without one, that of the environment variable
     ``NORMCY_NUM_THREADS``; without that, the number of the OpenMP runtime (so ``OMP_NUM_THREADS`` and threadpoolctl
     have an effect), within the process's CPU affinity and control-group quota. ``OMP_THREAD_LIMIT`` limits all of them.
+    While other programs use the CPUs, calls take one thread for a while (`get_config` says so).
     It is 1 inside another OpenMP region, in a build without OpenMP, and in a child of ``fork()``: OpenMP cannot be used
     there if any library has used it before the fork. A child that imports normcy only after the fork is not recognized.
 
@@ -125,14 +126,15 @@ def get_config() -> dict[str, Any]:
     dict
         ``version``, ``isa`` (the instruction set in use), ``isa_levels`` (for each instruction set in this build,
         whether this CPU can run it), ``openmp`` (whether this build has threads), ``num_threads``,
-        ``openmp_libraries``, ``wait_policy``, ``caches``, ``tuning``, ``numpy``, ``python``, ``machine``.
+        ``openmp_libraries``, ``wait_policy``, ``crowded``, ``caches``, ``tuning``, ``numpy``, ``python``, ``machine``.
 
         ``openmp_libraries`` has a dict with ``kind`` ("GNU", "LLVM" or "Intel") and ``path`` for each OpenMP library
         that this process has loaded, whoever uses it. One that is part of another library's file is not seen. It is
         None where neither Linux's list of a process's files nor threadpoolctl can tell. ``wait_policy`` is what the
         environment variable ``OMP_WAIT_POLICY`` says about threads that have nothing to do, None if it is not set.
         ``caches`` has the sizes in bytes that normcy counts on, and ``tuning`` the numbers that follow from them; they
-        decide how fast calls are, and no bit of any result.
+        decide how fast calls are, and no bit of any result. ``crowded`` is whether calls take one thread at the moment,
+        since others use the CPUs.
 
     Examples
     --------
@@ -152,6 +154,7 @@ def get_config() -> dict[str, Any]:
         "num_threads": get_num_threads(),
         "openmp_libraries": openmp_libraries(),
         "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+        "crowded": _native.is_crowded(),
         "caches": tuning.caches(),
         "tuning": tuning.tuning(),
         "numpy": np.__version__,
@@ -173,7 +176,8 @@ def show_config() -> None:
     levels = ", ".join(name + ("" if runs else " (not on this CPU)") for name, runs in config["isa_levels"].items())
     print(f"normcy {config['version']} on {config['machine']}, Python {config['python']}, NumPy {config['numpy']}")
     print(f"  instruction set   {config['isa']}  (built: {levels}; force one with NORMCY_ISA)")
-    print(f"  threads           {config['num_threads']}")
+    crowded = "  (one for a while, as others use the CPUs)" if config["crowded"] else ""
+    print(f"  threads           {config['num_threads']}{crowded}")
     print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
     print(f"  OpenMP libraries  {_listed(config['openmp_libraries'])}")
     print(f"  wait policy       {config['wait_policy'] or 'not set'}  (of idle threads: OMP_WAIT_POLICY)")
