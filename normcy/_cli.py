@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -33,11 +34,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return 0, 2 if an argument is wrong, or 130 if interrupted."""
+    """Run the command line; return 0, 1 if nobody reads the output, 2 if it fails, or 130 if interrupted."""
     try:
         options = vars(_parser().parse_args(argv))
-        return options.pop("command")(**options)
+        status = options.pop("command")(**options)
+        sys.stdout.flush()
+        return status
     except InputError as error:
+        print(f"normcy: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed goes there
+        return 1
+    except OSError as error:
         print(f"normcy: error: {error}", file=sys.stderr)
         return 2
     except MemoryError:

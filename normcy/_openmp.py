@@ -26,7 +26,8 @@ def _mapped_files() -> set[str]:
         maps = os.fsdecode(Path("/proc/self/maps").read_bytes())
     except OSError:
         return set()
-    return {fields[5] for line in maps.splitlines() if len(fields := line.split(maxsplit=5)) == 6}
+    paths = [fields[5] for line in maps.split("\n") if len(fields := line.split(" ", 5)) == 6]
+    return {path.strip(" ").removesuffix(" (deleted)").replace("\\012", "\n") for path in paths}
 
 
 def _known_to_threadpoolctl() -> set[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,7 +181,7 @@ def show_config() -> None:
     print(f"  threads           {config['num_threads']}{crowded}")
     print(f"  OpenMP            {'yes' if config['openmp'] else 'no: one thread'}")
     print(f"  OpenMP libraries  {_listed(config['openmp_libraries'])}")
-    print(f"  wait policy       {config['wait_policy'] or 'not set'}  (of idle threads: OMP_WAIT_POLICY)")
+    print(f"  wait policy       {_shown(config['wait_policy'] or 'not set')}  (of idle threads: OMP_WAIT_POLICY)")
     sizes = ", ".join(f"{name[:2].upper()} {size >> 10} KiB" for name, size in config["caches"].items())
     print(f"  caches            {sizes}  (as far as a thread can count on them)")
     numbers = [f"{name} {value}" for name, value in config["tuning"].items()]
@@ -188,10 +189,19 @@ def show_config() -> None:
     print("  tuning            " + f",\n{'':20}".join(rows) + "  (docs/tuning.md)")
 
 
+def _shown(text: str) -> str:
+    """Returns what the output can show; the environment and paths can have any bytes."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+        return text if text.isprintable() else ascii(text)[1:-1]
+    except UnicodeError:
+        return ascii(text)[1:-1]
+
+
 def _listed(libraries: list[dict[str, str]] | None) -> str:
     if libraries is None:
         return "not known; they are if threadpoolctl is installed"
-    lines = [f"{library['path']}  ({library['kind']})" for library in libraries] or ["none"]
+    lines = [f"{_shown(library['path'])}  ({library['kind']})" for library in libraries] or ["none"]
     if len(lines) > 1:
         lines.append("each has threads of its own: give all the same number, as OMP_NUM_THREADS does (docs/threads.md)")
     return f"\n{'':20}".join(lines)

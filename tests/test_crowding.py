@@ -53,7 +53,7 @@ before, calls = tasks(), 0
 while _native.is_crowded():
     assert right() and tasks() == before
     calls += 1
-assert calls == 40  # ten, lost four times
+assert calls == 20  # ten, lost twice
 assert right() and tasks() == before + 2
 """)  # fmt: skip
 

@@ -146,7 +146,7 @@ def test_openmp_libraries(monkeypatch, capsys):
     monkeypatch.setattr(Path, "read_bytes", lambda path: MAPS.encode())
     assert normcy.get_config()["openmp_libraries"] == [
         {"kind": "GNU", "path": "/a b/torch/lib/libgomp-a34b3233.so.1"},
-        {"kind": "Intel", "path": "/opt/libiomp5.so (deleted)"},
+        {"kind": "Intel", "path": "/opt/libiomp5.so"},
         {"kind": "LLVM", "path": "/opt/libomp-14.so.5"},
         {"kind": "GNU", "path": "/usr/lib/libgomp.so.1.0.0"},
     ]

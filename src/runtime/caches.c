@@ -15,7 +15,9 @@ enum {
     DEFAULT_L3_BYTES = 32 << 20,
     L3_BYTES_FOR_A_CPU = 16 << 20,
     MAX_LEVEL = 3,
-    MAX_CACHES = 8, /* that sysfs lists for a CPU */
+    MAX_CACHES = 8,     /* that sysfs lists for a CPU */
+    MAX_CPUS = 1 << 16, /* more are nonsense, as are larger caches than 1 TiB */
+    MAX_KIB = 1 << 30,
 };
 
 typedef struct {
@@ -41,9 +43,11 @@ static int count_of_list(const char *list) {
     int count = 0;
     for (char *end; *list >= '0' && *list <= '9'; list = *end == ',' ? end + 1 : end) {
         long first = strtol(list, &end, 10), last = *end == '-' ? strtol(end + 1, &end, 10) : first;
+        if (first < 0 || last < first || last >= MAX_CPUS)
+            return 1;
         count += (int)(last - first + 1);
     }
-    return count;
+    return count < MAX_CPUS ? count : 1;
 }
 
 static void read_sysfs(cache *levels) {
@@ -52,8 +56,8 @@ static void read_sysfs(cache *levels) {
         int level = atoi(line);
         if (level < 1 || level > MAX_LEVEL || !read_line(i, "type", line, sizeof line) || line[0] == 'I')
             continue;
-        if (read_line(i, "size", line, sizeof line)) /* in KiB, with a K */
-            levels[level].bytes = (ptrdiff_t)atol(line) << 10;
+        long kib = read_line(i, "size", line, sizeof line) ? atol(line) : 0; /* with a K after it */
+        levels[level].bytes = kib > 0 && kib <= MAX_KIB ? (ptrdiff_t)kib << 10 : 0;
         if (read_line(i, "shared_cpu_list", line, sizeof line))
             levels[level].cpus = count_of_list(line);
     }
@@ -90,7 +94,7 @@ normcy_caches normcy_read_caches(void) {
         levels[3] = levels[2];
     found.l3_bytes = sensible(levels[3].bytes, DEFAULT_L3_BYTES);
     if (levels[2].cpus > 2)
-        found.l2_bytes /= levels[2].cpus / 2;
+        found.l2_bytes = sensible(found.l2_bytes / (levels[2].cpus / 2), DEFAULT_L2_BYTES);
     if (levels[3].cpus > 0 && found.l3_bytes / levels[3].cpus > L3_BYTES_FOR_A_CPU)
         found.l3_bytes = (ptrdiff_t)L3_BYTES_FOR_A_CPU * levels[3].cpus;
     return found;

@@ -3,8 +3,9 @@
  * A call with several threads ends when the last of them has come and gone. Where other programs use the CPUs, each of
  * them can be without one for a time slice, 4 to 100 ms. One thread has nobody to wait for.
  *
- * (A) A call by a team is bad if it took much longer than its caller worked. What is missing, the caller waited for its
- *     team or was without a CPU itself. After a bad call there is a pause, in which calls take one thread.
+ * (A) A call by a team is bad if it took longer than its caller would have alone. What its own work is missing for
+ *     that, it waited for its team, or was without a CPU itself. After a bad call there is a pause, in which calls take
+ * one thread.
  * (B) A pause is as long as what the bad call lost, times a factor that doubles with each bad call, and falls slowly
  *     with good ones.
  *     Reason: on an idle machine a call is bad now and then, and the pause costs no more than the call did. On a
@@ -23,12 +24,15 @@
 
 #include <stdint.h>
 
+/* No work on a float takes longer, on any CPU: where no clock tells that a caller was without its CPU, this does. */
+enum { NORMCY_MAX_NS_FOR_A_FLOAT = 4 };
+
 /* Whether a call takes one thread now. */
 int normcy_crowded(void);
 
-/* Judges a call by a team over `floats` floats that took `wall_ns`. Its caller had a CPU for `cpu_ns` (0: too short for
- * the clock), and spent `waited_ns` waiting for parts. */
-void normcy_judge_team(int64_t floats, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns);
+/* Judges a call by a team of that many threads over `floats` floats that took `wall_ns`. Its caller was in its parts
+ * for `own_ns`, of which it spent `waited_ns` waiting for others' parts; 0: too short for the clock. */
+void normcy_judge_team(int threads, int64_t floats, int64_t wall_ns, int64_t own_ns, int64_t waited_ns);
 
 /* Says that a call by one thread went through `floats` floats of a pause. */
 void normcy_pass_pause(int64_t floats);

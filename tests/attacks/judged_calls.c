@@ -13,10 +13,10 @@ static void expect(int right, const char *what) {
     }
 }
 
-/* How many calls a pause is long after one that worked for 1 ms and lost so many; it is over then. */
+/* How many calls by one thread a pause is long after one that lost so many of them; it is over then. One takes 1 ms. */
 static double pause_after(double lost_ms) {
     double passed = 0;
-    normcy_judge_team(FLOATS, (int64_t)((lost_ms + 1) * (double)MS), MS, 0);
+    normcy_judge_team(2, FLOATS, (int64_t)((lost_ms + 0.5) * (double)MS), MS / 2, 0);
     while (normcy_crowded()) {
         normcy_pass_pause(FLOATS / 4);
         passed += 0.25;
@@ -26,7 +26,7 @@ static double pause_after(double lost_ms) {
 
 static int is_bad(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) {
     normcy_judge_calls(1);
-    normcy_judge_team(FLOATS, wall_ns, cpu_ns, waited_ns);
+    normcy_judge_team(2, FLOATS, wall_ns, cpu_ns, waited_ns);
     return normcy_crowded();
 }
 
@@ -38,6 +38,11 @@ static void judge(void) {
     expect(is_bad(3 * MS, MS, 0), "three times the caller's work");
     expect(is_bad(3 * MS, 3 * MS, 2 * MS), "the caller waited, and had a CPU to do so");
     expect(is_bad(3 * MS, MS, 5 * MS), "it waited longer than it had a CPU");
+    normcy_judge_calls(1);
+    normcy_judge_team(64, FLOATS, 60 * MS, MS, 0);
+    expect(!normcy_crowded(), "one thread would have taken longer than these 64, however late some came");
+    normcy_judge_team(64, FLOATS, 66 * MS, MS, 0);
+    expect(normcy_crowded(), "one thread would have been faster");
     expect(!is_bad(100 * MS, 0, 0), "too short for the clock");
     normcy_judge_calls(0);
     expect(pause_after(100) == 0, "judged though it was not wanted");
@@ -46,7 +51,7 @@ static void judge(void) {
 
 static void good_calls(int count) {
     for (int i = 0; i < count; i++)
-        normcy_judge_team(FLOATS, MS, MS, 0);
+        normcy_judge_team(2, FLOATS, MS, MS, 0);
 }
 
 static void pauses(void) {
@@ -61,15 +66,15 @@ static void pauses(void) {
     expect(pause_after(2) == 64, "eight good calls outweigh a bad one");
     good_calls(100);
     expect(pause_after(2) == 2, "good calls make the first pause short again");
-    normcy_judge_team((int64_t)1 << 40, 100 * MS, MS, 0);
+    normcy_judge_team(2, (int64_t)1 << 40, 100 * MS, MS, 0);
     normcy_pass_pause(1 << 30);
     expect(!normcy_crowded(), "no pause is longer than 2^30 floats");
 }
 
 static void at_once(void) {
     normcy_judge_calls(1);
-    normcy_judge_team(FLOATS, 3 * MS, MS, 0);
-    normcy_judge_team(FLOATS, 60 * MS, MS, 0);
+    normcy_judge_team(2, FLOATS, 5 * MS / 2, MS / 2, 0);
+    normcy_judge_team(2, FLOATS, 60 * MS, MS, 0);
     normcy_pass_pause(2 * FLOATS);
     expect(!normcy_crowded(), "a call that began before a pause makes it longer");
     expect(pause_after(2) == 4, "a call that began before a pause counts");

@@ -236,12 +236,12 @@ cdef void fill_arrays(const normcy_norm *norm, Array *a) noexcept nogil:
 
 
 cdef int check_memory(const normcy_norm *norm) noexcept nogil:
-    """That addresses are aligned, and that what is written has memory of its own."""
+    """That addresses are aligned, that arrays end, and that what is written has memory of its own."""
     cdef Array[ARRAYS] a
     cdef int i, k
     fill_arrays(norm, a)
     for i in range(ARRAYS):
-        if <size_t>a[i].extent.low % a[i].alignment:
+        if <size_t>a[i].extent.low % a[i].alignment or a[i].extent.high < a[i].extent.low:
             return a[i].error
     for i in range(FIRST_WRITTEN, ARRAYS):
         for k in range(i):

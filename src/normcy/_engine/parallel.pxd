@@ -29,5 +29,5 @@ cdef void run_phases_by(void *work, const Phase *phases, int count, ptrdiff_t ro
                         const normcy_runner *runner) noexcept nogil
 
 cdef bint crowded() noexcept
-cdef void judge_team(ptrdiff_t size, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept
+cdef void judge_team(ptrdiff_t size, int64_t wall_ns, int64_t own_ns, int64_t waited_ns) noexcept
 cdef void judge_calls(bint wanted) noexcept

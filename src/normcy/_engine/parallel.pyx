@@ -24,7 +24,9 @@ cdef extern from "runtime/claims.h" nogil:
 
 cdef extern from "runtime/crowding.h" nogil:
     bint normcy_crowded()
-    void normcy_judge_team(int64_t floats, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns)
+    enum:
+        NORMCY_MAX_NS_FOR_A_FLOAT
+    void normcy_judge_team(int threads, int64_t floats, int64_t wall_ns, int64_t own_ns, int64_t waited_ns)
     void normcy_pass_pause(int64_t floats)
     void normcy_judge_calls(bint wanted)
 
@@ -42,8 +44,8 @@ cdef struct Steps:          # what the workers of a call share; a step is a phas
     ptrdiff_t rounds
     normcy_workers *workers
     normcy_claims *claims   # NULL: one worker does all
-    bint is_long            # the caller's work is measured by its CPU's time
-    int64_t cpu_ns          # that the caller worked, which includes
+    ptrdiff_t size          # floats
+    int64_t own_ns          # that the caller was in its parts, which includes
     int64_t waited_ns       # that it waited for parts of others
 
 
@@ -56,7 +58,7 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
     cdef bint pausing
     cdef int64_t start
     steps.work, steps.phases, steps.phase_count, steps.rounds = work, phases, count, rounds
-    steps.workers, steps.claims, steps.is_long = NULL, NULL, size >= tuning.cpu_time_min_floats
+    steps.workers, steps.claims, steps.size = NULL, NULL, size
     if runner != NULL:
         with nogil:
             run_phases_by(work, phases, count, rounds, runner)
@@ -73,13 +75,13 @@ cdef void run_phases(void *work, const Phase *phases, int count, ptrdiff_t round
         elif team == 1:
             work_alone(&steps)
         else:
-            start, steps.cpu_ns = normcy_now_ns(), -callers_clock(&steps)
+            start = normcy_now_ns()
             workers = min(team, threads)    # others of a team that stays as large as the last one have nothing to do
             for worker in prange(team, num_threads=team, schedule="static", chunksize=1):
                 normcy_register_worker(steps.workers)
                 if worker < workers:
                     work_in_team(&steps, workers, worker)
-            normcy_judge_team(size, normcy_now_ns() - start, steps.cpu_ns, steps.waited_ns)
+            normcy_judge_team(workers, size, normcy_now_ns() - start, steps.own_ns, steps.waited_ns)
     free(steps.claims)
 
 
@@ -88,9 +90,9 @@ cdef bint crowded() noexcept:
     return normcy_crowded()
 
 
-cdef void judge_team(ptrdiff_t size, int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) noexcept:
-    """As if a team had worked on so many floats, and taken these times."""
-    normcy_judge_team(size, wall_ns, cpu_ns, waited_ns)
+cdef void judge_team(ptrdiff_t size, int64_t wall_ns, int64_t own_ns, int64_t waited_ns) noexcept:
+    """As if a team of two had worked on so many floats, and taken these times."""
+    normcy_judge_team(2, size, wall_ns, own_ns, waited_ns)
 
 
 cdef void judge_calls(bint wanted) noexcept:
@@ -151,18 +153,24 @@ cdef void part_of_step(void *of, ptrdiff_t part) noexcept nogil:
     normcy_fp_leave(saved)
 
 
-cdef inline int64_t callers_clock(const Steps *steps) noexcept nogil:
-    """What tells how long the caller worked. The time that it had a CPU takes a system call to read; in short calls it
-    is seldom without one, and the time that passes is as good."""
-    return normcy_cpu_time_ns() if steps.is_long else normcy_now_ns()
-
-
 cdef void work_in_team(Steps *steps, int workers, int worker) noexcept nogil:
-    """Worker 0 is the caller. Where it runs other workers' loops, too, its own came first and left nothing to do."""
-    cdef int64_t waited_ns = work_off(steps, workers, worker)
-    if worker == 0:
-        steps.cpu_ns += callers_clock(steps)
-        steps.waited_ns = waited_ns
+    """Worker 0 is the caller. Where it runs other workers' loops, too, its own came first and left nothing to do.
+
+    Long calls read how long it had a CPU, which takes a system call. In short ones it was without one if it seems to
+    have worked for longer than any work takes.
+    """
+    cdef bint is_long = steps.size >= tuning.cpu_time_min_floats
+    cdef int64_t start, waited_ns
+    if worker > 0:
+        work_off(steps, workers, worker)
+        return
+    start = normcy_cpu_time_ns() if is_long else normcy_now_ns()
+    waited_ns = work_off(steps, workers, worker)
+    steps.waited_ns = waited_ns
+    if is_long:
+        steps.own_ns = normcy_cpu_time_ns() - start
+    else:
+        steps.own_ns = min(normcy_now_ns() - start, waited_ns + steps.size * NORMCY_MAX_NS_FOR_A_FLOAT)
 
 
 cdef int64_t work_off(const Steps *steps, int workers, int worker) noexcept nogil:

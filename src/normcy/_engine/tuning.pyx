@@ -24,7 +24,7 @@ cdef Tuning tuning_for(const normcy_caches *caches) noexcept nogil:
     cdef Tuning t
     cdef ptrdiff_t l1 = caches.l1_bytes // sizeof(float), l2 = caches.l2_bytes // sizeof(float)
     cdef ptrdiff_t l3 = caches.l3_bytes // sizeof(float)
-    t.parallel_min_floats, t.part_min_floats, t.cpu_time_min_floats = 49152, 4096, 524288
+    t.parallel_min_floats, t.part_min_floats, t.cpu_time_min_floats = 49152, 4096, 262144
     t.thread_tasks, t.thread_parts = 2, 4
     t.tile_floats = min(<ptrdiff_t>MAX_TILE_FLOATS, in_steps_of(64, l1 // 4))   # x and y: half
     t.short_slot_floats = 128

@@ -93,9 +93,9 @@ def judge_calls(wanted):
     judge(wanted)
 
 
-def judge_team(size, wall_ns, cpu_ns, waited_ns):
-    """Tell what a call by several threads took, for tests; returns whether the next calls take one thread."""
-    judge_times(size, wall_ns, cpu_ns, waited_ns)
+def judge_team(size, wall_ns, own_ns, waited_ns):
+    """Tell what a call by two threads took, for tests; returns whether the next calls take one thread."""
+    judge_times(size, wall_ns, own_ns, waited_ns)
     return is_crowded()
 
 

@@ -36,7 +36,7 @@ cdef Tuning numbers_of(dict numbers) except *:
     if wanted.keys() != known.keys():
         raise ValueError(f"numbers: expected names of {', '.join(known)}, got {', '.join(numbers)}")
     for name, least, most in (("tile_floats", 1, MAX_TILE_FLOATS), ("tile_min_columns", NORMCY_NARROW_COLUMNS, 1 << 30),
-                              *[(name, 1, 1 << 40) for name in known]):
+                              *[(name, 1, 1 << 30) for name in known]):
         if not least <= wanted[name] <= most:
             raise ValueError(f"{name}: expected {least} to {most}, got {wanted[name]}")
     return wanted
