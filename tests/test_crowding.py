@@ -48,7 +48,7 @@ def test_a_pause_takes_one_thread():
     run("""
 normcy.set_num_threads(3)
 _native.judge_calls(True)
-assert _native.judge_team(10 * x.size, 2_000_000, 400_000, 0)
+assert _native.judge_team(10 * x.size, 30_000_000, 5_000_000, 0)
 before, calls = tasks(), 0
 while _native.is_crowded():
     assert right() and tasks() == before
