@@ -10,6 +10,9 @@ from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport MAX_TILE_FLOATS
 from normcy._engine.work cimport Work
 
+cdef enum:
+    POINTS_AT_ONCE = 256        # rows of one float whose coefficients are made by one call, on the stack
+
 
 cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, ptrdiff_t j, bint again,
                           double *mean, double *m2) noexcept nogil:
@@ -61,49 +64,68 @@ reader.exactly, reader.total = measure_exactly, mean_of_row_slot
 cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t r, ptrdiff_t n,
                        Slots *of_rows) noexcept nogil:
     """The statistics that rows r:r + n go by."""
-    cdef ptrdiff_t i, k = r - first
+    cdef ptrdiff_t i, left, k = r - first
     of_rows.scaled = s.scaled
     if p.planes == 1:       # a slot a row: no need to copy
         of_rows.mean, of_rows.rstd, of_rows.scale = s.mean + k, s.rstd + k, s.scale + k
         of_rows.shift_after = s.shift_after + k if s.shift_after != NULL else NULL
         return
+    k, left = r // p.planes - first, p.planes - r % p.planes      # rows left of the first slot
     for i in range(n):
-        k = (r + i) // p.planes - first
         of_rows.mean[i], of_rows.rstd[i] = s.mean[k], s.rstd[k]
         if s.scaled:
             of_rows.scale[i] = s.scale[k]
         if s.shift_after != NULL:
             of_rows.shift_after[i] = s.shift_after[k]
+        left -= 1
+        if not left:
+            k, left = k + 1, p.planes
+
+
+cdef inline normcy_operand turned(normcy_operand o) noexcept nogil:
+    """The operand of rows of one float each, as their panel is one row of as many columns."""
+    o.step, o.row = <int>o.row, 0
+    return o
 
 
 cdef void apply_rows(const Job *job, const Schedule *how, const Slots *s, ptrdiff_t first, ptrdiff_t seg,
                      ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left, ptrdiff_t right) noexcept nogil:
-    """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on."""
+    """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on.
+
+    Rows of one float each, as (N, C) arrays have, are done as one row of so many columns.
+    """
     cdef const Plan *p = &job.plan
-    cdef double doubles[SLOT_DOUBLES * NORMCY_MAX_SLOTS]
-    cdef float scale[NORMCY_MAX_SLOTS]
-    cdef float room[SCRATCH_VECTORS * NORMCY_MAX_SLOTS]
-    cdef Slots of_rows = slots_in(doubles, scale, NORMCY_MAX_SLOTS, s.shift_after != NULL)
+    cdef double doubles[SLOT_DOUBLES * POINTS_AT_ONCE]
+    cdef float scale[POINTS_AT_ONCE]
+    cdef float room[SCRATCH_VECTORS * POINTS_AT_ONCE]
+    cdef bint elementwise = is_elementwise(job)
+    cdef bint points = p.length == 1 and p.pitch == 1 and job.weight.row <= 1 and job.bias.row <= 1
+    cdef ptrdiff_t n, at, r = begin, most = POINTS_AT_ONCE if points else NORMCY_MAX_SLOTS
+    cdef Slots of_rows = slots_in(doubles, scale, most, s.shift_after != NULL)
     cdef normcy_coef coef
     cdef normcy_elementwise element
     cdef normcy_epilogue epilogue
     cdef normcy_operand weight, bias, gate
-    cdef ptrdiff_t n, at, r = begin
-    cdef bint elementwise = is_elementwise(job)
     while r < end:
-        n = min(<ptrdiff_t>NORMCY_MAX_SLOTS, rows_in_one_call(job, r, end))
+        n = min(most, rows_in_one_call(job, r, end))
         slots_of_run(s, p, first, r, n, &of_rows)
         weight = operand_at(&job.weight, p, seg, r, left)
         bias = operand_at(&job.bias, p, seg, r, left)
         gate = operand_at(&job.gate, p, seg, r, 0)
-        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, NORMCY_MAX_SLOTS)
+        fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, most)
         if elementwise:
-            element = elementwise_at(job, seg, r, left, room, NORMCY_MAX_SLOTS)
+            element = elementwise_at(job, seg, r, left, room, most)
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.fixed_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
-        job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef, &element if elementwise else NULL,
-                         epilogue_at(job, at, &epilogue), &how.access)
+        if points:
+            if elementwise:
+                element.weight, element.bias = turned(element.weight), turned(element.bias)
+            job.k.apply_cols(x_at(job, at), job.y + at, 1, n, n, &coef, &element if elementwise else NULL,
+                             epilogue_at(job, at, &epilogue), &how.access)
+        else:
+            job.k.apply_rows(x_at(job, at), job.y + at, n, right - left, p.pitch, &coef,
+                             &element if elementwise else NULL, epilogue_at(job, at, &epilogue), &how.access)
         r += n
 
 
