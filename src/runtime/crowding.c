@@ -2,13 +2,13 @@
 
 /* What they trade is speed beside other programs for speed on an idle machine (docs/decisions/0008-crowding.md). */
 enum {
-    SLACK_NS = 50000,           /* threads that sleep come so late; with less, each first call after a rest loses */
-    MOST_BALANCE_NS = 40000000, /* of gains that are remembered; with less, what spins for a while counts */
-    TRIAL_NS = 10000000,        /* what a team may lose after a pause; with less, trials meet what spins for a while */
-    LEVEL_NS = 10000000,        /* of gains that halve pauses */
-    MAX_CALLS_LOST = 64,        /* what can be lost at once: a caller may have had a CPU for a moment only */
-    MAX_PAUSE_FLOATS = 1 << 30, /* 0.2 to 0.5 s of work, which one thread does after the others are gone */
-    MAX_LEVEL = 6,              /* a pause is at most 2^6 = 64 times what was lost */
+    SLACK_NS = 50000,            /* threads that sleep come so late; with less, each first call after a rest loses */
+    MOST_BALANCE_NS = 100000000, /* of gains that are remembered; with less, what spins for a while counts */
+    TRIAL_NS = 25000000,         /* what a team may lose after a pause; with less, trials meet what spins for a while */
+    LEVEL_NS = 10000000,         /* of gains that halve pauses */
+    MAX_CALLS_LOST = 64,         /* what can be lost at once: a caller may have had a CPU for a moment only */
+    MAX_PAUSE_FLOATS = 1 << 30,  /* 0.2 to 0.5 s of work, which one thread does after the others are gone */
+    MAX_LEVEL = 6,               /* a pause is at most 2^6 = 64 times what was lost */
 };
 
 static int64_t pause_left_floats;

@@ -8,7 +8,7 @@
  * When the losses outweigh the gains there is a pause, in which calls take one thread. Reason: on an idle machine calls
  * lose now and then, for example while the threads of another library spin, and most gain. On a crowded one some gain
  * by chance.
- * (B) A process begins with 40 ms of gains, and no more than these are remembered; after a pause there are 10 ms.
+ * (B) A process begins with 100 ms of gains, and no more than these are remembered; after a pause there are 25 ms.
  *     Reason: threads of other libraries spin for some milliseconds after their work. That counts little so, and a
  * pause does not follow the other. It takes a few calls to notice that others use the CPUs for longer.
  * (C) A pause is as long as what was lost, times a factor that doubles with each pause, and halves with each 10 ms that

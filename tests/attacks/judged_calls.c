@@ -32,21 +32,21 @@ static int is_bad(int64_t wall_ns, int64_t cpu_ns, int64_t waited_ns) {
 
 static void judge(void) {
     expect(!normcy_crowded(), "crowded before any call");
-    normcy_judge_team(2, FLOATS, 42 * MS, MS, 0);
-    expect(!normcy_crowded(), "a process begins with 40 ms");
+    normcy_judge_team(2, FLOATS, 102 * MS, MS, 0);
+    expect(!normcy_crowded(), "a process begins with 100 ms");
     normcy_judge_team(2, FLOATS, 4 * MS, MS, 0);
     expect(normcy_crowded(), "and loses them once");
     expect(!is_bad(100 * MS, 100 * MS, 0), "the caller worked all the time");
     expect(!is_bad(200 * MS, 100 * MS, 0), "as long as one thread: an uneven division");
-    expect(!is_bad(10 * MS + MS / 20, 1, 0), "a trial may lose 10 ms, and threads may sleep");
-    expect(is_bad(30 * MS, 5 * MS, 0), "longer than one thread");
-    expect(is_bad(30 * MS, 30 * MS, 25 * MS), "the caller waited, and had a CPU to do so");
-    expect(is_bad(30 * MS, 10 * MS, 50 * MS), "it waited longer than it had a CPU");
+    expect(!is_bad(25 * MS + MS / 20, 1, 0), "a trial may lose 25 ms, and threads may sleep");
+    expect(is_bad(45 * MS, 5 * MS, 0), "longer than one thread");
+    expect(is_bad(45 * MS, 45 * MS, 40 * MS), "the caller waited, and had a CPU to do so");
+    expect(is_bad(45 * MS, 10 * MS, 50 * MS), "it waited longer than it had a CPU");
     expect(!is_bad(100 * MS, 0, 0), "too short for the clock");
     normcy_judge_calls(1);
     normcy_judge_team(64, FLOATS, 60 * MS, MS, 0);
     expect(!normcy_crowded(), "one thread would have taken longer than these 64, however late some came");
-    normcy_judge_team(64, FLOATS, 79 * MS, MS, 0);
+    normcy_judge_team(64, FLOATS, 95 * MS, MS, 0);
     expect(normcy_crowded(), "it lost more than there was");
     normcy_judge_calls(0);
     expect(pause_after(100) == 0, "judged though it was not wanted");
@@ -59,25 +59,25 @@ static void gain(int64_t ns) {
 static void balance(void) {
     normcy_judge_calls(1);
     gain(4 * MS);
-    expect(pause_after(13) == 0, "gains outweigh losses");
-    expect(pause_after(2) == 11, "until there are none: a pause is what is missing to 10 ms");
+    expect(pause_after(28) == 0, "gains outweigh losses");
+    expect(pause_after(2) == 26, "until there are none: a pause is what is missing to 25 ms");
     gain(1000 * MS);
-    expect(pause_after(42) == 12, "no more than 40 ms are remembered");
+    expect(pause_after(102) == 27, "no more than 100 ms are remembered");
 }
 
 static void pauses(void) {
     double most = 0;
     normcy_judge_calls(1);
-    for (double expected = 12; expected <= 400; expected *= 2)
-        expect(pause_after(12) == expected, "a pause is what was lost, and doubles with each");
+    for (double expected = 27; expected <= 27 * 32; expected *= 2)
+        expect(pause_after(27) == expected, "a pause is what was lost, and doubles with each");
     for (int i = 0; i < 20; i++)
-        most = pause_after(12);
-    expect(most == 12 * 64, "the factor ends at 64");
+        most = pause_after(27);
+    expect(most == 27 * 64, "the factor ends at 64");
     expect(pause_after(1e6) == 64 * 64, "a call counts for 64 at most");
     gain(10 * MS);
-    expect(pause_after(22) == 12 * 32, "a gain of 10 ms halves it");
+    expect(pause_after(37) == 27 * 32, "a gain of 10 ms halves it");
     gain(60 * MS);
-    expect(pause_after(42) == 12, "gains make pauses short again");
+    expect(pause_after(87) == 27, "gains make pauses short again");
     normcy_judge_calls(1);
     normcy_judge_team(2, (int64_t)1 << 40, 100 * MS, MS, 0);
     normcy_pass_pause(1 << 30);
@@ -86,11 +86,11 @@ static void pauses(void) {
 
 static void at_once(void) {
     normcy_judge_calls(1);
-    normcy_judge_team(2, FLOATS, 13 * MS, MS / 2, 0);
+    normcy_judge_team(2, FLOATS, 28 * MS, MS / 2, 0);
     normcy_judge_team(2, FLOATS, 60 * MS, MS, 0);
-    normcy_pass_pause(12 * FLOATS);
+    normcy_pass_pause(27 * FLOATS);
     expect(!normcy_crowded(), "a call that began before a pause makes it longer");
-    expect(pause_after(12) == 24, "a call that began before a pause counts");
+    expect(pause_after(27) == 54, "a call that began before a pause counts");
 }
 
 int main(void) {
