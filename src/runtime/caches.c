@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #if !defined(NORMCY_CACHE_FOLDER) /* tests have a folder of their own */

@@ -3,7 +3,6 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
-from normcy._engine.normcy_h cimport normcy_part
 from normcy._engine.tuning cimport tuning
 
 cdef extern from "runtime/threads.h" nogil:
@@ -129,21 +128,17 @@ cdef void run_phases_by(void *work, const Phase *phases, int count, ptrdiff_t ro
                         const normcy_runner *runner) noexcept nogil:
     """run_phases by a runner; NULL: by this thread alone. The thread need not hold the GIL, nor be one of Python's."""
     cdef Step step
+    cdef Steps steps
     cdef int k
+    if runner == NULL:
+        steps.work, steps.phases, steps.phase_count, steps.rounds, steps.workers = work, phases, count, rounds, NULL
+        work_alone(&steps)
+        return
     step.work = work
     for step.round in range(rounds):
         for k in range(count):
             step.phase = phases + k
-            if runner != NULL:
-                runner.run(runner.arg, step.phase.parts, part_of_step, &step)
-            else:
-                run_in_order(step.phase.parts, part_of_step, &step)
-
-
-cdef void run_in_order(ptrdiff_t parts, normcy_part part, void *of) noexcept nogil:
-    cdef ptrdiff_t i
-    for i in range(parts):
-        part(of, i)
+            runner.run(runner.arg, step.phase.parts, part_of_step, &step)
 
 
 cdef void part_of_step(void *of, ptrdiff_t part) noexcept nogil:
