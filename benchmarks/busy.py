@@ -98,7 +98,8 @@ def show(busy: int, seconds: float) -> None:
     with busy_processes(busy):
         rows = [(case, measure(ways_of(case), seconds)) for case in CASES]
     place = report.console()
-    title = f"{report.title(normcy.get_config())}; {busy} busy process{'es' * (busy != 1)}, {len(os.sched_getaffinity(0))} CPUs; ms"
+    processes = f"{busy} busy process{'es' * (busy != 1)}"
+    title = f"{report.title(normcy.get_config())}; {processes}, {len(os.sched_getaffinity(0))} CPUs; ms"
     table = report.empty_table(place, title)
     for header in ("method", "shape", "layout"):
         table.add_column(header, no_wrap=True, vertical="bottom")

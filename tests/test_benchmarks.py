@@ -73,7 +73,7 @@ def test_busy(threads, capsys, monkeypatch):
     monkeypatch.setattr(busy, "START_SECONDS", 0)
     busy.show(1, seconds=0)
     told = capsys.readouterr().out
-    assert "1 busy processes" in told
+    assert "1 busy process" in told
     assert told.count("instance") == 2
     assert f"of {len(busy.CASES)} cases" in told
     assert not multiprocessing.active_children()
