@@ -123,6 +123,7 @@ def test_config(capsys):
     config = normcy.get_config()
     assert config["version"] == normcy.__version__
     assert config["isa"] in config["isa_levels"]
+    assert config["crowded"] is False  # tests have no pauses
     normcy.show_config()
     printed = capsys.readouterr().out
     assert all(isa in printed for isa in config["isa_levels"])
@@ -193,3 +194,24 @@ def test_signatures_of_the_reference():
         ours, twin = (inspect.signature(getattr(m, name)).parameters.values() for m in (normcy, normcy.reference))
         assert [(p.name, p.kind, p.default) for p in ours] == [(p.name, p.kind, p.default) for p in twin], name
     assert set(normcy.reference.__all__) <= set(normcy.__all__)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_output_that_nobody_takes():
+    """The command line ends with a word and a status, and no traceback."""
+    command = [sys.executable, "-m", "normcy", "info"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()) == (2, ["normcy: error: [Errno 28] No space left on device"])
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_environment_of_any_bytes():
+    env = {**os.environb, b"OMP_WAIT_POLICY": b"bad\xff\n", b"PYTHONIOENCODING": b"utf-8"}
+    done = subprocess.run([sys.executable, "-m", "normcy", "info"], env=env, capture_output=True)
+    assert done.returncode == 0
+    assert b"bad\\udcff\\n  (of idle threads" in done.stdout

@@ -76,7 +76,10 @@ def test_numbers_grow_with_the_caches():
     assert sum(a < b < c for a, b, c in zip(small, measured, large, strict=True)) == 7
 
 
-@pytest.mark.parametrize("numbers", [{"cache": 1}, {"tile_floats": 4097}, {"tile_min_columns": 63}, {"fixed_rows": 0}])
+@pytest.mark.parametrize(
+    "numbers",
+    [{"cache": 1}, {"tile_floats": 4097}, {"tile_min_columns": 63}, {"fixed_rows": 0}, {"coefficient_columns": 2**31}],
+)
 def test_impossible_numbers(numbers):
     """Scratch has room for a tile of 4096 floats, and only whole panels of fewer than 64 columns are folded."""
     before = tuning.tuning()

@@ -83,7 +83,7 @@ cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t
 
 
 cdef inline normcy_operand turned(normcy_operand o) noexcept nogil:
-    """The operand of rows of one float each, as their panel is one row of as many columns."""
+    """The operand of rows of one float each, with one value for each or for all, as one row of as many columns."""
     o.step, o.row = <int>o.row, 0
     return o
 
@@ -92,15 +92,14 @@ cdef void apply_rows(const Job *job, const Schedule *how, const Slots *s, ptrdif
                      ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left, ptrdiff_t right) noexcept nogil:
     """The apply pass over rows begin:end and columns left:right of a segment; s holds slots from `first` on.
 
-    Rows of one float each, as (N, C) arrays have, are done as one row of so many columns.
+    Rows of one float each, as (N, C) arrays have, are one row of as many columns.
     """
     cdef const Plan *p = &job.plan
     cdef double doubles[SLOT_DOUBLES * POINTS_AT_ONCE]
     cdef float scale[POINTS_AT_ONCE]
     cdef float room[SCRATCH_VECTORS * POINTS_AT_ONCE]
     cdef bint elementwise = is_elementwise(job)
-    cdef bint points = p.length == 1 and p.pitch == 1 and job.weight.row <= 1 and job.bias.row <= 1
-    cdef ptrdiff_t n, at, r = begin, most = POINTS_AT_ONCE if points else NORMCY_MAX_SLOTS
+    cdef ptrdiff_t n, at, r = begin, most = POINTS_AT_ONCE if how.points else NORMCY_MAX_SLOTS
     cdef Slots of_rows = slots_in(doubles, scale, most, s.shift_after != NULL)
     cdef normcy_coef coef
     cdef normcy_elementwise element
@@ -118,7 +117,7 @@ cdef void apply_rows(const Job *job, const Schedule *how, const Slots *s, ptrdif
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.fixed_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
-        if points:
+        if how.points:
             if elementwise:
                 element.weight, element.bias = turned(element.weight), turned(element.bias)
             job.k.apply_cols(x_at(job, at), job.y + at, 1, n, n, &coef, &element if elementwise else NULL,

@@ -55,6 +55,7 @@ cdef struct Schedule:
     ptrdiff_t tile_cols     # TASK, by column: columns of a part
     ptrdiff_t unit_rows     # APPLY: rows of y that belong to a unit
     Chunks strips           # APPLY: how they are divided
+    bint points             # by row: rows of one float each are applied as one row of columns
     bint sum_in_l1          # TASK, by row: the sum of a tile is kept on the stack, not in y
     ptrdiff_t turned_rows   # APPLY, by column: so many rows begin where y is aligned
     normcy_access access

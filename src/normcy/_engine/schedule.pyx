@@ -68,7 +68,7 @@ cdef Chunks chunks_of_slot(const Plan *p) noexcept nogil:
 
 
 cdef void schedule_rows(const Plan *p, const Tuning *t, const Operands *o, Schedule *s) noexcept nogil:
-    s.chunks = chunks_of_slot(p)
+    s.chunks, s.points = chunks_of_slot(p), p.length == 1 and p.pitch == 1
     if o.fixed:
         s.mode, s.unit_rows = FIXED, p.slots * p.planes
     elif s.chunks.count > 1 and shares_units(t, p.slots, s):

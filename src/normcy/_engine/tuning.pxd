@@ -1,9 +1,9 @@
 """The numbers that decide how fast something is and nothing else: none changes a bit of any result.
 
 They are computed from the caches of the machine, once, at import. docs/tuning.md says what each trades, and where it
-was measured. `schedule.pyx` alone uses them. A name ends with its unit. What is measured in instructions rather than in
-caches is a constant of the kernels, in src/kernels/tuning.h. NORMCY_CHUNK_FLOATS and NORMCY_EXACT_SLOT in
-src/kernels/numerics.h came from cache sizes, too, but define bits.
+was measured. `schedule.pyx` alone uses them, and `parallel.pyx` one. A name ends with its unit. What is measured in
+instructions rather than in caches is a constant of the kernels, in src/kernels/tuning.h. NORMCY_CHUNK_FLOATS and
+NORMCY_EXACT_SLOT in src/kernels/numerics.h came from cache sizes, too, but define bits.
 """
 
 cdef extern from "runtime/caches.h" nogil:
