@@ -25,17 +25,39 @@ INLINE double mean_rest(double mean, float mean_f32, double gain) {
     return fabs(rest) < INFINITY ? rest : 0;
 }
 
-INLINE void coefficient_loop(ptrdiff_t count, const double *restrict mean, const double *restrict rstd,
-                             const double *restrict shift_after, const float *restrict weight, double offset,
-                             const float *restrict bias, float *restrict mean_f32, float *restrict a,
-                             float *restrict b) {
-    for (ptrdiff_t k = 0; k < count; k++) {
-        double w = weight ? weight[k] + offset : 1, gain = rstd ? rstd[k] * w : w;
-        double after = (bias ? bias[k] : 0) + (shift_after ? shift_after[k] * w : 0);
-        float rounded = mean ? (float)mean[k] : 0;
+enum { COEFFICIENT_BLOCK = 64 };
+
+/* What stands in for arrays that are absent, a block of them. With a choice in the loop instead, the compiler would load
+ * from NULL under an empty mask, which costs hundreds of cycles each time. */
+static const double absent_mean[COEFFICIENT_BLOCK];
+static const float absent_bias[COEFFICIENT_BLOCK];
+#define ONES_4 1, 1, 1, 1
+#define ONES_16 ONES_4, ONES_4, ONES_4, ONES_4
+#define ONES_64 ONES_16, ONES_16, ONES_16, ONES_16
+static const double absent_rstd[COEFFICIENT_BLOCK] = {ONES_64};
+static const float absent_weight[COEFFICIENT_BLOCK] = {ONES_64};
+
+/* The coefficients of a block, of which no array is absent but shift_after, by which 0 would not do for an infinite
+ * weight. */
+INLINE void coefficients_of_block(int count, const double *restrict mean, const double *restrict rstd,
+                                  const double *restrict shift_after, const float *restrict weight, double offset,
+                                  const float *restrict bias, float *restrict mean_f32, float *restrict a,
+                                  float *restrict b) {
+    for (int k = 0; k < count; k++) {
+        double w = weight[k] + offset, gain = rstd[k] * w, after = bias[k] + (shift_after ? shift_after[k] * w : 0);
+        float rounded = (float)mean[k];
         mean_f32[k] = rounded;
         a[k] = gain_to_float(gain);
-        b[k] = (float)(mean ? after - mean_rest(mean[k], rounded, gain) : after);
+        b[k] = (float)(after - mean_rest(mean[k], rounded, gain));
+    }
+}
+
+/* The same with a scale for x. */
+INLINE void scale_block(int count, const double *restrict rstd, const float *restrict scale,
+                        const float *restrict weight, double offset, float *restrict mean_f32, float *restrict a) {
+    for (int k = 0; k < count; k++) {
+        mean_f32[k] *= scale[k];
+        a[k] = gain_to_float(rstd[k] * (weight[k] + offset) / scale[k]);
     }
 }
 
@@ -66,17 +88,19 @@ static ptrdiff_t count_unfit(ptrdiff_t count, const double *mean, const double *
 }
 
 static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
-                              const float *restrict scale, const float *restrict weight, double offset,
-                              const float *restrict bias, double least, double most, float *restrict mean_f32,
-                              float *restrict a, float *restrict b) {
-    if (mean && rstd && !shift_after) /* nearly always: a loop without choices */
-        coefficient_loop(count, mean, rstd, NULL, weight, offset, bias, mean_f32, a, b);
-    else
-        coefficient_loop(count, mean, rstd, shift_after, weight, offset, bias, mean_f32, a, b);
-    for (ptrdiff_t k = 0; scale && k < count; k++) {
-        double gain = (rstd ? rstd[k] : 1) * (weight ? weight[k] + offset : 1);
-        mean_f32[k] *= scale[k];
-        a[k] = gain_to_float(gain / scale[k]);
+                              const float *scale, const float *weight, double offset, const float *bias, double least,
+                              double most, float *mean_f32, float *a, float *b) {
+    for (ptrdiff_t k = 0; k < count; k += COEFFICIENT_BLOCK) {
+        int n = count - k < COEFFICIENT_BLOCK ? (int)(count - k) : COEFFICIENT_BLOCK;
+        const double *means = mean ? mean + k : absent_mean, *rstds = rstd ? rstd + k : absent_rstd;
+        const float *weights = weight ? weight + k : absent_weight, *biases = bias ? bias + k : absent_bias;
+        double plus = weight ? offset : 0;
+        if (shift_after)
+            coefficients_of_block(n, means, rstds, shift_after + k, weights, plus, biases, mean_f32 + k, a + k, b + k);
+        else
+            coefficients_of_block(n, means, rstds, NULL, weights, plus, biases, mean_f32 + k, a + k, b + k);
+        if (scale)
+            scale_block(n, rstds, scale + k, weights, plus, mean_f32 + k, a + k);
     }
     if (all_fit(count, mean_f32, a, (float)least, (float)most))
         return 0;

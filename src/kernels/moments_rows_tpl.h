@@ -152,10 +152,26 @@ INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int q
     else                                                                                                               \
         SLOTS_BY_LENGTH(name, 1, about)
 
+/* A slot of one value has no deviation; it is NaN where the value is not finite. Adding 0 makes a mean of -0 positive,
+ * as sums do. */
+INLINE void single_values(const float *x, ptrdiff_t slots, ptrdiff_t stride, normcy_about about, double *restrict mean,
+                          double *restrict m2) {
+    for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
+        double v = *x;
+        mean[s] = about == NORMCY_ABOUT_ZERO ? 0 : v + 0.0;
+        m2[s] = about == NORMCY_ABOUT_ZERO ? v * v : v - v;
+    }
+}
+
 static void moments_rows(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
                          int exact, double *mean, double *m2) {
     row_shape room;
-    const row_shape *shape = shape_of(&room, slots, stride, length);
+    const row_shape *shape;
+    if (length == 1) {
+        single_values(x, slots, stride, about, mean, m2);
+        return;
+    }
+    shape = shape_of(&room, slots, stride, length);
     exact = exact || length <= (about == NORMCY_ABOUT_ZERO ? NORMCY_EXACT_ROW_ABOUT_ZERO : NORMCY_EXACT_ROW);
     if (exact && about == NORMCY_ABOUT_ZERO) {
         SLOTS(exact_slots, NORMCY_ABOUT_ZERO)
