@@ -27,8 +27,8 @@ INLINE double mean_rest(double mean, float mean_f32, double gain) {
 
 enum { COEFFICIENT_BLOCK = 64 };
 
-/* What stands in for arrays that are absent, a block of them. With a choice in the loop instead, the compiler would load
- * from NULL under an empty mask, which costs hundreds of cycles each time. */
+/* What stands in for arrays that are absent, a block of them. With a choice in the loop instead, the compiler would
+ * load from NULL under an empty mask, which costs hundreds of cycles each time. */
 static const double absent_mean[COEFFICIENT_BLOCK];
 static const float absent_bias[COEFFICIENT_BLOCK];
 #define ONES_4 1, 1, 1, 1

@@ -2,7 +2,7 @@
 elementwise weights and biases that do not fold into them, and the epilogue."""
 from normcy._engine.job cimport Job, Slots
 from normcy._engine.kernels cimport (
-    NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_coef, normcy_elementwise, normcy_epilogue,
+    NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_apply_op, normcy_coef, normcy_elementwise, normcy_epilogue,
     normcy_operand,
 )
 from normcy._engine.plan cimport Operand, Plan
@@ -24,6 +24,16 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil
 cdef normcy_elementwise elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
                                    ptrdiff_t stride) noexcept nogil
+
+
+cdef inline normcy_coef coefficients_in(const float *room, ptrdiff_t stride, normcy_apply_op op,
+                                        bint scaled) noexcept nogil:
+    """The vectors that begin at room, `stride` floats apart."""
+    cdef normcy_coef c
+    c.op, c.mean_f32, c.a, c.b = op, room, room + A * stride, room + B * stride
+    c.scale = room + SCALE * stride if scaled else NULL
+    c.gate, c.batch, c.own = room + GATE * stride, room + BATCH_STD * stride, room + OWN_STD * stride
+    return c
 
 
 cdef inline bint is_elementwise(const Job *job) noexcept nogil:

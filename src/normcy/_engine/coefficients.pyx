@@ -45,12 +45,10 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     cdef GainRange within = gain_range(job)
     cdef const float *scale = NULL      # what the gain is divided by. The scale of a ratio cancels, so that it is NULL.
     cdef ptrdiff_t i, unfit
-    coef.op, coef.mean_f32, coef.a, coef.b, coef.scale = job.op, room, room + A * stride, room + B * stride, NULL
-    coef.gate, coef.batch, coef.own = room + GATE * stride, room + BATCH_STD * stride, room + OWN_STD * stride
+    coef[0] = coefficients_in(room, stride, job.op, s.scaled or not affine or job.extreme)
     if not affine:
         memcpy(room + GATE * stride, gate.p, count * sizeof(float))
-    if s.scaled or not affine or job.extreme:
-        coef.scale = room + SCALE * stride
+    if coef.scale != NULL:
         for i in range(count):
             room[SCALE * stride + i] = s.scale[i] if s.scaled else 1
     if ratio:

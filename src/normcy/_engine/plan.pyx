@@ -39,6 +39,33 @@ cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil:
     p.even = p.sample == p.period * p.pitch
 
 
+cdef inline bint follows(const Strides *v, ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t length) noexcept nogil:
+    """Whether values go on from one row to the next as they do in a row."""
+    return v.p == NULL or outer == length * inner
+
+
+cdef void join_rows(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
+    """Make one row of the rows of a slot, if they follow each other in memory and so do the weights, if there are any.
+
+    The channels of a group, without weights or with weights of x's shape; those of one value each, whose weights are
+    such; and the samples of a single channel.
+    """
+    cdef bint points = p.length == 1
+    if p.by_col or p.pitch != p.length:
+        return
+    if p.planes > 1 and (points or (follows(weight, weight.c, weight.s, p.length) and
+                                    follows(bias, bias.c, bias.s, p.length))):
+        weight.c, weight.s = weight.c * p.planes, weight.c if points else weight.s
+        bias.c, bias.s = bias.c * p.planes, bias.c if points else bias.s
+        p.length *= p.planes
+        p.pitch, p.period, p.planes = p.length, p.period // p.planes, 1
+    elif p.slots == 1 and p.seg_stride == p.length and (
+            follows(weight, weight.n, weight.s, p.length) and follows(bias, bias.n, bias.s, p.length)):
+        weight.n = bias.n = 0
+        p.length *= p.segs
+        p.sample, p.pitch, p.seg_stride, p.segs, p.even = p.length, p.length, 0, 1, True
+
+
 cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil:
     cdef Operand o
     cdef bint pooled_rows = p.pooled and not p.by_col

@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO
-from normcy._engine.plan cimport Dims, Method, Strides
+from normcy._engine.plan cimport Dims, Method, Strides, join_rows
 from normcy._engine.run cimport init_job, job_pays_for_threads, run_job
 from normcy._engine.view cimport Extent
 from normcy._engine.weights cimport have_offset_added_first, set_weights
@@ -89,6 +89,8 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
     if <object>call.post_add is not None:
         post_add = operand_like(<object>call.post_add, "post_add", <cnp.ndarray>call.x, x)
         job.epilogue.add = <const float *>cnp.PyArray_DATA(post_add)
+    if job.gate.p == NULL:
+        join_rows(&job.plan, &weight, &bias)
     new_weight = room_for_weights(job, weight)
     set_weights(job, weight, bias, <float *>cnp.PyArray_DATA(new_weight) if new_weight is not None else NULL)
     job.epilogue.activation = call.activation
