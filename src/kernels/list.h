@@ -16,10 +16,11 @@ KERNEL(void, moments_rows,
        (const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about, int exact,
         double *mean, double *m2))
 
-/* Computes the moments of each column of a panel, always exactly. mean and m2 have room for `cols` values, rounded up
- * to a multiple of NORMCY_LANES. */
+/* Computes the moments of the columns of a panel, always exactly: of each, or of every `group` neighbours together,
+ * which are then about the mean. mean and m2 have room for `cols` values, rounded up to a multiple of NORMCY_LANES. */
 KERNEL(void, moments_cols,
-       (const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about, double *mean, double *m2))
+       (const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, ptrdiff_t group, normcy_about about,
+        double *mean, double *m2))
 
 /* Merges `count` pairs of moments by Chan's formula: those of n values, (mean, m2), become those of n + n_b values. */
 KERNEL(void, merge,

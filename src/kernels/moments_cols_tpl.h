@@ -84,30 +84,78 @@ INLINE void finalize_columns(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptr
     }
 }
 
+/* Adds up n values, in eight sums on every instruction set. */
+INLINE double sum_of_columns(const double *v, ptrdiff_t n) {
+    double s[8] = {0};
+    for (; n >= 8; n -= 8, v += 8)
+        for (int i = 0; i < 8; i++)
+            s[i] += v[i];
+    for (int i = 0; i < n; i++)
+        s[i] += v[i];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+/* Computes the moments of a group again, about its mean (B). A column's sums are taken as those of the others are, and
+ * the columns are added up sixteen at a time. */
+static __attribute__((noinline)) void recompute_group(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                                                      double *mean, double *m2) {
+    double k = (float)*mean, s1 = 0, s2 = 0;
+    const vd shift[2] = {set1_d(k), set1_d(k)};
+    for (ptrdiff_t c = 0; c < cols; c += NORMCY_LANES) {
+        double sums[NORMCY_LANES], squares[NORMCY_LANES];
+        ptrdiff_t n = cols - c < NORMCY_LANES ? cols - c : NORMCY_LANES;
+        for (ptrdiff_t j = 0; j < n; j += W) {
+            vd a[2] = {{0}, {0}}, b[2] = {{0}, {0}};
+            for (ptrdiff_t i = 0; i < rows; i++)
+                rows_at(x + c + j + i * stride, 1, stride, lanes_left(j, n), shift,
+                        (moments_kind){NORMCY_ABOUT_MEAN, 1}, a, b);
+            for (int half = 0; half < 2; half++) {
+                store_d(sums + j + half * W / 2, a[half]);
+                store_d(squares + j + half * W / 2, b[half]);
+            }
+        }
+        s1 += sum_of_columns(sums, n), s2 += sum_of_columns(squares, n);
+    }
+    finalize((double)(rows * cols), k, s1, s2, mean, m2);
+}
+
+/* Replaces the sums of columns by the moments of their groups. */
+static __attribute__((noinline)) void finalize_groups(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
+                                                      ptrdiff_t group, double *mean, double *m2) {
+    for (ptrdiff_t g = 0; g < cols / group; g++) {
+        double s1 = sum_of_columns(mean + g * group, group), s2 = sum_of_columns(m2 + g * group, group);
+        finalize((double)(rows * group), 0, s1, s2, mean + g, m2 + g);
+        if (far_from_zero(s2, m2[g]))
+            recompute_group(x + g * group, rows, group, stride, mean + g, m2 + g);
+    }
+}
+
 INLINE void moments_of_tile(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                            double *mean, double *m2) {
+                            int whole, double *mean, double *m2) {
     const moments_kind kind = {about, 0};
     ptrdiff_t i = 0;
     for (; i + SUMMED_ROWS <= rows; i += SUMMED_ROWS)
         accumulate_rows(x + i * stride, SUMMED_ROWS, cols, stride, kind, mean, m2);
     if (i < rows)
         accumulate_rows(x + i * stride, (int)(rows - i), cols, stride, kind, mean, m2);
-    if (about != NORMCY_ABOUT_ZERO)
+    if (about != NORMCY_ABOUT_ZERO && whole)
         finalize_columns(x, rows, cols, stride, mean, m2);
 }
 
-static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                         double *mean, double *m2) {
+static void moments_cols(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, ptrdiff_t group,
+                         normcy_about about, double *mean, double *m2) {
     size_t room = (size_t)(cols + NORMCY_LANES - 1) / NORMCY_LANES * NORMCY_LANES * sizeof(double);
     memset(mean, 0, room);
     memset(m2, 0, room);
     for (ptrdiff_t c = 0, n; c < cols; c += n) {
         n = cols - c < MOMENTS_TILE_COLUMNS ? cols - c : MOMENTS_TILE_COLUMNS;
         if (about == NORMCY_ABOUT_ZERO)
-            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_ZERO, mean + c, m2 + c);
+            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_ZERO, 1, mean + c, m2 + c);
         else
-            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_MEAN, mean + c, m2 + c);
+            moments_of_tile(x + c, rows, n, stride, NORMCY_ABOUT_MEAN, group == 1, mean + c, m2 + c);
     }
+    if (group > 1)
+        finalize_groups(x, rows, cols, stride, group, mean, m2);
 }
 
 #endif

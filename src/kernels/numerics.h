@@ -43,8 +43,6 @@ enum {
     NORMCY_LONG_CHUNKS = 8,
     /* Panels of fewer columns have their rows folded side by side: see cols.pxd. */
     NORMCY_NARROW_COLUMNS = 64,
-    /* Moments of the columns of a group add up about the group's mean where there are this many columns or more. */
-    NORMCY_WIDE_GROUP_COLUMNS = 1025,
     /* Slots of this many values or more are summed in float64 along rows, too: they are out of L1, where memory is the
      * bound and not the arithmetic. */
     NORMCY_EXACT_SLOT = 32768,

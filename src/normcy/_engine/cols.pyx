@@ -6,7 +6,7 @@ from normcy._engine.coefficients cimport (
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in
 from normcy._engine.kernels cimport (
-    NORMCY_LANES, NORMCY_NARROW_COLUMNS, NORMCY_WIDE_GROUP_COLUMNS, normcy_coef, normcy_elementwise, normcy_epilogue,
+    NORMCY_LANES, NORMCY_NARROW_COLUMNS, normcy_coef, normcy_elementwise, normcy_epilogue,
     normcy_operand,
 )
 from normcy._engine.plan cimport Plan, operand_at, panel_rows, row_at
@@ -49,34 +49,40 @@ cdef void repeat(float *v, ptrdiff_t cols, ptrdiff_t k) noexcept nogil:
         memcpy(v + i * cols, v, cols * sizeof(float))
 
 
-cdef void folded_moments(const Job *job, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t k,
-                         double *mean, double *m2) noexcept nogil:
-    """Moments of the columns of rows that follow each other, k of them at a time."""
-    cdef double wide_mean[NORMCY_LANES * NORMCY_NARROW_COLUMNS]
-    cdef double wide_m2[NORMCY_LANES * NORMCY_NARROW_COLUMNS]
+cdef void folded_moments(const Job *job, const float *x, ptrdiff_t rows, ptrdiff_t k, double *mean,
+                         double *m2) noexcept nogil:
+    """Moments of the columns of a narrow panel, k rows at a time: every k-th row adds up, and the k sums are merged."""
+    cdef double wide_mean[(NORMCY_LANES + 1) * NORMCY_NARROW_COLUMNS]
+    cdef double wide_m2[(NORMCY_LANES + 1) * NORMCY_NARROW_COLUMNS]
+    cdef ptrdiff_t cols = job.plan.cols, pitch = job.plan.pitch, group = job.plan.group, slots = cols // group
     cdef ptrdiff_t i, whole = rows // k, rest = rows % k
-    job.k.moments_cols(x, whole, cols * k, cols * k, job.about, wide_mean, wide_m2)
-    memcpy(mean, wide_mean, cols * sizeof(double))
-    memcpy(m2, wide_m2, cols * sizeof(double))
+    if pitch == cols:       # side by side
+        job.k.moments_cols(x, whole, cols * k, cols * k, group, job.about, wide_mean, wide_m2)
+    else:
+        for i in range(k):      # each writes whole vectors, of which the next one overwrites what is too much
+            job.k.moments_cols(x + i * pitch, whole, cols, k * pitch, group, job.about, wide_mean + i * slots,
+                               wide_m2 + i * slots)
+    memcpy(mean, wide_mean, slots * sizeof(double))
+    memcpy(m2, wide_m2, slots * sizeof(double))
     for i in range(1, k):
-        job.k.merge(cols, whole * i, mean, m2, whole, wide_mean + i * cols, wide_m2 + i * cols)
+        job.k.merge(slots, whole * i * group, mean, m2, whole * group, wide_mean + i * slots, wide_m2 + i * slots)
     if rest:
-        job.k.moments_cols(x + whole * k * cols, rest, cols, cols, job.about, wide_mean, wide_m2)
-        job.k.merge(cols, whole * k, mean, m2, rest, wide_mean, wide_m2)
+        job.k.moments_cols(x + whole * k * pitch, rest, cols, pitch, group, job.about, wide_mean, wide_m2)
+        job.k.merge(slots, whole * k * group, mean, m2, rest * group, wide_mean, wide_m2)
 
 
 cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t j, ptrdiff_t left,
                              ptrdiff_t width, double *mean, double *m2) noexcept nogil:
-    """Moments of the j-th chunk of rows of a panel's columns; returns its number of rows."""
+    """Moments of the j-th chunk of rows of a panel's columns; returns how many values of a slot it has."""
     cdef const Plan *p = &job.plan
     cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row), k = fold_of(p.cols)
     cdef ptrdiff_t at = panel * p.sample + row * p.pitch + left
     add_first(job, at, height, width, p.pitch)
     if k > 1 and height >= k:
-        folded_moments(job, job.x + at, height, p.cols, k, mean, m2)
+        folded_moments(job, job.x + at, height, k, mean, m2)
     else:
-        job.k.moments_cols(job.x + at, height, width, p.pitch, job.about, mean, m2)
-    return height
+        job.k.moments_cols(job.x + at, height, width, p.pitch, p.group, job.about, mean, m2)
+    return height * p.group
 
 
 cdef void slots_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width,
@@ -84,40 +90,8 @@ cdef void slots_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, ptrdif
     cdef ptrdiff_t j, n_b, n = chunk_of_cols(job, c, panel, 0, left, width, w.stats.mean, w.stats.m2)
     for j in range(1, c.count):
         n_b = chunk_of_cols(job, c, panel, j, left, width, w.mean_b, w.m2_b)
-        job.k.merge(width, n, w.stats.mean, w.stats.m2, n_b, w.mean_b, w.m2_b)
+        job.k.merge(width // job.plan.group, n, w.stats.mean, w.stats.m2, n_b, w.mean_b, w.m2_b)
         n += n_b
-
-
-cdef void merge_groups(const Job *job, ptrdiff_t width, Slots *s) noexcept nogil:
-    """Columns of a group take on the moments of the group."""
-    cdef ptrdiff_t i, j, group = job.plan.group
-    for j in range(width // group):
-        i = j * group
-        merge_columns(group, panel_rows(&job.plan), s.mean + i, s.m2 + i)
-        for i in range(i + 1, i + group):
-            s.mean[i], s.m2[i] = s.mean[j * group], s.m2[j * group]
-
-
-cdef void merge_columns(ptrdiff_t count, double rows, double *mean, double *m2) noexcept nogil:
-    """The first of `count` moments becomes that of all: sums about the mean of the first column, which just add up.
-
-    Merged one after the other they would round a mean that is large beside its deviations once for each. A first
-    column that is far from the many others costs digits with the square of their number, so that wide groups are added
-    up once more, about their mean.
-    """
-    cdef ptrdiff_t i
-    cdef int _pass
-    cdef double k = mean[0], d, off, squares, total = 0
-    for _pass in range(2 if count >= NORMCY_WIDE_GROUP_COLUMNS else 1):
-        off = squares = total = 0
-        for i in range(count):
-            d = mean[i] - k
-            off += d
-            squares += d * d
-            total += m2[i]
-        total += rows * (squares - off * (off / count))
-        k += off / count
-    mean[0], m2[0] = k, total if not total < 0 else 0
 
 
 cdef double mean_of_col_slot(const Job *job, ptrdiff_t slot) noexcept nogil:
@@ -132,10 +106,23 @@ reader.exactly, reader.total = NULL, mean_of_col_slot      # moments of columns 
 
 
 cdef void finish_columns(const Job *job, ptrdiff_t panel, ptrdiff_t left, ptrdiff_t width, Slots *s) noexcept nogil:
-    """Statistics of columns whose moments are known."""
-    if job.plan.group > 1:
-        merge_groups(job, width, s)
-    finish_statistics(job, &reader, (panel * job.plan.cols + left) // job.plan.group, width, job.plan.group, s)
+    """Statistics of columns whose moments are known: one for each set of coefficients."""
+    cdef ptrdiff_t group = job.plan.group
+    finish_statistics(job, &reader, (panel * job.plan.cols + left) // group, width // group, s)
+    if group > job.plan.repeats:
+        to_columns(width, group, s)
+
+
+cdef void to_columns(ptrdiff_t width, ptrdiff_t group, Slots *s) noexcept nogil:
+    """The statistics of groups become those of their columns, in place and so from the last one on."""
+    cdef ptrdiff_t i, g
+    for i in range(width - 1, 0, -1):
+        g = i // group
+        s.mean[i], s.rstd[i] = s.mean[g], s.rstd[g]
+        if s.scaled:
+            s.scale[i] = s.scale[g]
+        if s.shift_after != NULL:
+            s.shift_after[i] = s.shift_after[g]
 
 
 cdef void rotate(float *v, ptrdiff_t cols, ptrdiff_t head) noexcept nogil:
@@ -183,6 +170,17 @@ cdef void apply_folded(const Job *job, const Schedule *how, ptrdiff_t at, ptrdif
     apply_stream(job, how, at, whole, cols * folded, coef, w)
 
 
+cdef void repeat_each(const Job *job, ptrdiff_t width, float *room, ptrdiff_t stride,
+                      const normcy_coef *coef) noexcept nogil:
+    """The coefficients of channels become those of their columns, in place and so from the last one on."""
+    cdef ptrdiff_t i, v, k = job.plan.repeats
+    cdef float *vector
+    for v in range(SCRATCH_VECTORS if job.extreme else vectors_used(coef)):
+        vector = room + v * stride
+        for i in range(width - 1, 0, -1):
+            vector[i] = vector[i // k]
+
+
 cdef void apply_cols(const Job *job, const Schedule *how, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
                      ptrdiff_t width) noexcept nogil:
     """The apply pass over rows begin:end of the whole array, at columns left:left + width."""
@@ -200,10 +198,12 @@ cdef void apply_cols(const Job *job, const Schedule *how, Columns *w, ptrdiff_t 
         at = row_at(p, r) + left
         if not stream:      # y and the coefficients are in the same place of a cache line: both are read in whole lines
             room = w.room + place_in_line(job.y + at)
-        weight = operand_at(&job.weight, p, 0, r, left)
-        bias = operand_at(&job.bias, p, 0, r, left)
+        weight = operand_at(&job.weight, p, 0, r, left // p.repeats)
+        bias = operand_at(&job.bias, p, 0, r, left // p.repeats)
         gate = operand_at(&job.gate, p, 0, r, left)
-        fill_coefficients(job, width, &w.stats, &weight, &bias, &gate, left, &coef, room, w.stride)
+        fill_coefficients(job, width // p.repeats, &w.stats, &weight, &bias, &gate, left, &coef, room, w.stride)
+        if p.repeats > 1:
+            repeat_each(job, width, room, w.stride, &coef)
         if elementwise:
             element = elementwise_at(job, 0, r, left, room, w.stride)
         if job.fixed_mean != NULL:
@@ -245,7 +245,7 @@ cdef void cols_measure(const Work *w, ptrdiff_t panel, ptrdiff_t chunk) noexcept
 cdef void cols_combine(Work *w, ptrdiff_t panel) noexcept nogil:
     cdef Slots *s = &w.columns.stats
     cdef ptrdiff_t cols = w.job.plan.cols
-    merge_chunks(w.job.k, cols, w.schedule.chunks.count, w.stride, w.values, w.mean, w.m2)
+    merge_chunks(w.job.k, cols // w.job.plan.group, w.schedule.chunks.count, w.stride, w.values, w.mean, w.m2)
     memcpy(s.mean, w.mean, cols * sizeof(double))
     memcpy(s.m2, w.m2, cols * sizeof(double))
     finish_columns(w.job, panel, 0, cols, s)

@@ -19,7 +19,7 @@ from normcy._engine.normcy_h cimport (
     NORMCY_ERROR_WEIGHT_OFFSET, NORMCY_ERROR_X, NORMCY_ERROR_Y, NORMCY_INTERFACE_VERSION, NORMCY_METHOD_BATCH,
     NORMCY_METHOD_GROUP, NORMCY_METHOD_INSTANCE, NORMCY_METHOD_LAYER, NORMCY_OK,
 )
-from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, LAYER, Dims, Method, Plan, Strides, init_plan, join_rows
+from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, LAYER, Dims, Method, Plan, Strides, init_plan, fit_plan
 from normcy._engine.run cimport init_job, run_job_by
 from normcy._engine.view cimport Extent, meet
 from normcy._engine.weights cimport have_offset_added_first, set_weights
@@ -285,7 +285,7 @@ cdef int describe(const normcy_norm *norm, Job *job, float **new_weight) noexcep
     job.epilogue.add, job.epilogue.activation = norm.post_add, ACTIVATIONS[norm.activation]
     job.fixed_mean, job.fixed_rstd = norm.given_mean, norm.given_rstd
     job.mean, job.m2, job.rstd = norm.mean, norm.m2, norm.rstd
-    join_rows(&job.plan, &weight, &bias)
+    fit_plan(&job.plan, &weight, &bias)
     if have_offset_added_first(job, weight):
         new_weight[0] = <float *>malloc(weight.size * sizeof(float))
         if new_weight[0] == NULL:

@@ -11,7 +11,8 @@ cdef extern from "kernels/kernels.h" nogil:
         NORMCY_COLS_CHUNK_FLOATS
         NORMCY_LONG_CHUNKS
         NORMCY_NARROW_COLUMNS
-        NORMCY_WIDE_GROUP_COLUMNS
+        NORMCY_EXACT_ROW
+        NORMCY_EXACT_ROW_ABOUT_ZERO
         NORMCY_EXACT_SLOT
         NORMCY_SCALED_GAIN_EXPONENT
         NORMCY_SCALED_MEAN_EXPONENT
@@ -67,8 +68,8 @@ cdef extern from "kernels/kernels.h" nogil:
                  ptrdiff_t stride) noexcept nogil
         void (*moments_rows)(const float *x, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t length, normcy_about about,
                           bint exact, double *mean, double *m2) noexcept nogil
-        void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                          double *mean, double *m2) noexcept nogil
+        void (*moments_cols)(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, ptrdiff_t group,
+                          normcy_about about, double *mean, double *m2) noexcept nogil
         void (*merge)(ptrdiff_t count, double n, double *mean, double *m2, double n_b, const double *mean_b,
                    const double *m2_b) noexcept nogil
         ptrdiff_t (*rstd)(ptrdiff_t count, const double *mean, const double *m2, const normcy_rstd_options *how,

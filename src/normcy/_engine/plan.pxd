@@ -36,6 +36,7 @@ cdef struct Plan:
     ptrdiff_t segs, seg_stride, planes, length
     # by column: `samples` panels of rows x cols; `group` neighbouring columns share a slot
     ptrdiff_t samples, rows, cols, group
+    ptrdiff_t repeats       # so many neighbouring columns share all coefficients
     ptrdiff_t period        # rows of a sample
     ptrdiff_t sample, pitch     # floats from one sample, and from one row, to the next
     bint even               # all rows follow each other at the same pitch
@@ -53,7 +54,7 @@ cdef struct Operand:        # the same, in the terms of the plan
 
 cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil
 cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil
-cdef void join_rows(Plan *p, Strides *weight, Strides *bias) noexcept nogil
+cdef void fit_plan(Plan *p, Strides *weight, Strides *bias) noexcept nogil
 
 
 cdef inline ptrdiff_t row_at(const Plan *p, ptrdiff_t r) noexcept nogil:

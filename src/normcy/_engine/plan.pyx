@@ -2,6 +2,11 @@ cdef extern from "runtime/clear.h" nogil:
     void normcy_clear(void *p, size_t size)
 
 
+cdef enum:
+    MAX_REPEATS = 16        # rows of so many values are few enough that columns are faster
+    MIN_SEGMENTS = 4        # if there are this many samples
+
+
 cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil:
     cdef bint last = d.channels_last
     normcy_clear(p, sizeof(Plan))
@@ -12,7 +17,7 @@ cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil:
     p.pooled = method == BATCH
     p.row_is_channel = not last
     p.by_col = last != (method == LAYER)
-    p.segs = p.planes = p.group = p.samples = 1
+    p.segs = p.planes = p.group = p.samples = p.repeats = 1
     if method == BATCH:
         p.slots, p.count = d.c, <double>d.n * d.s
     elif method == INSTANCE:
@@ -44,32 +49,62 @@ cdef inline bint follows(const Strides *v, ptrdiff_t outer, ptrdiff_t inner, ptr
     return v.p == NULL or outer == length * inner
 
 
-cdef void join_rows(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
-    """Make one row of the rows of a slot, if they follow each other in memory and so do the weights, if there are any.
+cdef inline bint per_channel(const Strides *v) noexcept nogil:
+    return v.n == 0 and v.s == 0 and v.c == 1
 
-    The channels of a group, without weights or with weights of x's shape; those of one value each, whose weights are
-    such; and the samples of a single channel.
-    """
-    cdef bint points = p.length == 1
+
+cdef inline bint turns(const Strides *v, ptrdiff_t length) noexcept nogil:
+    """Whether there is a value for each channel, or for each value of a sample."""
+    return v.p == NULL or per_channel(v) or (v.s == 1 and v.c == length)
+
+
+cdef void fit_plan(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
+    """Take longer rows, where memory and the weights have them, and columns in place of many short rows."""
     if p.by_col or p.pitch != p.length:
         return
-    if p.planes > 1 and (points or (follows(weight, weight.c, weight.s, p.length) and
-                                    follows(bias, bias.c, bias.s, p.length))):
+    if p.planes > 1:
+        join_channels(p, weight, bias)
+    elif p.slots == 1 and p.seg_stride == p.length:
+        join_samples(p, weight, bias)
+    elif 1 < p.length <= MAX_REPEATS and p.segs >= MIN_SEGMENTS:
+        turn_to_columns(p, weight, bias)
+
+
+cdef void join_channels(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
+    """The channels of a group are one row if they have no weights, or weights of x's shape, or a single value each."""
+    cdef bint points = p.length == 1
+    if points or (follows(weight, weight.c, weight.s, p.length) and follows(bias, bias.c, bias.s, p.length)):
         weight.c, weight.s = weight.c * p.planes, weight.c if points else weight.s
         bias.c, bias.s = bias.c * p.planes, bias.c if points else bias.s
         p.length *= p.planes
         p.pitch, p.period, p.planes = p.length, p.period // p.planes, 1
-    elif p.slots == 1 and p.seg_stride == p.length and (
-            follows(weight, weight.n, weight.s, p.length) and follows(bias, bias.n, bias.s, p.length)):
+
+
+cdef void join_samples(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
+    """The samples of a single channel are one row."""
+    if follows(weight, weight.n, weight.s, p.length) and follows(bias, bias.n, bias.s, p.length):
         weight.n = bias.n = 0
         p.length *= p.segs
         p.sample, p.pitch, p.seg_stride, p.segs, p.even = p.length, p.length, 0, 1, True
+
+
+cdef void turn_to_columns(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
+    """A slot that is a short row of each of many samples is a few columns of an array with a row for each sample."""
+    if not (turns(weight, p.length) and turns(bias, p.length)):
+        return
+    p.by_col, p.row_is_channel = True, False
+    p.group = p.repeats = p.length
+    p.rows = p.period = p.segs
+    p.cols, p.pitch, p.sample, p.even = p.slots * p.length, p.seg_stride, p.segs * p.seg_stride, True
 
 
 cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil:
     cdef Operand o
     cdef bint pooled_rows = p.pooled and not p.by_col
     o.p = v.p
+    if p.repeats > 1:       # a row is a sample, and its columns are channels and positions
+        o.outer, o.seg, o.row, o.step, o.folds = 0, 0, v.n, 1, per_channel(&v)
+        return o
     o.outer = 0 if pooled_rows else v.n
     o.seg = v.n if pooled_rows else 0
     o.row = v.c if p.row_is_channel else v.s

@@ -142,7 +142,7 @@ cdef void task_of_rows(const Job *job, const Schedule *how, ptrdiff_t begin, ptr
         if how.sum_in_l1:
             local.x, local.x_from = sum_tile, row_at(p, slot * p.planes)
         moments_of_rows(&local, &how.chunks, slot, n, False, s.mean, s.m2)
-        finish_statistics(&local, &reader, slot, n, 1, &s)
+        finish_statistics(&local, &reader, slot, n, &s)
         if job.y != NULL:
             for seg in range(p.segs):
                 apply_rows(&local, how, &s, slot, seg, slot * p.planes, (slot + n) * p.planes, 0, p.length)
@@ -160,7 +160,7 @@ cdef void rows_measure(const Work *w, ptrdiff_t slot, ptrdiff_t chunk) noexcept 
 
 cdef void rows_combine(Work *w, ptrdiff_t slot) noexcept nogil:
     merge_chunks(w.job.k, 1, w.schedule.chunks.count, 1, w.values, w.mean, w.m2)
-    finish_statistics(w.job, &reader, slot, 1, 1, &w.stats)
+    finish_statistics(w.job, &reader, slot, 1, &w.stats)
 
 
 cdef void rows_apply(const Work *w, ptrdiff_t unit, ptrdiff_t part) noexcept nogil:

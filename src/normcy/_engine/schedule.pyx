@@ -139,7 +139,7 @@ cdef void schedule_cols(const Plan *p, const Tuning *t, const Operands *o, Sched
 
 cdef ptrdiff_t tile_columns(const Plan *p, const Tuning *t) noexcept nogil:
     """How many columns go through both passes together: whole cache lines that stay in L2, or all."""
-    cdef ptrdiff_t rows = panel_rows(p)
-    if p.group == 1 and rows * t.tile_min_columns <= 2 * t.task_floats:
-        return min(p.cols, max(t.tile_min_columns, t.task_floats // rows // TILE_STEP_COLUMNS * TILE_STEP_COLUMNS))
+    cdef ptrdiff_t rows = panel_rows(p), step = TILE_STEP_COLUMNS * p.repeats
+    if p.group == p.repeats and rows * max(t.tile_min_columns, step) <= 2 * t.task_floats:
+        return min(p.cols, max(ceil_div(t.tile_min_columns, step) * step, t.task_floats // rows // step * step))
     return p.cols

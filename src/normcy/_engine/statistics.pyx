@@ -2,36 +2,43 @@ from libc.math cimport HUGE_VAL, fabs, sqrt
 from libc.string cimport memcpy
 
 from normcy._engine.job cimport TO_LENGTH, TO_RUNNING, TO_STYLE, UNCHANGED, Job, Slots, StatsTransform
+from normcy._engine.plan cimport Plan
 from normcy._engine.kernels cimport (
-    NORMCY_MOST_MEAN, NORMCY_MOST_VARIANCE, NORMCY_SCALE_DOWN, NORMCY_SCALE_MEAN, NORMCY_SCALE_UP, NORMCY_SMALL_MEAN,
+    NORMCY_ABOUT_ZERO, NORMCY_EXACT_ROW, NORMCY_EXACT_ROW_ABOUT_ZERO, NORMCY_MOST_MEAN, NORMCY_MOST_VARIANCE, NORMCY_SCALE_DOWN, NORMCY_SCALE_MEAN, NORMCY_SCALE_UP, NORMCY_SMALL_MEAN,
     NORMCY_SMALL_VARIANCE,
 )
 
 
-cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
+cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count,
                             Slots *s) noexcept nogil:
-    """All that becomes of `count` moments whose first is of `slot`; `group` neighbours in a row belong to one slot."""
+    """All that becomes of the moments of `count` slots from `slot` on."""
     s.scaled = False
     if job.k.rstd(count, s.mean, s.m2, &job.rstd_options, s.rstd):
-        rescue(job, reader, slot, count, group, s)
+        rescue(job, reader, slot, count, s)
     if job.mean != NULL or job.m2 != NULL or job.rstd != NULL:
-        store_statistics(job, reader, slot, count, group, s)
-    transform_statistics(&job.transform, slot, count, group, job.plan.count, s)
+        store_statistics(job, reader, slot, count, s)
+    transform_statistics(&job.transform, slot, count, job.plan.count, s)
 
 
-cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
-                 Slots *s) noexcept nogil:
+cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
     """Give slots out of float32's range exact moments, and x a scale where they need one."""
+    cdef bint exact = sums_are_exact(&job.plan, job)
     cdef ptrdiff_t i
     for i in range(count):
         s.scale[i] = 1
         if not job.k.rstd(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
             continue
-        if reader.exactly != NULL:
-            reader.exactly(job, slot + i // group, s.mean + i, s.m2 + i)
-        if job.k.rstd(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
+        if not exact:
+            reader.exactly(job, slot + i, s.mean + i, s.m2 + i)
+        if exact or job.k.rstd(1, s.mean + i, s.m2 + i, &job.rstd_options, s.rstd + i):
             s.scale[i] = rescue_scale(s.mean[i], s.m2[i], job.rstd_options.count)
             s.scaled = s.scaled or s.scale[i] != 1
+
+
+cdef inline bint sums_are_exact(const Plan *p, const Job *job) noexcept nogil:
+    """Whether the moments kernels have summed in float64, as they do along columns and short rows."""
+    cdef ptrdiff_t least = NORMCY_EXACT_ROW_ABOUT_ZERO if job.about == NORMCY_ABOUT_ZERO else NORMCY_EXACT_ROW
+    return p.by_col or job.exact or p.planes * p.length <= least
 
 
 cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
@@ -45,28 +52,21 @@ cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:
     return 1
 
 
-cdef void store_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, ptrdiff_t group,
-                   Slots *s) noexcept nogil:
+cdef void store_statistics(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count,
+                           Slots *s) noexcept nogil:
     """Write the statistics to where the caller wants them; a mean that is not finite is that of a plain sum."""
-    cdef ptrdiff_t k, slots = count // group
-    for k in range(slots):
-        if not fabs(s.mean[k * group]) < HUGE_VAL:
-            s.mean[k * group] = reader.total(job, slot + k)
-    store(job.mean, slot, slots, s.mean, group)
-    store(job.m2, slot, slots, s.m2, group)
-    store(job.rstd, slot, slots, s.rstd, group)
-
-
-cdef void store(double *to, ptrdiff_t slot, ptrdiff_t slots, const double *values, ptrdiff_t group) noexcept nogil:
-    """Every group-th of the values, if they are wanted."""
     cdef ptrdiff_t k
-    if to == NULL:
-        return
-    if group == 1:
-        memcpy(to + slot, values, slots * sizeof(double))
-        return
-    for k in range(slots):
-        to[slot + k] = values[k * group]
+    for k in range(count):
+        if not fabs(s.mean[k]) < HUGE_VAL:
+            s.mean[k] = reader.total(job, slot + k)
+    store(job.mean, slot, count, s.mean)
+    store(job.m2, slot, count, s.m2)
+    store(job.rstd, slot, count, s.rstd)
+
+
+cdef inline void store(double *to, ptrdiff_t slot, ptrdiff_t count, const double *values) noexcept nogil:
+    if to != NULL:
+        memcpy(to + slot, values, count * sizeof(double))
 
 
 cdef double total_of(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) noexcept nogil:
@@ -79,12 +79,12 @@ cdef double total_of(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t s
     return total
 
 
-cdef void transform_statistics(const StatsTransform *t, ptrdiff_t first, ptrdiff_t count, ptrdiff_t group,
-                               double values, Slots *s) noexcept nogil:
+cdef void transform_statistics(const StatsTransform *t, ptrdiff_t first, ptrdiff_t count, double values,
+                               Slots *s) noexcept nogil:
     """Turn mean and 1 / std of slots into a gain (in rstd) and a shift: y = (x - mean) gain + shift_after."""
     cdef ptrdiff_t i, slot
     for i in range(count if t.kind != UNCHANGED else 0):
-        slot = first + i // group
+        slot = first + i
         if t.kind == TO_LENGTH:
             s.rstd[i] /= sqrt(values)
             if s.scaled:        # Lengths do not need it, and without it small values keep their digits.

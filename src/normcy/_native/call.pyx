@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO
-from normcy._engine.plan cimport Dims, Method, Strides, join_rows
+from normcy._engine.plan cimport Dims, Method, Strides, fit_plan
 from normcy._engine.run cimport init_job, job_pays_for_threads, run_job
 from normcy._engine.view cimport Extent
 from normcy._engine.weights cimport have_offset_added_first, set_weights
@@ -60,7 +60,9 @@ cdef int run(Job *job, ptrdiff_t size) except -1:
 cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
     """Mean and M2 of every slot of x."""
     cdef Job job
+    cdef Strides none = Strides(NULL, 0, 0, 0, 0)
     init_job(&job, method, &d, 0, 0)
+    fit_plan(&job.plan, &none, &none)
     cdef Statistics stats = Statistics(job.plan.slots)
     stats.point(&job)
     job.x = <const float *>cnp.PyArray_DATA(x)
@@ -90,7 +92,7 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
         post_add = operand_like(<object>call.post_add, "post_add", <cnp.ndarray>call.x, x)
         job.epilogue.add = <const float *>cnp.PyArray_DATA(post_add)
     if job.gate.p == NULL:
-        join_rows(&job.plan, &weight, &bias)
+        fit_plan(&job.plan, &weight, &bias)
     new_weight = room_for_weights(job, weight)
     set_weights(job, weight, bias, <float *>cnp.PyArray_DATA(new_weight) if new_weight is not None else NULL)
     job.epilogue.activation = call.activation

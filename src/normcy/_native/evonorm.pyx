@@ -3,7 +3,6 @@ cimport numpy as cnp
 from libc.math cimport sqrt
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
-from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_RATIO, NORMCY_SWISH
 from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Dims, Strides, make_operand
@@ -14,7 +13,6 @@ from normcy._native.call cimport Call, describe_call, image_of, measured, normal
 from normcy._native.group cimport check_groups
 from normcy._native.options cimport flag, integer, number
 from normcy._native.running cimport BLEND, Channels, channel, running_statistic, update
-from normcy._native.statistics cimport Statistics
 
 import numpy as np
 
@@ -60,30 +58,6 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t chann
         normcy_fp_leave(mode)
 
 
-cdef double[::1] batch_variances(Statistics stats, Dims d):
-    """Biased variances of the channels: every sample's statistics, merged in order."""
-    cdef double[::1] mean = np.array(stats.mean[:d.c]), m2 = np.array(stats.m2[:d.c])
-    cdef ptrdiff_t n, c
-    for n in range(1, d.n):
-        chosen().merge(d.c, <double>n * d.s, &mean[0], &m2[0], d.s, &stats.mean[n * d.c], &stats.m2[n * d.c])
-    for c in range(d.c):
-        m2[c] /= <double>d.n * d.s
-    return m2
-
-
-cdef Statistics instances_of(Job *job, cnp.ndarray x, Dims d, double eps, double[::1] std, double[::1] var):
-    """Statistics of the instances, which normalize; std and var of the channels are filled in."""
-    cdef Statistics stats = measured(INSTANCE, x, d)
-    cdef ptrdiff_t k
-    var[:] = batch_variances(stats, d)
-    for k in range(d.c):
-        std[k] = sqrt(var[k] + eps)
-    for k in range(job.plan.slots):
-        stats.rstd[k] = 1 / sqrt(stats.m2[k] / d.s + eps)
-    job.fixed_mean, job.fixed_rstd = &stats.mean[0], &stats.rstd[0]
-    return stats
-
-
 cdef int update_running_var(double[::1] var, double count, double momentum, running_var, Channels kept) except -1:
     """Blend a batch's variances, of `count` values a channel, into the running ones; unbiased, in place of biased."""
     cdef Channels absent = [NULL, 0]
@@ -102,7 +76,6 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
     cdef double small_eps, rate
     cdef Channels stored
     cdef double[::1] var, std
-    cdef Statistics _stats = None       # kept for as long as the job reads it
     cdef ptrdiff_t k
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
@@ -125,7 +98,10 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
                 std[k] = sqrt(channel(stored, k)[0] + small_eps)
         elif cnp.PyArray_SIZE(image):
             check_disjoint(running_var, "running_var", ("x", x, "weight", weight, "bias", bias, "v", v))
-            _stats = instances_of(&job, image, at.d, small_eps, std, var)
+            var[:] = measured(BATCH, image, at.d).m2
+            for k in range(at.d.c):
+                var[k] /= <double>at.d.n * at.d.s
+                std[k] = sqrt(var[k] + small_eps)
         y = normalize_image(&job, &call, image, &at, ("v", v, "running_var", running_var))
         if own and cnp.PyArray_SIZE(image):
             update_running_var(var, <double>at.d.n * at.d.s, rate, running_var, stored)
