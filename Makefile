@@ -12,7 +12,7 @@ KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-ma
 COVERAGE_TESTS = grid tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
-.PHONY: build test torture mutants coverage bits compare accuracy bench bench-report bench-tuning bench-busy bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture mutants coverage bits compare accuracy bench bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -81,6 +81,9 @@ bench-kernels:  # x86-64 only
 
 bench-busy: build  # calls beside busy processes; ARGS="--busy 2"
 	$(BIN)/python -m benchmarks.busy $(ARGS)
+
+cliffs: build  # random calls on which torch, if it is installed, or NumPy is faster; ARGS="--seed 2 --only group"
+	$(BIN)/python -m benchmarks.cliffs $(ARGS)
 
 examples: build
 	$(INSTALL) 'scikit-learn>=1.5'

@@ -79,6 +79,32 @@ def test_busy(threads, capsys, monkeypatch):
     assert not multiprocessing.active_children()
 
 
+@pytest.fixture
+def cliffs(threads, monkeypatch):
+    """The scan of random calls, with calls that take no time."""
+    module = importlib.import_module("benchmarks.cliffs")
+    for name, value in {"MOST_FLOATS": 1 << 12, "SECONDS": 0, "ROUNDS": 1, "ROUNDS_AGAIN": 1}.items():
+        monkeypatch.setattr(module, name, value)
+    return module
+
+
+def test_cliffs(cliffs, capsys, monkeypatch):
+    """Every norm is drawn, and takes what is drawn; with a limit of 0, all calls are slower."""
+    assert {cliffs.draw(1, number).method for number in range(100)} == set(cliffs.NORMS)
+    monkeypatch.setattr(sys, "argv", ["cliffs", "--calls", "100", "--limit", "0", "--show", "5", "--check"])
+    with pytest.raises(SystemExit) as end:
+        cliffs.main()
+    assert end.value.code == 1
+    assert "100 of 100 calls are slower" in capsys.readouterr().out
+
+
+def test_cliffs_are_of_equal_results(cliffs, monkeypatch):
+    own = cliffs.in_normcy
+    monkeypatch.setitem(cliffs.WAYS, "normcy", lambda *given: own(*given)._replace(result=lambda y: y + 1))
+    with pytest.raises(SystemExit, match="normcy and numpy differ"):
+        cliffs.ways_of(cliffs.draw(1, 0), ["numpy", "normcy"], 1)
+
+
 def test_a_library_that_is_missing_is_skipped(monkeypatch, threads):
     """NotImplementedError tells asv that a benchmark cannot run here."""
     libraries = importlib.import_module("benchmarks.bench_libraries")

@@ -93,8 +93,14 @@ class Case:
         channels = self.shape[self.channel_axis]
         return max((n for n in range(1, min(32, channels // 2) + 1) if channels % n == 0), default=1)
 
+    @property
+    def activation(self) -> str | None:
+        return METHODS[self.method].activation
+
     def broadcast(self, parameter: Array) -> Array:
-        """Reshapes a parameter, (C,) or (N, C), so that NumPy broadcasts it against x."""
+        """Reshapes a parameter, (C,), (N, C) or that of x, so that NumPy broadcasts it against x."""
+        if parameter.ndim == len(self.shape):
+            return parameter
         ones = (1,) * (len(self.shape) - 2)
         shapes = {"NCHW": parameter.shape + ones, "NHWC": parameter.shape[:-1] + ones + parameter.shape[-1:]}
         return parameter.reshape(shapes.get(self.layout, parameter.shape))

@@ -36,11 +36,11 @@ def axes(case: Case) -> tuple[int, ...]:
 
 def _whole(xp, case, x, pre_add=None, post_add=None, **parameters):
     """Computes the norm with the operations before and after it."""
-    method = METHODS[case.method]
-    y, *running = _FORMULAS[method.norm](xp, case, x if pre_add is None else x + pre_add, **parameters)
+    norm = _FORMULAS[METHODS[case.method].norm]
+    y, *running = norm(xp, case, x if pre_add is None else x + pre_add, **parameters)
     if post_add is not None:
         y += post_add
-    return (_ACTIVATIONS[method.activation](xp, y), *running)
+    return (_ACTIVATIONS[case.activation](xp, y), *running)
 
 
 def _silu(xp, y):
@@ -79,6 +79,23 @@ def _centre(xp, x, axes):
     return y, mean, xp.mean(xp.square(y), axes, keepdims=True)
 
 
+def _affine(case, y, weight, bias):
+    if weight is not None:
+        y *= case.broadcast(weight)
+    if bias is not None:
+        y += case.broadcast(bias)
+    return y
+
+
+def _scaled(case, y, std, weight, bias):
+    """Divides by the deviation of channels, whose weights take no pass of their own."""
+    if weight is not None and weight.ndim < y.ndim:
+        y *= case.broadcast(weight) / std
+        return _affine(case, y, None, bias)
+    y *= 1 / std
+    return _affine(case, y, weight, bias)
+
+
 def _moved(old, new, momentum):
     return (1 - momentum) * old + momentum * new.ravel()
 
@@ -88,39 +105,31 @@ def _unbiased(x, var):
     return var * (count / (count - 1))
 
 
-def _batch(xp, case, x, weight, bias, running_mean, running_var):
+def _batch(xp, case, x, running_mean, running_var, weight=None, bias=None):
     y = x - case.broadcast(running_mean)
-    y *= case.broadcast(weight / xp.sqrt(running_var + case.eps))
-    y += case.broadcast(bias)
-    return (y,)
+    return (_scaled(case, y, case.broadcast(xp.sqrt(running_var + case.eps)), weight, bias),)
 
 
-def _batch_train(xp, case, x, weight, bias, running_mean, running_var):
+def _batch_train(xp, case, x, running_mean, running_var, weight=None, bias=None):
     y, mean, var = _centre(xp, x, axes(case))
-    y *= case.broadcast(weight) / xp.sqrt(var + case.eps)
-    y += case.broadcast(bias)
+    y = _scaled(case, y, xp.sqrt(var + case.eps), weight, bias)
     return y, _moved(running_mean, mean, 0.1), _moved(running_var, _unbiased(x, var), 0.1)
 
 
-def _instance(xp, case, x, weight, bias):
+def _instance(xp, case, x, weight=None, bias=None):
     y, _, var = _centre(xp, x, axes(case))
-    y *= case.broadcast(weight) / xp.sqrt(var + case.eps)
-    y += case.broadcast(bias)
-    return (y,)
+    return (_scaled(case, y, xp.sqrt(var + case.eps), weight, bias),)
 
 
-def _layer(xp, case, x, weight, bias):
+def _layer(xp, case, x, weight=None, bias=None):
     y, _, var = _centre(xp, x, axes(case))
     y *= 1 / xp.sqrt(var + case.eps)
-    y *= case.broadcast(weight)
-    y += case.broadcast(bias)
-    return (y,)
+    return (_affine(case, y, weight, bias),)
 
 
-def _rms(xp, case, x, weight):
+def _rms(xp, case, x, weight=None):
     y = x * (1 / xp.sqrt(xp.mean(xp.square(x), axes(case), keepdims=True) + case.eps))
-    y *= weight
-    return (y,)
+    return (_affine(case, y, weight, None),)
 
 
 def _grouped(case, x):
@@ -130,13 +139,10 @@ def _grouped(case, x):
     return groups, tuple(axis for axis in range(1, groups.ndim) if axis != at)
 
 
-def _group(xp, case, x, weight, bias):
+def _group(xp, case, x, weight=None, bias=None):
     y, _, var = _centre(xp, *_grouped(case, x))
     y *= 1 / xp.sqrt(var + case.eps)
-    y = y.reshape(x.shape)
-    y *= case.broadcast(weight)
-    y += case.broadcast(bias)
-    return (y,)
+    return (_affine(case, y.reshape(x.shape), weight, bias),)
 
 
 def _adain(xp, case, x, style):
@@ -154,7 +160,7 @@ def _ibn(xp, case, x, weight, bias, running_mean, running_var):
     half = case.instance_channels
     first, last = xp.split(x, [half], case.channel_axis)
     (first,) = _instance(xp, case, first, weight[:half], bias[:half])
-    (last,) = _batch(xp, case, last, weight[half:], bias[half:], running_mean[half:], running_var[half:])
+    (last,) = _batch(xp, case, last, running_mean[half:], running_var[half:], weight[half:], bias[half:])
     return (xp.concatenate((first, last), case.channel_axis),)
 
 
@@ -163,19 +169,14 @@ def _evonorm_s0(xp, case, x, weight, bias, v):
     y = x / (1 + xp.exp(-case.broadcast(v) * x))
     y = y.reshape(groups.shape)
     y *= 1 / xp.sqrt(groups.var(along, keepdims=True) + case.eps)
-    y = y.reshape(x.shape)
-    y *= case.broadcast(weight)
-    y += case.broadcast(bias)
-    return (y,)
+    return (_affine(case, y.reshape(x.shape), weight, bias),)
 
 
 def _evonorm_b0(xp, case, x, weight, bias, v, running_var):
     right = case.broadcast(v) * x
     right += xp.sqrt(x.var(axes(case), keepdims=True) + case.eps)
     y = x / xp.maximum(xp.sqrt(case.broadcast(running_var) + case.eps), right)
-    y *= case.broadcast(weight)
-    y += case.broadcast(bias)
-    return (y,)
+    return (_affine(case, y, weight, bias),)
 
 
 def _evonorm_b0_train(xp, case, x, weight, bias, v, running_var):

@@ -1,6 +1,7 @@
 """The methods in PyTorch: its operators, or what its users compose of others where it has none.
 
-Channels are at axis 1 of every tensor, whatever the memory order, except in `layer2d`, where they are last.
+Channels are at axis 1 of every tensor, whatever the memory order, except in `layer2d`, where they are last. Weights of
+x's shape, which no operator takes, are applied after it.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ def runner(
     case: Case, x: Tensor, pre_add: Tensor | None = None, post_add: Tensor | None = None, **parameters: Tensor
 ) -> Callable[[], Tensor]:
     """Returns the norm with the operations before and after it, as a function without arguments."""
-    method = METHODS[case.method]
-    norm = partial(_NORMS[method.norm], case, **parameters)
-    activate = _ACTIVATIONS[method.activation]
-    if pre_add is None and post_add is None and activate is None:
+    each = {name: parameters.pop(name) for name in ("weight", "bias") if _is_like(parameters.get(name), x)}
+    norm = partial(_NORMS[METHODS[case.method].norm], case, **parameters)
+    activate = _ACTIVATIONS[case.activation]
+    if not each and pre_add is None and post_add is None and activate is None:
         return partial(norm, x)
 
     def run() -> Tensor:
         y = norm(x if pre_add is None else x + pre_add)
+        if each:
+            y = y.mul_(each["weight"])
+        if "bias" in each:
+            y = y.add_(each["bias"])
         if post_add is not None:
             y = y.add_(post_add)
         return y if activate is None else activate(y)
@@ -44,6 +49,10 @@ _ACTIVATIONS = {
 }
 
 
+def _is_like(parameter: Tensor | None, x: Tensor) -> bool:
+    return parameter is not None and parameter.shape == x.shape
+
+
 def _to_positions(case: Case, parameter: Tensor) -> Tensor:
     """Reshapes a parameter, (C,) or (N, C), so that it broadcasts against x."""
     return parameter.reshape(*parameter.shape, *[1] * (len(case.shape) - 2))
@@ -55,26 +64,27 @@ def _affine(case: Case, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _var_mean(x: Tensor, start: int, *more: int) -> tuple[Tensor, Tensor]:
     """Takes variance and mean over the axes from start on, and over others."""
-    return torch.var_mean(x, (*more, *range(start, x.ndim)), correction=0, keepdim=True)
+    axes = (*more, *range(start, x.ndim))
+    return torch.var_mean(x, axes, correction=0, keepdim=True) if axes else (torch.zeros_like(x), x)  # () means all
 
 
-def _batch(case, x, weight, bias, running_mean, running_var, training=False):
+def _batch(case, x, running_mean, running_var, weight=None, bias=None, training=False):
     return F.batch_norm(x, running_mean, running_var, weight, bias, training, 0.1, case.eps)
 
 
-def _layer(case, x, weight, bias):
-    return F.layer_norm(x, weight.shape, weight, bias, case.eps)
+def _layer(case, x, weight=None, bias=None):
+    return F.layer_norm(x, case.parameter_shape, weight, bias, case.eps)
 
 
-def _rms(case, x, weight):
-    return F.rms_norm(x, weight.shape, weight, case.eps)
+def _rms(case, x, weight=None):
+    return F.rms_norm(x, case.parameter_shape, weight, case.eps)
 
 
 def _instance(case, x, weight=None, bias=None):
     return F.instance_norm(x, weight=weight, bias=bias, eps=case.eps)
 
 
-def _group(case, x, weight, bias):
+def _group(case, x, weight=None, bias=None):
     return F.group_norm(x, case.num_groups, weight, bias, case.eps)
 
 
@@ -91,7 +101,7 @@ def _ibn(case, x, weight, bias, running_mean, running_var):
     half = case.instance_channels
     first, last = (part.contiguous() for part in torch.split(x, (half, x.shape[1] - half), 1))
     first = _instance(case, first, weight[:half], bias[:half])
-    last = _batch(case, last, weight[half:], bias[half:], running_mean[half:], running_var[half:])
+    last = _batch(case, last, running_mean[half:], running_var[half:], weight[half:], bias[half:])
     return torch.cat((first, last), 1)
 
 

@@ -31,7 +31,7 @@ def _function(module: ModuleType, case: Case, data: dict[str, Array], names: Col
         "num_groups": case.num_groups,
         "training": method.training,
         "layout": "NCHW" if case.layout == "-" else case.layout,
-        "activation": method.activation,
+        "activation": case.activation,
         "r_max": R_MAX,
         "d_max": D_MAX,
     }

@@ -115,12 +115,12 @@ def _onnx_model(case: Case, data: Data) -> Any:
 
     y = then(operator, then("Add", "x", "pre_add") if "pre_add" in data else "x", *names, **options)
     y = then("Add", y, "post_add") if "post_add" in data else y
-    if method.activation == "relu":
+    if case.activation == "relu":
         y = then("Relu", y)
-    elif method.activation == "silu":
+    elif case.activation == "silu":
         y = then("Mul", y, then("Sigmoid", y))
-    elif method.activation:
-        y = then("Gelu", y, approximate={"gelu": "none", "gelu_tanh": "tanh"}[method.activation])
+    elif case.activation:
+        y = then("Gelu", y, approximate={"gelu": "none", "gelu_tanh": "tanh"}[case.activation])
     inputs = [name for name in _WHOLE if name in data]
     values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, case.shape) for name in (*inputs, y)}
     constants = [numpy_helper.from_array(data[name], name) for name in names]
@@ -168,7 +168,7 @@ def adapt_openvino(case: Case, data: Data, threads: int) -> Runner | None:
         "gelu": partial(ops.gelu, approximation_mode="ERF"),
         "gelu_tanh": partial(ops.gelu, approximation_mode="TANH"),
     }
-    y = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish, **gelus}[method.activation](y)
+    y = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish, **gelus}[case.activation](y)
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     model = ov.Model([y], list(inputs.values()), "norm")
     request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
