@@ -72,7 +72,7 @@ static void both_by_row(ptrdiff_t length, ptrdiff_t slots) {
 
 static void moments_by_column(ptrdiff_t length, ptrdiff_t slots) {
     for (ptrdiff_t at = 0; at + slots * length <= size; at += slots * length)
-        k->moments_cols(x + at, slots, length, length, NORMCY_ABOUT_MEAN, mean, m2);
+        k->moments_cols(x + at, slots, length, length, 1, NORMCY_ABOUT_MEAN, mean, m2);
 }
 
 static void apply_by_column(ptrdiff_t length, ptrdiff_t slots) {

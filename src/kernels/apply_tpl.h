@@ -41,7 +41,7 @@ static const normcy_elementwise no_elementwise = {.weight = {&one, 0, 0}, .bias 
 
 #define RUN_VARIANT(how, elementwise) (how)(x, y, rows, cols, stride, coef, elementwise, epilogue, access)
 
-INLINE void apply_variant_of_rows(PANEL) {
+INLINE void rows_by_variant(PANEL) {
     if (coef->op != NORMCY_AFFINE || coef->scale) {
         apply_variant *how = coef->op == NORMCY_SWISH              ? rows_swish
                              : coef->op == NORMCY_RATIO            ? rows_ratio
@@ -56,7 +56,7 @@ INLINE void apply_variant_of_rows(PANEL) {
     }
 }
 
-INLINE void apply_variant_of_cols(PANEL) {
+INLINE void cols_by_variant(PANEL) {
     if (coef->op != NORMCY_AFFINE || coef->scale) {
         apply_variant *how = coef->op == NORMCY_SWISH              ? cols_swish
                              : coef->op == NORMCY_RATIO            ? cols_ratio
@@ -79,44 +79,48 @@ INLINE normcy_coef coef_from(const normcy_coef *coef, ptrdiff_t i) {
 }
 
 INLINE normcy_elementwise elementwise_from(const normcy_elementwise *elementwise, ptrdiff_t i) {
-    normcy_elementwise e = *elementwise;
+    normcy_elementwise e = elementwise ? *elementwise : no_elementwise;
     e.weight.p = e.weight.p ? e.weight.p + i * e.weight.row : NULL;
     e.bias.p = e.bias.p ? e.bias.p + i * e.bias.row : NULL;
     return e;
 }
 
-/* Costly activations follow after several short rows, while these are in L1: for each row its loop would take longer to
- * begin than to run. */
-INLINE void apply_then_activate(PANEL, int by_col) {
+/* Returns 1 if costly activations follow after several rows, while these are in L1: for each short row, their loop
+ * would take longer to begin than to run. */
+INLINE int activates_rows_together(ptrdiff_t cols, ptrdiff_t stride, const normcy_coef *coef,
+                                   const normcy_epilogue *epilogue) {
+    return epilogue && epilogue->activation > NORMCY_RELU && coef->op == NORMCY_AFFINE && stride == cols &&
+           cols <= ACTIVATION_TILE_COLUMNS / 2;
+}
+
+INLINE void apply_then_activate(apply_variant *apply, const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols,
+                                const normcy_coef *coef, const normcy_elementwise *elementwise,
+                                const normcy_epilogue *epilogue, const normcy_access *access, int by_col) {
     const ptrdiff_t most = ACTIVATION_TILE_COLUMNS / cols;
+    const normcy_access in_caches = {access->in_cache, 0, access->columns}; /* y is read again */
     for (ptrdiff_t i = 0, n; i < rows; i += n) {
         normcy_coef c = by_col ? *coef : coef_from(coef, i);
-        normcy_elementwise e = elementwise ? elementwise_from(elementwise, i) : (normcy_elementwise){{0}};
+        normcy_elementwise e = elementwise_from(elementwise, i);
         normcy_epilogue sum = {epilogue->add ? epilogue->add + i * cols : NULL, NORMCY_IDENTITY};
         n = rows - i < most ? rows - i : most;
-        (by_col ? apply_variant_of_cols : apply_variant_of_rows)(
-            x + i * cols, y + i * cols, n, cols, cols, &c, elementwise ? &e : NULL, sum.add ? &sum : NULL, access);
+        apply(x + i * cols, y + i * cols, n, cols, cols, &c, elementwise ? &e : NULL, sum.add ? &sum : NULL,
+              &in_caches);
         activate(y + i * cols, n * cols, epilogue->activation);
     }
 }
 
-INLINE int activates_short_rows(ptrdiff_t cols, ptrdiff_t stride, normcy_apply_op op, const normcy_epilogue *epilogue) {
-    return epilogue && epilogue->activation > NORMCY_RELU && op == NORMCY_AFFINE && stride == cols &&
-           cols <= ACTIVATION_TILE_COLUMNS / 2;
-}
-
 static void apply_rows(PANEL) {
-    if (activates_short_rows(cols, stride, coef->op, epilogue))
-        apply_then_activate(x, y, rows, cols, stride, coef, elementwise, epilogue, access, 0);
+    if (activates_rows_together(cols, stride, coef, epilogue))
+        apply_then_activate(rows_by_variant, x, y, rows, cols, coef, elementwise, epilogue, access, 0);
     else
-        apply_variant_of_rows(x, y, rows, cols, stride, coef, elementwise, epilogue, access);
+        rows_by_variant(x, y, rows, cols, stride, coef, elementwise, epilogue, access);
 }
 
 static void apply_cols(PANEL) {
-    if (activates_short_rows(cols, stride, coef->op, epilogue))
-        apply_then_activate(x, y, rows, cols, stride, coef, elementwise, epilogue, access, 1);
+    if (activates_rows_together(cols, stride, coef, epilogue))
+        apply_then_activate(cols_by_variant, x, y, rows, cols, coef, elementwise, epilogue, access, 1);
     else
-        apply_variant_of_cols(x, y, rows, cols, stride, coef, elementwise, epilogue, access);
+        cols_by_variant(x, y, rows, cols, stride, coef, elementwise, epilogue, access);
 }
 
 #endif

@@ -7,7 +7,6 @@
 #include "kernels/moments_merge_tpl.h"
 #include "kernels/moments_rows_tpl.h"
 #include "kernels/rstd_tpl.h"
-#include "kernels/spread_tpl.h"
 #include "kernels/weight_range_tpl.h"
 
 #define PASTE_(a, b) a##b

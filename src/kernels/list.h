@@ -49,9 +49,6 @@ KERNEL(ptrdiff_t, coefficients,
         const float *weight, double offset, const float *bias, double least, double most, float *mean_f32, float *a,
         float *b))
 
-/* Writes each of `count` values `times` times. `out` has room for NORMCY_LANES floats more. */
-KERNEL(void, spread, (const float *v, ptrdiff_t count, ptrdiff_t times, float *out))
-
 /* The apply pass, with coefficients for each row or for each column. elementwise and epilogue may be NULL. */
 KERNEL(void, apply_rows,
        (const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, const normcy_coef *coef,

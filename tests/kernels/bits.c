@@ -38,10 +38,16 @@ static void run_moments(int length) {
             feed(mean, SLOTS * sizeof *mean);
             feed(m2, SLOTS * sizeof *m2);
         }
-        RUN(k, moments_cols)(x, ROWS, length, length, about, mean, m2);
+        RUN(k, moments_cols)(x, ROWS, length, length, 1, about, mean, m2);
         feed(mean, length * sizeof *mean);
         feed(m2, length * sizeof *m2);
     }
+    for (int group = 2; group <= length; group++)
+        if (length % group == 0) {
+            RUN(k, moments_cols)(x, ROWS, length, length, group, NORMCY_ABOUT_MEAN, mean, m2);
+            feed(mean, length / group * sizeof *mean);
+            feed(m2, length / group * sizeof *m2);
+        }
     RUN(k, moments_rows)(x, 4, LONG_ROW + length, LONG_ROW + length, NORMCY_ABOUT_MEAN, 0, mean_b, m2_b);
     feed(mean_b, 4 * sizeof *mean_b);
     feed(m2_b, 4 * sizeof *m2_b);
@@ -57,7 +63,7 @@ static void run_one_far_column(int length) {
     int column = length / 2;
     for (int i = 0; i < ROWS; i++)
         kept[i] = x[i * length + column], x[i * length + column] += 1e4f;
-    RUN(k, moments_cols)(x, ROWS, length, length, NORMCY_ABOUT_MEAN, mean, m2);
+    RUN(k, moments_cols)(x, ROWS, length, length, 1, NORMCY_ABOUT_MEAN, mean, m2);
     feed(mean, length * sizeof *mean);
     feed(m2, length * sizeof *m2);
     for (int i = 0; i < ROWS; i++)

@@ -79,7 +79,6 @@ cdef extern from "kernels/kernels.h" nogil:
         ptrdiff_t (*coefficients)(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                                const float *scale, const float *weight, double offset, const float *bias,
                                double least, double most, float *mean_f32, float *a, float *b) noexcept nogil
-        void (*spread)(const float *v, ptrdiff_t count, ptrdiff_t times, float *out) noexcept nogil
         void (*apply_rows)(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride,
                         const normcy_coef *coef, const normcy_elementwise *elementwise, const normcy_epilogue *epilogue,
                         const normcy_access *access) noexcept nogil
