@@ -20,6 +20,7 @@ VARIANT(rows_epilogue, 0, NORMCY_AFFINE, 0, NO_OPERANDS, 1)
 VARIANT(rows_shared, 0, NORMCY_AFFINE, 0, SHARED_OPERANDS, 0)
 VARIANT(rows_shared_epilogue, 0, NORMCY_AFFINE, 0, SHARED_OPERANDS, 1)
 VARIANT(rows_any, 0, NORMCY_AFFINE, 0, ANY_OPERANDS, 1)
+VARIANT(rows_scaled_plain, 0, NORMCY_AFFINE, 1, NO_OPERANDS, 1)
 VARIANT(rows_scaled, 0, NORMCY_AFFINE, 1, ANY_OPERANDS, 1)
 VARIANT(rows_extreme, 0, NORMCY_AFFINE, 1, EXTREME_OPERANDS, 1)
 VARIANT(rows_swish, 0, NORMCY_SWISH, 1, EXTREME_OPERANDS, 0)
@@ -28,6 +29,7 @@ VARIANT(cols_plain, 1, NORMCY_AFFINE, 0, NO_OPERANDS, 0)
 VARIANT(cols_epilogue, 1, NORMCY_AFFINE, 0, NO_OPERANDS, 1)
 VARIANT(cols_each_row, 1, NORMCY_AFFINE, 0, ROW_OPERANDS, 1)
 VARIANT(cols_any, 1, NORMCY_AFFINE, 0, ANY_OPERANDS, 1)
+VARIANT(cols_scaled_plain, 1, NORMCY_AFFINE, 1, NO_OPERANDS, 1)
 VARIANT(cols_scaled, 1, NORMCY_AFFINE, 1, ANY_OPERANDS, 1)
 VARIANT(cols_extreme, 1, NORMCY_AFFINE, 1, EXTREME_OPERANDS, 1)
 VARIANT(cols_swish, 1, NORMCY_SWISH, 1, EXTREME_OPERANDS, 0)
@@ -45,7 +47,8 @@ INLINE void rows_by_variant(PANEL) {
     if (coef->op != NORMCY_AFFINE || coef->scale) {
         apply_variant *how = coef->op == NORMCY_SWISH              ? rows_swish
                              : coef->op == NORMCY_RATIO            ? rows_ratio
-                             : elementwise && elementwise->extreme ? rows_extreme
+                             : !elementwise                        ? rows_scaled_plain
+                             : elementwise->extreme                ? rows_extreme
                                                                    : rows_scaled;
         RUN_VARIANT(how, elementwise ? elementwise : &no_elementwise);
     } else if (!elementwise) {
@@ -60,7 +63,8 @@ INLINE void cols_by_variant(PANEL) {
     if (coef->op != NORMCY_AFFINE || coef->scale) {
         apply_variant *how = coef->op == NORMCY_SWISH              ? cols_swish
                              : coef->op == NORMCY_RATIO            ? cols_ratio
-                             : elementwise && elementwise->extreme ? cols_extreme
+                             : !elementwise                        ? cols_scaled_plain
+                             : elementwise->extreme                ? cols_extreme
                                                                    : cols_scaled;
         RUN_VARIANT(how, elementwise ? elementwise : &no_elementwise);
     } else if (!elementwise) {

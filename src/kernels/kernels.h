@@ -22,7 +22,7 @@
 
 /* How many slots, or rows, one call of a row kernel takes at most. It changes no bit, but the size of arrays on stacks.
  */
-enum { NORMCY_MAX_SLOTS = 64 };
+enum { NORMCY_MAX_SLOTS = 128 };
 
 /* What weight_range finds. With a NORMCY_TINY weight, the product with an `a` that needs no scale may be subnormal. */
 enum { NORMCY_HUGE = 1, NORMCY_TINY = 2 };

@@ -115,14 +115,29 @@ cdef void finish_columns(const Job *job, ptrdiff_t panel, ptrdiff_t left, ptrdif
 
 cdef void to_columns(ptrdiff_t width, ptrdiff_t group, Slots *s) noexcept nogil:
     """The statistics of groups become those of their columns, in place and so from the last one on."""
-    cdef ptrdiff_t i, g
-    for i in range(width - 1, 0, -1):
-        g = i // group
-        s.mean[i], s.rstd[i] = s.mean[g], s.rstd[g]
-        if s.scaled:
-            s.scale[i] = s.scale[g]
+    cdef ptrdiff_t g
+    for g in range(width // group - 1, -1, -1):
+        repeat_double(s.mean, g, group)
+        repeat_double(s.rstd, g, group)
         if s.shift_after != NULL:
-            s.shift_after[i] = s.shift_after[g]
+            repeat_double(s.shift_after, g, group)
+        if s.scaled:
+            repeat_float(s.scale, g, group)
+
+
+cdef inline void repeat_double(double *v, ptrdiff_t g, ptrdiff_t group) noexcept nogil:
+    """v[g] becomes v[g * group:(g + 1) * group]."""
+    cdef double value = v[g]
+    cdef ptrdiff_t i
+    for i in range(g * group, (g + 1) * group):
+        v[i] = value
+
+
+cdef inline void repeat_float(float *v, ptrdiff_t g, ptrdiff_t group) noexcept nogil:
+    cdef float value = v[g]
+    cdef ptrdiff_t i
+    for i in range(g * group, (g + 1) * group):
+        v[i] = value
 
 
 cdef void rotate(float *v, ptrdiff_t cols, ptrdiff_t head) noexcept nogil:
@@ -173,12 +188,10 @@ cdef void apply_folded(const Job *job, const Schedule *how, ptrdiff_t at, ptrdif
 cdef void repeat_each(const Job *job, ptrdiff_t width, float *room, ptrdiff_t stride,
                       const normcy_coef *coef) noexcept nogil:
     """The coefficients of channels become those of their columns, in place and so from the last one on."""
-    cdef ptrdiff_t i, v, k = job.plan.repeats
-    cdef float *vector
+    cdef ptrdiff_t g, v, k = job.plan.repeats
     for v in range(SCRATCH_VECTORS if job.extreme else vectors_used(coef)):
-        vector = room + v * stride
-        for i in range(width - 1, 0, -1):
-            vector[i] = vector[i // k]
+        for g in range(width // k - 1, -1, -1):
+            repeat_float(room + v * stride, g, k)
 
 
 cdef void apply_cols(const Job *job, const Schedule *how, Columns *w, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t left,
