@@ -5,7 +5,7 @@ from normcy._engine.kernels cimport (
     NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_apply_op, normcy_coef, normcy_elementwise, normcy_epilogue,
     normcy_operand,
 )
-from normcy._engine.plan cimport Operand, Plan
+from normcy._engine.plan cimport Plan, goes_on
 
 cdef enum ScratchVector:    # the vectors that fill_coefficients writes; vector v begins at room + v * stride
     MEAN                    # mean_f32 of normcy_coef
@@ -41,14 +41,10 @@ cdef inline bint is_elementwise(const Job *job) noexcept nogil:
     return job.extreme or (job.weight.p != NULL and not job.weight.folds) or (job.bias.p != NULL and not job.bias.folds)
 
 
-cdef inline bint moves(const Operand *o) noexcept nogil:
-    return o.p != NULL and (o.outer != 0 or o.row != 0)
-
-
 cdef inline ptrdiff_t rows_in_one_call(const Job *job, ptrdiff_t r, ptrdiff_t end) noexcept nogil:
     """How many rows from r on one call of the apply kernel can take."""
     cdef const Plan *p = &job.plan
-    if p.even and not (moves(&job.weight) or moves(&job.bias) or moves(&job.gate) or job.batch_std != NULL):
+    if p.even and goes_on(&job.weight, p) and goes_on(&job.bias, p) and goes_on(&job.gate, p) and job.batch_std == NULL:
         return end - r
     return min(end - r, p.period - r % p.period)
 

@@ -9,13 +9,21 @@ from normcy._engine.kernels cimport (
     NORMCY_LANES, NORMCY_NARROW_COLUMNS, normcy_coef, normcy_elementwise, normcy_epilogue,
     normcy_operand,
 )
-from normcy._engine.plan cimport Plan, operand_at, panel_rows, row_at
+from normcy._engine.plan cimport Operand, Plan, goes_on, operand_at, panel_rows, row_at
 from normcy._engine.schedule cimport FIXED, LOCAL, PHASED, Schedule
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport CACHE_LINE_BYTES
 from normcy._engine.work cimport (
     Columns, Work, normcy_pool, normcy_pool_give_back, normcy_pool_init, normcy_pool_take,
 )
+
+
+cdef struct Stream:         # rows without gaps, from s.at on
+    const Job *job
+    const Schedule *how
+    ptrdiff_t at
+    const normcy_coef *coef
+    const normcy_elementwise *element   # which begins there too, and lies as x does; NULL: there is none
 
 
 cdef inline ptrdiff_t stride_of(const Plan *p, ptrdiff_t width) noexcept nogil:
@@ -153,36 +161,60 @@ cdef inline ptrdiff_t place_in_line(const float *p) noexcept nogil:
     return <ptrdiff_t>(<size_t>p // sizeof(float)) & (NORMCY_LANES - 1)
 
 
-cdef void apply_stream(const Job *job, const Schedule *how, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols,
-                       const normcy_coef *coef, Columns *w) noexcept nogil:
+cdef inline void move_along(normcy_operand *o, ptrdiff_t at, ptrdiff_t stride) noexcept nogil:
+    """The operand, which lies as x does, from `at` floats further on, in rows of another length."""
+    if o.p != NULL:
+        o.p, o.row = o.p + at, stride
+
+
+cdef void apply_rows_of(const Stream *s, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride) noexcept nogil:
+    """The apply pass over a piece of the stream, which begins `at` floats after it."""
+    cdef const Job *job = s.job
+    cdef normcy_elementwise element
+    cdef normcy_epilogue epilogue
+    if s.element != NULL:       # as x lies
+        element = s.element[0]
+        move_along(&element.weight, at, stride)
+        move_along(&element.bias, at, stride)
+    at += s.at
+    job.k.apply_cols(job.x + at, job.y + at, rows, width, stride, s.coef, &element if s.element != NULL else NULL,
+                     epilogue_at(job, at, &epilogue), &s.how.access)
+
+
+cdef void apply_stream(const Stream *s, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols, Columns *w) noexcept nogil:
     """Rows without gaps are one stream of y, which may begin at any column if the coefficients begin there, too.
 
     Many rows begin where y is aligned: the floats before that and after the last whole row are done by themselves.
     """
-    cdef normcy_epilogue epilogue
-    cdef ptrdiff_t i, head = -place_in_line(job.y + at) & (NORMCY_LANES - 1)
-    if head and cols % NORMCY_LANES == 0 and rows >= how.turned_rows:
-        job.k.apply_cols(job.x + at, job.y + at, 1, head, cols, coef, NULL, epilogue_at(job, at, &epilogue),
-                         &how.access)
-        for i in range(vectors_used(coef)):
+    cdef ptrdiff_t i, head = -place_in_line(s.job.y + s.at + at) & (NORMCY_LANES - 1)
+    if head and cols % NORMCY_LANES == 0 and rows >= s.how.turned_rows:
+        apply_rows_of(s, at, 1, head, cols)
+        for i in range(vectors_used(s.coef)):
             rotate(w.room + i * w.stride, cols, head)
         at, rows = at + head, rows - 1
-        job.k.apply_cols(job.x + at + rows * cols, job.y + at + rows * cols, 1, cols - head, cols, coef, NULL,
-                         epilogue_at(job, at + rows * cols, &epilogue), &how.access)
-    job.k.apply_cols(job.x + at, job.y + at, rows, cols, cols, coef, NULL, epilogue_at(job, at, &epilogue), &how.access)
+        apply_rows_of(s, at + rows * cols, 1, cols - head, cols)
+    apply_rows_of(s, at, rows, cols, cols)
 
 
-cdef void apply_folded(const Job *job, const Schedule *how, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t cols,
-                       const normcy_coef *coef, Columns *w) noexcept nogil:
+cdef void apply_folded(const Stream *s, ptrdiff_t rows, ptrdiff_t cols, Columns *w) noexcept nogil:
     """Rows without gaps, of narrow panels several side by side.
 
     The rows that are left over come first, as they need the coefficients of one row, which are then repeated in place.
     """
     cdef ptrdiff_t i, folded = fold_of(cols), whole = rows // folded
-    apply_stream(job, how, at + whole * folded * cols, rows % folded, cols, coef, w)
-    for i in range(vectors_used(coef) if folded > 1 else 0):
+    apply_stream(s, whole * folded * cols, rows % folded, cols, w)
+    for i in range(vectors_used(s.coef) if folded > 1 else 0):
         repeat(w.room + i * w.stride, cols, folded)
-    apply_stream(job, how, at, whole, cols * folded, coef, w)
+    apply_stream(s, 0, whole, cols * folded, w)
+
+
+cdef inline bint in_one_call(const Operand *o, const Plan *p) noexcept nogil:
+    """Whether rows of all samples can take the operand: it goes on, or is in coefficients that all share."""
+    return o.outer == 0 if o.folds else goes_on(o, p)
+
+
+cdef inline bint lies_as_x(const Operand *o, const Plan *p) noexcept nogil:
+    return o.p == NULL or (o.row == p.pitch and o.step == 1)
 
 
 cdef void repeat_each(const Job *job, ptrdiff_t width, float *room, ptrdiff_t stride,
@@ -204,10 +236,12 @@ cdef void apply_cols(const Job *job, const Schedule *how, Columns *w, ptrdiff_t 
     cdef normcy_operand weight, bias, gate
     cdef float *room = w.room
     cdef ptrdiff_t n, at, r = begin
-    cdef bint elementwise = is_elementwise(job), stream = width == p.pitch and not elementwise
-    cdef bint one_set = job.weight.outer == 0 and job.bias.outer == 0 and not elementwise   # for all samples
+    cdef bint elementwise = is_elementwise(job), all_rows = in_one_call(&job.weight, p) and in_one_call(&job.bias, p)
+    cdef bint stream = width == p.pitch and (not elementwise or not job.extreme and lies_as_x(&job.weight, p) and
+                                             lies_as_x(&job.bias, p))
+    cdef Stream s = Stream(job, how, 0, &coef, NULL)
     while r < end:
-        n = end - r if one_set else min(end - r, p.period - r % p.period)
+        n = end - r if all_rows else min(end - r, p.period - r % p.period)
         at = row_at(p, r) + left
         if not stream:      # y and the coefficients are in the same place of a cache line: both are read in whole lines
             room = w.room + place_in_line(job.y + at)
@@ -219,10 +253,12 @@ cdef void apply_cols(const Job *job, const Schedule *how, Columns *w, ptrdiff_t 
             repeat_each(job, width, room, w.stride, &coef)
         if elementwise:
             element = elementwise_at(job, 0, r, left, room, w.stride)
+            s.element = &element
         if job.fixed_mean != NULL:
             add_first(job, at, n, width, p.pitch)
         if stream:
-            apply_folded(job, how, at, n, width, &coef, w)
+            s.at = at
+            apply_folded(&s, n, width, w)
         else:
             job.k.apply_cols(job.x + at, job.y + at, n, width, p.pitch, &coef, &element if elementwise else NULL,
                              epilogue_at(job, at, &epilogue), &how.access)

@@ -73,6 +73,11 @@ cdef inline normcy_operand operand_at(const Operand *o, const Plan *p, ptrdiff_t
     return at
 
 
+cdef inline bint goes_on(const Operand *o, const Plan *p) noexcept nogil:
+    """Whether the rows of the next sample follow those of a sample at the same distance."""
+    return o.p == NULL or o.outer == o.row * p.period
+
+
 cdef inline ptrdiff_t panels_of(const Plan *p) noexcept nogil:
     """By column: how many panels there are."""
     return 1 if p.pooled else p.samples

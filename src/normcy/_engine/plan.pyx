@@ -12,8 +12,8 @@ cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil:
     normcy_clear(p, sizeof(Plan))
     if d.s == 1:            # both memory orders fit: take the one with long rows
         last = method == BATCH or method == LAYER
-    elif d.c == 1 and method != LAYER:
-        last = False
+    elif d.c == 1:
+        last = method == LAYER
     p.pooled = method == BATCH
     p.row_is_channel = not last
     p.by_col = last != (method == LAYER)
@@ -40,7 +40,7 @@ cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil:
         if method == BATCH:
             p.segs, p.seg_stride = d.n, d.sample
     p.sample = d.sample
-    p.pitch = d.sample if p.period == 1 else 1 if d.s == 1 else d.pitch
+    p.pitch = d.sample if p.period == 1 else 1 if d.s == 1 or last > d.channels_last else d.pitch
     p.even = p.sample == p.period * p.pitch
 
 
@@ -60,14 +60,26 @@ cdef inline bint turns(const Strides *v, ptrdiff_t length) noexcept nogil:
 
 cdef void fit_plan(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
     """Take longer rows, where memory and the weights have them, and columns in place of many short rows."""
-    if p.by_col or p.pitch != p.length:
+    if p.by_col and p.group > 1 and p.group == p.cols and p.pitch == p.cols:
+        join_positions(p, weight, bias)
+    elif p.by_col or p.pitch != p.length:
         return
-    if p.planes > 1:
+    elif p.planes > 1:
         join_channels(p, weight, bias)
     elif p.slots == 1 and p.seg_stride == p.length:
         join_samples(p, weight, bias)
     elif 1 < p.length <= MAX_REPEATS and p.segs >= MIN_SEGMENTS:
         turn_to_columns(p, weight, bias)
+
+
+cdef void join_positions(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
+    """A single group, channels last, is a row for each sample if it has no weights, or weights of x's shape."""
+    if follows(weight, weight.s, weight.c, p.cols) and follows(bias, bias.s, bias.c, p.cols):
+        weight.s, bias.s = weight.n, bias.n
+        p.by_col = False
+        p.length = p.pitch = p.rows * p.cols
+        p.period = p.group = 1
+        p.even = p.sample == p.length
 
 
 cdef void join_channels(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
@@ -108,6 +120,8 @@ cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil:
     o.outer = 0 if pooled_rows else v.n
     o.seg = v.n if pooled_rows else 0
     o.row = v.c if p.row_is_channel else v.s
+    if p.period == 1 and o.outer:       # a row for each sample
+        o.row = o.outer
     o.step = <int>(v.s if p.row_is_channel else v.c)
     o.folds = (o.row == 0 and o.step == 1) if p.by_col else (o.row == 1 and o.step == 0)
     return o
