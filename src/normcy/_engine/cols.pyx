@@ -6,7 +6,7 @@ from normcy._engine.coefficients cimport (
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in
 from normcy._engine.kernels cimport (
-    NORMCY_LANES, NORMCY_NARROW_COLUMNS, normcy_coef, normcy_elementwise, normcy_epilogue,
+    NORMCY_FOLDED_ROWS, NORMCY_LANES, NORMCY_NARROW_COLUMNS, normcy_coef, normcy_elementwise, normcy_epilogue,
     normcy_operand,
 )
 from normcy._engine.plan cimport Operand, Plan, goes_on, operand_at, panel_rows, row_at
@@ -86,7 +86,7 @@ cdef ptrdiff_t chunk_of_cols(const Job *job, const Chunks *c, ptrdiff_t panel, p
     cdef ptrdiff_t rows = panel_rows(p), row = j * c.rows, height = min(c.rows, rows - row), k = fold_of(p.cols)
     cdef ptrdiff_t at = panel * p.sample + row * p.pitch + left
     add_first(job, at, height, width, p.pitch)
-    if k > 1 and height >= k:
+    if k > 1 and height >= NORMCY_FOLDED_ROWS * k:
         folded_moments(job, job.x + at, height, k, mean, m2)
     else:
         job.k.moments_cols(job.x + at, height, width, p.pitch, p.group, job.about, mean, m2)

@@ -10,6 +10,7 @@ cdef extern from "kernels/kernels.h" nogil:
         NORMCY_LONG_CHUNK_ROWS
         NORMCY_COLS_CHUNK_FLOATS
         NORMCY_LONG_CHUNKS
+        NORMCY_FOLDED_ROWS
         NORMCY_NARROW_COLUMNS
         NORMCY_EXACT_ROW
         NORMCY_EXACT_ROW_ABOUT_ZERO

@@ -130,11 +130,13 @@ cdef cnp.ndarray ids_of(style, ptrdiff_t samples, ptrdiff_t styles):
         hint = "; convert mixing weights with style.astype(numpy.float32)" if style.ndim == 2 else ""
         raise ValueError(f"style: expected shape ({samples},) of integers, an id for each sample, or ({samples}, "
                          f"{styles}) of float32, mixing weights; got shape {style.shape} of {style.dtype}{hint}")
-    ids = [int(i) for i in style]
-    for i in ids:
-        if not 0 <= i < styles:
-            raise ValueError(f"style: expected ids from 0 to {styles - 1}, got {i}")
-    return np.array(ids, dtype=np.intp)
+    cdef cnp.ndarray ids = np.array(style, dtype=np.intp, subok=False)
+    cdef const Py_ssize_t[::1] id_of = ids
+    cdef ptrdiff_t n
+    for n in range(samples):
+        if not 0 <= id_of[n] < styles:
+            raise ValueError(f"style: expected ids from 0 to {styles - 1}, got {style[n]}")
+    return ids
 
 
 cdef cnp.ndarray mixing_of(style, ptrdiff_t samples, ptrdiff_t styles):
