@@ -4,7 +4,7 @@ from libc.math cimport sqrt
 
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.job cimport Job
-from normcy._engine.kernels cimport NORMCY_RATIO, NORMCY_SWISH
+from normcy._engine.kernels cimport NORMCY_HUGE, NORMCY_RATIO, NORMCY_SWISH
 from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Dims, Strides, make_operand
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout, channel_strides, check_disjoint, in_order, per_channel
@@ -17,6 +17,9 @@ from normcy._native.running cimport BLEND, Channels, channel, running_statistic,
 import numpy as np
 
 cnp.import_array()
+
+
+cdef double LEAST_EPS = 2. ** -200      # whose root needs no scale
 
 
 cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
@@ -58,6 +61,36 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps, layout, out, ptrdiff_t chann
         normcy_fp_leave(mode)
 
 
+cdef bint is_huge(const Job *job, const float *p, const Layout *at) noexcept:
+    """Whether the product of two such values may be beyond float32."""
+    cdef ptrdiff_t n
+    for n in range(at.d.n):
+        if job.k.weight_range(p + n * at.d.sample, at.d.c, 0) & NORMCY_HUGE:
+            return True
+    return False
+
+
+cdef bint is_one_batch(const Job *job, cnp.ndarray x, const Layout *at) noexcept:
+    """Whether all instances can be normalized together: those of one value have no variance.
+
+    Only values whose product with v may be beyond float32 need a scale of their own.
+    """
+    return (at.d.s == 1 and job.rstd_options.eps >= LEAST_EPS and not is_huge(job, <float *>cnp.PyArray_DATA(x), at)
+            and not job.k.weight_range(job.gate.p, at.d.c, 0) & NORMCY_HUGE)
+
+
+cdef double[::1] join_instances(Job *job, const Layout *at):
+    """The job for one batch, each of whose channels has the std of an instance without variance."""
+    cdef double[::1] rstd = np.full(at.d.c + 1, 1 / sqrt(job.rstd_options.eps))
+    cdef Job joined
+    init_job(&joined, BATCH, &at.d, 0, 0)
+    joined.op, joined.batch_std = job.op, job.batch_std
+    joined.gate = make_operand(Strides(job.gate.p, 0, 1, 0, at.d.c), &joined.plan)
+    joined.fixed_mean, joined.fixed_rstd = &rstd[0], &rstd[0]   # a ratio takes no mean
+    job[0] = joined
+    return rstd
+
+
 cdef int update_running_var(double[::1] var, double count, double momentum, running_var, Channels kept) except -1:
     """Blend a batch's variances, of `count` values a channel, into the running ones; unbiased, in place of biased."""
     cdef Channels absent = [NULL, 0]
@@ -76,6 +109,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
     cdef double small_eps, rate
     cdef Channels stored
     cdef double[::1] var, std
+    cdef double[::1] _rstd      # kept for as long as the job reads it
     cdef ptrdiff_t k
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
@@ -102,6 +136,8 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
             for k in range(at.d.c):
                 var[k] /= <double>at.d.n * at.d.s
                 std[k] = sqrt(var[k] + small_eps)
+        if is_one_batch(&job, image, &at):
+            _rstd = join_instances(&job, &at)
         y = normalize_image(&job, &call, image, &at, ("v", v, "running_var", running_var))
         if own and cnp.PyArray_SIZE(image):
             update_running_var(var, <double>at.d.n * at.d.s, rate, running_var, stored)
