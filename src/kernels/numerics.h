@@ -41,6 +41,10 @@ enum {
     NORMCY_CHUNK_ROWS = 64,
     NORMCY_LONG_CHUNK_ROWS = 256,
     NORMCY_LONG_CHUNKS = 8,
+    /* Slots of a batch that have up to so many values in each sample, and this many samples or more, are summed along
+     * columns: their values lie side by side there. */
+    NORMCY_SHORT_SEGMENT = 16,
+    NORMCY_SHORT_SEGMENTS = 4,
     /* Panels of fewer columns have their rows folded side by side: see cols.pxd. */
     NORMCY_NARROW_COLUMNS = 64,
     /* They are folded where a chunk has at least so many times as many rows as lie side by side; the sums of these are

@@ -12,6 +12,8 @@ cdef extern from "kernels/kernels.h" nogil:
         NORMCY_LONG_CHUNKS
         NORMCY_FOLDED_ROWS
         NORMCY_NARROW_COLUMNS
+        NORMCY_SHORT_SEGMENT
+        NORMCY_SHORT_SEGMENTS
         NORMCY_EXACT_ROW
         NORMCY_EXACT_ROW_ABOUT_ZERO
         NORMCY_EXACT_SLOT

@@ -1,10 +1,7 @@
+from normcy._engine.kernels cimport NORMCY_SHORT_SEGMENT, NORMCY_SHORT_SEGMENTS
+
 cdef extern from "runtime/clear.h" nogil:
     void normcy_clear(void *p, size_t size)
-
-
-cdef enum:
-    MAX_REPEATS = 16        # rows of so many values are few enough that columns are faster
-    MIN_SEGMENTS = 4        # if there are this many samples
 
 
 cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil:
@@ -53,9 +50,13 @@ cdef inline bint per_channel(const Strides *v) noexcept nogil:
     return v.n == 0 and v.s == 0 and v.c == 1
 
 
-cdef inline bint turns(const Strides *v, ptrdiff_t length) noexcept nogil:
-    """Whether there is a value for each channel, or for each value of a sample."""
-    return v.p == NULL or per_channel(v) or (v.s == 1 and v.c == length)
+cdef inline bint folds_or_lies_as_x(const Strides *v, ptrdiff_t length) noexcept nogil:
+    """Whether there is a value for each channel, or for each value of a sample, or none."""
+    return v.p == NULL or per_channel(v) or lies_as_x(v, length)
+
+
+cdef inline bint lies_as_x(const Strides *v, ptrdiff_t length) noexcept nogil:
+    return v.s == 1 and v.c == length
 
 
 cdef void fit_plan(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
@@ -68,7 +69,7 @@ cdef void fit_plan(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
         join_channels(p, weight, bias)
     elif p.slots == 1 and p.seg_stride == p.length:
         join_samples(p, weight, bias)
-    elif 1 < p.length <= MAX_REPEATS and p.segs >= MIN_SEGMENTS:
+    elif 1 < p.length <= NORMCY_SHORT_SEGMENT and p.segs >= NORMCY_SHORT_SEGMENTS:
         turn_to_columns(p, weight, bias)
 
 
@@ -102,8 +103,10 @@ cdef void join_samples(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
 
 cdef void turn_to_columns(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
     """A slot that is a short row of each of many samples is a few columns of an array with a row for each sample."""
-    if not (turns(weight, p.length) and turns(bias, p.length)):
+    if not (folds_or_lies_as_x(weight, p.length) and folds_or_lies_as_x(bias, p.length)):
         return
+    if weight.p != NULL and bias.p != NULL and not per_channel(weight) and per_channel(bias):
+        return      # such a bias, which comes after the weight, does not fold
     p.by_col, p.row_is_channel = True, False
     p.group = p.repeats = p.length
     p.rows = p.period = p.segs
