@@ -481,8 +481,8 @@ def test_wrong_arguments():
 
 
 def test_scratch_that_no_memory_holds():
-    """A group of 2^42 columns; that nothing lies at these addresses does not matter, as nothing is read."""
-    fields = {"struct_bytes": BYTES, "method": 3, "groups": 1, "channels_last": 1, "x": 1 << 48, "y": 1 << 49}
+    """Two groups of 2^41 columns; that nothing lies at these addresses does not matter, as nothing is read."""
+    fields = {"struct_bytes": BYTES, "method": 3, "groups": 2, "channels_last": 1, "x": 1 << 48, "y": 1 << 49}
     fields |= {"samples": 1, "channels": 1 << 42, "positions": 2}
     assert check(Norm(**fields)) == 0
     assert run(Norm(**fields), 1, None) == NUMBERS["ERROR_MEMORY"]
