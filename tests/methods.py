@@ -37,10 +37,14 @@ class Method:
         1.13, and adds 3 * 2**-24 of its input.
         """
         scale = (self.scale or partial(affine_scale, self))(x, layout, **kw)
-        units = units or self.units
+        units = (units or self.units) + self.has_weights_within_rows(x, layout)
         if "post_add" in self.of_samples(x, layout):
             units, scale = units + 1, scale + np.abs(residual(x, layout))
         return 2.0**-24 * scale * (units if self.activation in (None, "relu") else 1.13 * units + 3)
+
+    def has_weights_within_rows(self, x, layout):
+        """Returns whether a group of single values is a row, in which each has its own weight: one rounding more."""
+        return self.name.startswith("group") and x[0].size == channels(x, layout)
 
     def of_samples(self, x, layout):
         """Returns the arrays that have a row for each sample of x: a residual, or the styles."""

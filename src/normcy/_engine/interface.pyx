@@ -285,7 +285,7 @@ cdef int describe(const normcy_norm *norm, Job *job, float **new_weight) noexcep
     job.epilogue.add, job.epilogue.activation = norm.post_add, ACTIVATIONS[norm.activation]
     job.fixed_mean, job.fixed_rstd = norm.given_mean, norm.given_rstd
     job.mean, job.m2, job.rstd = norm.mean, norm.m2, norm.rstd
-    fit_plan(&job.plan, &weight, &bias)
+    fit_plan(&job.plan, norm.given_mean != NULL, &weight, &bias)
     if have_offset_added_first(job, weight):
         new_weight[0] = <float *>malloc(weight.size * sizeof(float))
         if new_weight[0] == NULL:

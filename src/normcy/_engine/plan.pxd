@@ -54,7 +54,7 @@ cdef struct Operand:        # the same, in the terms of the plan
 
 cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil
 cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil
-cdef void fit_plan(Plan *p, Strides *weight, Strides *bias) noexcept nogil
+cdef void fit_plan(Plan *p, bint fixed, Strides *weight, Strides *bias) noexcept nogil
 
 
 cdef inline ptrdiff_t row_at(const Plan *p, ptrdiff_t r) noexcept nogil:

@@ -59,28 +59,20 @@ cdef inline bint lies_as_x(const Strides *v, ptrdiff_t length) noexcept nogil:
     return v.s == 1 and v.c == length
 
 
-cdef void fit_plan(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
-    """Take longer rows, where memory and the weights have them, and columns in place of many short rows."""
-    if p.by_col and p.group > 1 and p.group == p.cols and p.pitch == p.cols:
-        join_positions(p, weight, bias)
-    elif p.by_col or p.pitch != p.length:
+cdef void fit_plan(Plan *p, bint fixed, Strides *weight, Strides *bias) noexcept nogil:
+    """Take longer rows, where memory and the weights have them, and columns in place of many short rows.
+
+    What is summed together must not depend on gaps between samples, so that samples are joined only where `fixed`
+    statistics come from outside.
+    """
+    if p.by_col or p.pitch != p.length:
         return
-    elif p.planes > 1:
+    if p.planes > 1:
         join_channels(p, weight, bias)
-    elif p.slots == 1 and p.seg_stride == p.length:
+    elif fixed and p.slots == 1 and p.seg_stride == p.length:
         join_samples(p, weight, bias)
     elif 1 < p.length <= NORMCY_SHORT_SEGMENT and p.segs >= NORMCY_SHORT_SEGMENTS:
         turn_to_columns(p, weight, bias)
-
-
-cdef void join_positions(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
-    """A single group, channels last, is a row for each sample if it has no weights, or weights of x's shape."""
-    if follows(weight, weight.s, weight.c, p.cols) and follows(bias, bias.s, bias.c, p.cols):
-        weight.s, bias.s = weight.n, bias.n
-        p.by_col = False
-        p.length = p.pitch = p.rows * p.cols
-        p.period = p.group = 1
-        p.even = p.sample == p.length
 
 
 cdef void join_channels(Plan *p, Strides *weight, Strides *bias) noexcept nogil:

@@ -62,7 +62,7 @@ cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
     cdef Job job
     cdef Strides none = Strides(NULL, 0, 0, 0, 0)
     init_job(&job, method, &d, 0, 0)
-    fit_plan(&job.plan, &none, &none)
+    fit_plan(&job.plan, False, &none, &none)
     cdef Statistics stats = Statistics(job.plan.slots)
     stats.point(&job)
     job.x = <const float *>cnp.PyArray_DATA(x)
@@ -92,7 +92,7 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
         post_add = operand_like(<object>call.post_add, "post_add", <cnp.ndarray>call.x, x)
         job.epilogue.add = <const float *>cnp.PyArray_DATA(post_add)
     if job.gate.p == NULL:
-        fit_plan(&job.plan, &weight, &bias)
+        fit_plan(&job.plan, job.fixed_mean != NULL, &weight, &bias)
     new_weight = room_for_weights(job, weight)
     set_weights(job, weight, bias, <float *>cnp.PyArray_DATA(new_weight) if new_weight is not None else NULL)
     job.epilogue.activation = call.activation
