@@ -44,8 +44,8 @@ def cases(samples, layout):
     for (c, s), weight, bias in itertools.product(SIZES, range(3), range(3)):
         shape = (samples, c, s) if layout == "NCHW" else (samples, s, c)
         x = g.standard_normal(shape, np.float32)
-        for x in [x] if s > 1 else [x, x.reshape(samples, c)]:
-            yield x, operand(g, weight, x, layout), operand(g, bias, x, layout)
+        for image in [x] if s > 1 else [x, x.reshape(samples, c)]:
+            yield image, operand(g, weight, image, layout), operand(g, bias, image, layout)
 
 
 def takes(norm, x, layout):

@@ -45,11 +45,11 @@ static const normcy_elementwise no_elementwise = {.weight = {&one, 0, 0}, .bias 
 
 INLINE void rows_by_variant(PANEL) {
     if (coef->op != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->op == NORMCY_SWISH              ? rows_swish
-                             : coef->op == NORMCY_RATIO            ? rows_ratio
-                             : !elementwise                        ? rows_scaled_plain
-                             : elementwise->extreme                ? rows_extreme
-                                                                   : rows_scaled;
+        apply_variant *how = coef->op == NORMCY_SWISH   ? rows_swish
+                             : coef->op == NORMCY_RATIO ? rows_ratio
+                             : !elementwise             ? rows_scaled_plain
+                             : elementwise->extreme     ? rows_extreme
+                                                        : rows_scaled;
         RUN_VARIANT(how, elementwise ? elementwise : &no_elementwise);
     } else if (!elementwise) {
         RUN_VARIANT(epilogue ? rows_epilogue : rows_plain, NULL);
@@ -61,11 +61,11 @@ INLINE void rows_by_variant(PANEL) {
 
 INLINE void cols_by_variant(PANEL) {
     if (coef->op != NORMCY_AFFINE || coef->scale) {
-        apply_variant *how = coef->op == NORMCY_SWISH              ? cols_swish
-                             : coef->op == NORMCY_RATIO            ? cols_ratio
-                             : !elementwise                        ? cols_scaled_plain
-                             : elementwise->extreme                ? cols_extreme
-                                                                   : cols_scaled;
+        apply_variant *how = coef->op == NORMCY_SWISH   ? cols_swish
+                             : coef->op == NORMCY_RATIO ? cols_ratio
+                             : !elementwise             ? cols_scaled_plain
+                             : elementwise->extreme     ? cols_extreme
+                                                        : cols_scaled;
         RUN_VARIANT(how, elementwise ? elementwise : &no_elementwise);
     } else if (!elementwise) {
         RUN_VARIANT(epilogue ? cols_epilogue : cols_plain, NULL);

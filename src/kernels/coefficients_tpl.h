@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "kernels/simd/vec.h"
+#include "kernels/tuning.h"
 
 INLINE float gain_to_float(double gain) {
     double limited = gain > FLT_MAX ? FLT_MAX : gain < -FLT_MAX ? -FLT_MAX : gain;
@@ -24,8 +25,6 @@ INLINE double mean_rest(double mean, float mean_f32, double gain) {
     double rest = (mean - mean_f32) * gain;
     return fabs(rest) < INFINITY ? rest : 0;
 }
-
-enum { COEFFICIENT_BLOCK = 64 };
 
 /* What stands in for arrays that are absent, a block of them. With a choice in the loop instead, the compiler would
  * load from NULL under an empty mask, which costs hundreds of cycles each time. */

@@ -42,6 +42,13 @@ enum {
     ACTIVATION_TILE_COLUMNS = 1024,
 };
 
+/* The coefficients. */
+enum {
+    /* They are made in blocks of so many, as long as the constant arrays that stand in for absent ones, which take
+     * little of L1. */
+    COEFFICIENT_BLOCK = 64,
+};
+
 /* The moments of rows. */
 enum {
     /* A call prefetches this far ahead at most: far enough that memory answers in time, and so near (8 KiB, a quarter

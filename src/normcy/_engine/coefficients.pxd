@@ -2,8 +2,8 @@
 elementwise weights and biases that do not fold into them, and the epilogue."""
 from normcy._engine.job cimport Job, Slots
 from normcy._engine.kernels cimport (
-    NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_apply_op, normcy_coef, normcy_elementwise, normcy_epilogue,
-    normcy_operand,
+    NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_apply_op, normcy_coef, normcy_elementwise,
+    normcy_epilogue, normcy_operand,
 )
 from normcy._engine.plan cimport Plan, goes_on
 

@@ -167,7 +167,8 @@ cdef inline void move_along(normcy_operand *o, ptrdiff_t at, ptrdiff_t stride) n
         o.p, o.row = o.p + at, stride
 
 
-cdef void apply_rows_of(const Stream *s, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride) noexcept nogil:
+cdef void apply_rows_of(const Stream *s, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t width,
+                        ptrdiff_t stride) noexcept nogil:
     """The apply pass over a piece of the stream, which begins `at` floats after it."""
     cdef const Job *job = s.job
     cdef normcy_elementwise element

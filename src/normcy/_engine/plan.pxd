@@ -15,6 +15,14 @@
 
 (C) weight and bias have strides over n, c and s; the plan says which of those the panel's rows and columns are.
     A value for each row (by row) or column (by column) folds into the coefficients; anything else is elementwise.
+
+(D) Once the weights are known, `fit_plan` may choose another panel, as a kernel begins anew for each row:
+
+    if                                                                      the panel has
+    channels of a group have no weights, ones of x's shape, or one value    a row for each group
+    the batch has one channel, and statistics are given                     one row
+    a batch has a few positions (NORMCY_SHORT_SEGMENT) of many samples      a row for each sample, and a column for
+                                                                            each of its values
 """
 from normcy._engine.kernels cimport normcy_operand
 

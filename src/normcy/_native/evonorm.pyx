@@ -5,7 +5,7 @@ from libc.math cimport sqrt
 from normcy._engine.floating_point cimport normcy_fp_enter, normcy_fp_leave
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_HUGE, NORMCY_RATIO, NORMCY_SWISH
-from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Dims, Strides, make_operand
+from normcy._engine.plan cimport BATCH, GROUP, INSTANCE, Strides, make_operand
 from normcy._engine.run cimport init_job
 from normcy._native.arrays cimport Layout, channel_strides, check_disjoint, in_order, per_channel
 from normcy._native.batch cimport check_batch
