@@ -1,6 +1,6 @@
 """Runs one parameter of each benchmark class as asv does, without asv, and without a look at times."""
 
-import importlib
+import importlib.util
 import inspect
 import multiprocessing
 import subprocess
@@ -85,6 +85,8 @@ def cliffs(threads, monkeypatch):
     module = importlib.import_module("benchmarks.cliffs")
     for name, value in {"MOST_FLOATS": 1 << 12, "SECONDS": 0, "ROUNDS": 1, "ROUNDS_AGAIN": 1}.items():
         monkeypatch.setattr(module, name, value)
+    if importlib.util.find_spec("torch"):  # its threads are OpenMP's, and so normcy's
+        monkeypatch.setattr("torch.set_num_threads", lambda number: None)
     return module
 
 

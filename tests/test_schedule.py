@@ -48,7 +48,7 @@ TABLE = """
     layer               1    100003         3      1  yes       1  -           row: task 1; 3 slots by 1; in_cache
     layer               1    100003         3      1  yes       3  -           row: 3 x measure 7, combine 1, apply 7; 1 x 16384; in_cache
     instance            8        64     12544      1   no       2  -           row: task 171; 3 slots by 1; -
-    batch              32       256       196      1   no       2  -           row: task 8; 32 slots by 64; in_cache
+    batch              32       256       196      1   no       2  -           row: task 8; 32 slots by 83; in_cache
     batch               4         3     50001      1   no       3  -           row: 3 x measure 16, combine 1, apply 16; 1 x 16384; in_cache
     batch              32       256       196      1   no       2  fixed       row: apply 99; 83 x 196; -
     # many threads: a slot after the other only if it has parts for all of them, or more than there are slots
@@ -141,7 +141,7 @@ def test_every_element_belongs_to_one_part(norm, threads, numbers, flags, kind):
     assert 1 <= found["threads"] <= min(threads, max(parts.values()))
     if found["mode"] == "local" and found["by"] == "row":
         assert (parts["task"] - 1) * found["part_slots"] < slots <= parts["task"] * found["part_slots"]
-        assert 1 <= found["tile_slots"] <= 64
+        assert 1 <= found["tile_slots"] <= 128
     elif found["mode"] == "local":
         panels = 1 if method == "batch" else n
         cols = n * c * s // found["unit_rows"] // panels

@@ -61,18 +61,31 @@ INLINE void recompute_if_far(const float *x, const row_shape *shape, normcy_abou
         recompute_slot(x, shape, mean, m2);
 }
 
-/* Computes what exact_slots would for slots of up to sixteen values, but leaves out the vectors that are absent. */
-INLINE void tiny_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, const row_shape *shape, normcy_about about,
-                       double *mean, double *m2) {
-    const moments_kind kind = {about, 0};
+/* Computes what exact_slots would for slots of up to sixteen values, or with `vectors` 2 up to 32, but leaves out the
+ * vectors that are absent. */
+INLINE void tiny_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int vectors, const row_shape *shape,
+                       normcy_about about, double *mean, double *m2) {
     for (ptrdiff_t s = 0; s < slots; s++, x += stride) {
         exact_sums all = no_sums();
 #pragma GCC unroll 4
         for (int h = 0; h < NV; h++) {
             vf v = load_part(x + h * W, shape->last[h]);
-            sum_exactly(all.s1 + 2 * h, all.even + 2 * h, widen_lo(v), kind);
-            sum_exactly(all.s1 + 2 * h + 1, all.even + 2 * h + 1, widen_hi(v), kind);
+            vd halves[2] = {widen_lo(v), widen_hi(v)}, more[2] = {{0}, {0}};
+            if (vectors == 2) {
+                v = load_part(x + NORMCY_LANES + h * W, shape->last[NV + h]);
+                more[0] = widen_lo(v), more[1] = widen_hi(v);
+            }
+            for (int half = 0; half < 2; half++) {
+                const moments_kind squares = {NORMCY_ABOUT_ZERO, 0};
+                sum_exactly(NULL, all.even + 2 * h + half, halves[half], squares);
+                if (vectors == 2)
+                    sum_exactly(NULL, all.odd + 2 * h + half, more[half], squares);
+                if (about != NORMCY_ABOUT_ZERO)
+                    all.s1[2 * h + half] += vectors == 2 ? halves[half] + more[half] : halves[half];
+            }
         }
+        for (int i = 0; vectors == 2 && i < 2 * NV; i++)
+            all.even[i] += all.odd[i];
         double s2 = slot_moments(&all, shape, 0, about, mean + s, m2 + s);
         recompute_if_far(x, shape, about, s2, mean + s, m2 + s);
     }
@@ -146,7 +159,9 @@ INLINE void float_slots(const float *x, ptrdiff_t slots, ptrdiff_t stride, int q
     }
 #define SLOTS(name, about)                                                                                             \
     if (length <= NORMCY_LANES)                                                                                        \
-        tiny_slots(x, slots, stride, shape, about, mean, m2);                                                          \
+        tiny_slots(x, slots, stride, 1, shape, about, mean, m2);                                                       \
+    else if (length <= 2 * NORMCY_LANES)                                                                               \
+        tiny_slots(x, slots, stride, 2, shape, about, mean, m2);                                                       \
     else if (length % NORMCY_QUAD)                                                                                     \
         SLOTS_BY_LENGTH(name, 0, about)                                                                                \
     else                                                                                                               \

@@ -28,18 +28,21 @@ cdef double at_least(value, str name, double least) except? -1:
 cdef double[:, ::1] as_doubles(Channels mean, Channels std, ptrdiff_t channels):
     """Both in float64. There is one channel more, so that there is always a first one to point to."""
     cdef double[:, ::1] both = np.ones((2, channels + 1))
+    cdef double *means = &both[0, 0]
+    cdef double *stds = &both[1, 0]
     cdef ptrdiff_t c
     for c in range(channels):
-        both[0, c], both[1, c] = channel(mean, c)[0], channel(std, c)[0]
+        means[c], stds[c] = channel(mean, c)[0], channel(std, c)[0]
     return both
 
 
 cdef void fix_statistics(Job *job, double[:, ::1] kept) noexcept:
     """Normalize with the running statistics."""
+    cdef double *rstd = &kept[1, 0]
     cdef ptrdiff_t c
     for c in range(kept.shape[1]):
-        kept[1, c] = 1 / kept[1, c]
-    job.fixed_mean, job.fixed_rstd = &kept[0, 0], &kept[1, 0]
+        rstd[c] = 1 / rstd[c]
+    job.fixed_mean, job.fixed_rstd = &kept[0, 0], rstd
 
 
 cdef int update_mean_and_std(Statistics stats, double count, double eps, owner, cnp.ndarray tracked, double momentum,

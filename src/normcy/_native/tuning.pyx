@@ -51,7 +51,10 @@ def use_tuning(dict numbers):
 def schedule_of(method, ptrdiff_t n, ptrdiff_t c, ptrdiff_t s, ptrdiff_t groups=1, bint channels_last=False,
                 int threads=1, dict numbers=None, *, bint writes=True, bint fixed=False, bint adds=False,
                 bint in_place=False, bint rereads=False, bint elementwise=False):
-    """How a norm of a dense array of n samples, c channels and s positions is divided, under these numbers."""
+    """How a norm of a dense array of n samples, c channels and s positions is divided, under these numbers.
+
+    It has the panel of its method and memory order; what weights make of that (plan.pxd, D) is left out.
+    """
     cdef Tuning t = numbers_of(numbers or {})
     cdef Dims d
     cdef Plan p
