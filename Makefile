@@ -12,7 +12,7 @@ KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-ma
 COVERAGE_TESTS = grid tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
-.PHONY: build test torture mutants coverage bits compare accuracy bench bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs wheel clean
+.PHONY: build test torture mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -63,9 +63,19 @@ bench: build
 	cd benchmarks && asv machine --yes && asv check --python=same
 	cd benchmarks && asv run --python=same --set-commit-hash=$$(git rev-parse HEAD) --quick --show-stderr $(ARGS)
 
+# docs/history.md has figures of its own, as asv's pages fetch their scripts from the network.
+bench-history: $(INSTALLED)  # 40 minutes
+	$(INSTALL) --group bench
+	$(BIN)/python -m benchmarks.history $(ARGS)
+
+BASE = main
+bench-check: $(INSTALLED)  # ten minutes: is the commit at HEAD slower than its base?
+	$(INSTALL) --group bench
+	$(BIN)/python -m benchmarks.history --check $(BASE) $(ARGS)
+
 bench-report: build
 	$(INSTALL) --group bench
-	@ls .asv/results/*/*-*.json >/dev/null 2>&1 || { echo "there are no results yet: run make bench first"; exit 1; }
+	@ls benchmarks/results/*/*-*.json >/dev/null 2>&1 || { echo "there are no results yet: run make bench first"; exit 1; }
 	cd benchmarks && asv publish && echo "the report: $(CURDIR)/.asv/html/index.html (asv preview shows it)"
 
 bench-tuning: build  # what the numbers of docs/tuning.md trade here

@@ -12,8 +12,33 @@ from .common import JOBS, THREADS, interleaved, labels, peak_memory, use_threads
 
 CASES = {" ".join(key).rstrip(" -"): job for key, job in JOBS.items()}
 
+# Few timings that stand for all methods, as history.py measures many commits: case, layout, threads. Those of one
+# thread vary least; those of all threads also show what the threads wait for.
+HISTORY = (
+    "LLM decode rms 1x4096, -, one",
+    "BERT-base add+layer 8x128x768, -, all",
+    "LLM prefill layer 2048x4096, -, one",
+    "LLM prefill rms 2048x4096, -, all",
+    "3x3 conv weight 512x512x3x3, -, one",
+    "ResNet-50 batch 8x2048x7x7, NCHW, one",
+    "ResNet-50 batch+add+relu 8x256x56x56, NCHW, all",
+    "ResNet-50 batch train 32x256x14x14, NCHW, all",
+    "ResNet-50 renorm train 32x64x56x56, NCHW, one",
+    "IBN-ResNet ibn 8x256x56x56, NCHW, one",
+    "EvoNorm-R50 evonorm_s0 8x256x56x56, NCHW, all",
+    "ConvNeXt layer2d 8x96x56x56, NCHW, one",
+    "style net instance 1x128x256x256, NCHW, all",
+    "SD UNet group+silu 2x320x64x64, NCHW, one",
+    "ResNet-50 batch train 8x256x56x56, NHWC, all",
+    "EvoNorm-R50 evonorm_b0 8x256x56x56, NHWC, one",
+    "ConvNeXt layer2d 8x96x56x56, NHWC, all",
+    "style net adain 1x512x64x64, NHWC, one",
+    "style net conditional 4x128x128x128, NHWC, all",
+    "SD UNet group 2x320x64x64, NHWC, all",
+)
 
-class _Speed:
+
+class _Time:
     """Calls use `out=`, so that the memory of the result exists already."""
 
     def setup(self, label, layout, threads):
@@ -26,6 +51,8 @@ class _Speed:
     def time_call(self, *params):
         self.run()
 
+
+class _Speed(_Time):
     def track_bandwidth(self, *params):
         """The bytes that have to be moved, divided by the time."""
         (seconds,) = interleaved(["normcy"], self.job, self.data, self.threads)
@@ -55,6 +82,16 @@ class Features(_Speed):
 
     def setup(self, label, threads):
         super().setup(label, "-", threads)
+
+
+class History(_Time):
+    """What `make bench-history` and `make bench-check` measure, beside the cost of small calls."""
+
+    params = HISTORY
+    param_names = ("timing",)
+
+    def setup(self, timing):
+        super().setup(*timing.split(", "))
 
 
 class Allocation:
