@@ -317,6 +317,7 @@ WRONG = [
     ("weight norm out", lambda: normcy.weight_norm(X, C6, 1, out=C6), ValueError, "out: expected the shape of v, (4, 6, 10), got (6,)"),
     ("adain out overlaps", lambda: (lambda p: normcy.adain(p[0], X, out=p[1]))(overlapping()), ValueError, "out: overlaps content in memory without being exactly content"),
     ("weight norm 0-d", lambda: normcy.weight_norm(np.array(3, np.float32), np.float32(1)), ValueError, "dim: expected None or an axis of v, of shape (), got 0"),
+    ("no layout", lambda: normcy.group_norm(X, 1, layout=None), ValueError, "layout: expected \"NCHW\""),
     ("layout array", lambda: normcy.instance_norm(X, layout=np.array(["NCHW", "NHWC"])), ValueError, "layout: expected \"NCHW\""),
     ("activation array", lambda: normcy.layer_norm(X, 10, activation=np.array("relu")), ValueError, "activation: expected None, \"relu\""),
     ("eps bool", lambda: normcy.layer_norm(X, 10, eps=True), TypeError, "eps: expected a number, got bool"),

@@ -1,6 +1,7 @@
 """Weights, gains and given statistics at the ends of float32: results are within the bound, each by its own data."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -336,3 +337,18 @@ def test_styles_of_infinite_std(std):
     assert np.array_equal(np.isnan(normcy.adain(c, style)), np.isnan(expected))
     assert np.array_equal(normcy.adain(c, style)[0], expected[0])
     np.testing.assert_allclose(normcy.adain(c, style)[1], expected[1], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [3e38, -(2.0**100)])
+def test_a_product_beyond_float32_beside_what_is_added(weight):
+    """The result fits float32 although (x - mean) * gain does not: a shift of batch renorm, or a bias, comes back."""
+    x = np.array([[0.0], [1.0], [-1.5], [0.25]], np.float32)
+    mean, std = np.array([2.0], np.float32), np.array([0.8], np.float32)
+    for bias in (None, np.array([-0.9 * weight], np.float32)):
+        w = np.array([weight], np.float32)
+        for norm in (partial(normcy.batch_renorm, training=True), partial(normcy.batch_norm, training=True)):
+            own = norm(x, mean.copy(), std.copy(), w, bias)
+            exact = getattr(normcy.reference, norm.func.__name__)(x, mean.copy(), std.copy(), w, bias, training=True)
+            fits = np.abs(exact) < 3e38
+            assert fits.any()
+            assert np.all(np.abs(own - exact)[fits] <= 2.0**-20 * abs(weight))

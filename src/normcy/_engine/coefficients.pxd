@@ -41,6 +41,10 @@ cdef inline bint is_elementwise(const Job *job) noexcept nogil:
     return job.extreme or (job.weight.p != NULL and not job.weight.folds) or (job.bias.p != NULL and not job.bias.folds)
 
 
+cdef inline bint bias_folds(const Job *job) noexcept nogil:
+    return job.bias.folds and (job.weight.folds or job.weight.p == NULL)
+
+
 cdef inline ptrdiff_t rows_in_one_call(const Job *job, ptrdiff_t r, ptrdiff_t end) noexcept nogil:
     """How many rows from r on one call of the apply kernel can take."""
     cdef const Plan *p = &job.plan

@@ -110,6 +110,12 @@ cdef Gain gain_of_slot(const Job *job, const Slots *s, ptrdiff_t i, const float 
         g.scale = scale_of_gain(s.mean[i], g.gain, slot_scale, within)
         g.last_weight, g.last_bias = <float>NORMCY_HUGE_WEIGHT, bias
         return g
+    # What is added is so large that the product could overflow where the sum does not: both are scaled down meanwhile.
+    if job.extreme and job.op != NORMCY_RATIO and fabs(g.shift) + fabs(bias) >= NORMCY_HUGE_WEIGHT:
+        g.gain, g.shift = g.gain / NORMCY_HUGE_WEIGHT, g.shift / NORMCY_HUGE_WEIGHT
+        g.scale = scale_of_gain(s.mean[i], g.gain, slot_scale, within)
+        g.bias, g.last_weight, g.last_bias = <float>(bias / NORMCY_HUGE_WEIGHT), <float>NORMCY_HUGE_WEIGHT, <float>-0.0
+        return g
     # Ordinarily nothing is applied last. A last bias of 0 would turn -0 into 0.
     g.bias, g.last_weight, g.last_bias = bias, 1, <float>-0.0
     return g
@@ -174,10 +180,6 @@ cdef float scale_of_gain(double mean, double gain, float slot_scale, const GainR
         exponent = min(of_gain - NORMCY_SCALED_GAIN_EXPONENT, NORMCY_SCALED_MEAN_EXPONENT - of_mean,
                        <int>NORMCY_MOST_SCALE_EXPONENT)
     return <float>ldexp(1, exponent)
-
-
-cdef inline bint bias_folds(const Job *job) noexcept nogil:
-    return job.bias.folds and (job.weight.folds or job.weight.p == NULL)
 
 
 cdef normcy_operand of_slots(const Job *job, const float *p) noexcept nogil:

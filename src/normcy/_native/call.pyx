@@ -26,7 +26,7 @@ cdef int describe_call(Call *call, x, str name, weight, bias, layout, activation
     """A call with the rarer options at their defaults."""
     call.x, call.name, call.weight, call.bias = <PyObject *>x, <PyObject *>name, <PyObject *>weight, <PyObject *>bias
     call.out = <PyObject *>out
-    call.last = layout is not None and is_channels_last(layout)     # None: the method has no layout
+    call.last = is_channels_last(layout)    # methods without one pass "NCHW"
     call.pre_add = call.sum_out = call.post_add = <PyObject *>None
     call.activation = activation_of(activation)
     call.weight_offset, call.return_stats, call.channels = 0, False, -1

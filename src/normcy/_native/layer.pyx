@@ -84,7 +84,7 @@ def layer_norm(x, normalized_shape, weight, bias, eps, weight_offset, pre_add, s
     cdef normcy_rstd_options how
     cdef unsigned long mode = normcy_fp_enter()
     try:
-        describe_call(&call, x, "x", weight, bias, None, activation, out)
+        describe_call(&call, x, "x", weight, bias, "NCHW", activation, out)
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         how.eps, how.correction = number(eps, "eps"), number(correction, "correction")
         how.outside_sqrt = is_outside_sqrt(eps_mode)
@@ -99,7 +99,7 @@ def rms_norm(x, normalized_shape, weight, eps, weight_offset, pre_add, sum_out, 
     cdef normcy_rstd_options how
     cdef unsigned long mode = normcy_fp_enter()
     try:
-        describe_call(&call, x, "x", weight, None, None, activation, out)
+        describe_call(&call, x, "x", weight, None, "NCHW", activation, out)
         add_options(&call, weight_offset, pre_add, sum_out, post_add, return_stats)
         how.eps, how.correction, how.outside_sqrt = 2.0 ** -23 if eps is None else number(eps, "eps"), 0, False
         return normalize_trailing(&call, normalized_shape, &how, NORMCY_ABOUT_ZERO, of_layer)

@@ -62,7 +62,7 @@ def weight_norm(v, g, dim, out):
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
     try:
-        describe_call(&call, v, "v", None, None, None, None, out)
+        describe_call(&call, v, "v", None, None, "NCHW", None, out)
         axis = None if dim is None else integer(dim, "dim")
         length = array_of_lengths(g, axis is None)
         dense = floats(v, "v")
