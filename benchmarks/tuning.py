@@ -32,6 +32,7 @@ NORMS = {
     "short_slot_floats": [("instance", (64, 512, 14, 14), "NCHW", 1), ("instance", (64, 512, 8, 8), "NCHW", 1)],
     "long_weight_floats": [("layer", (500, 4096), "-", 1), ("layer", (1024, 768), "-", 1)],
     "sharing_rows": [("layer", (500, 4096), "-", 1), ("layer", (200, 8192), "-", 1)],
+    "panels_floats": [("instance", (2000, 3, 4), "NHWC", 1), ("layer2d", (2000, 7, 3), "NCHW", 1)],
     "coefficient_columns": [("batch", (8, 14, 14, 1536), "NHWC", 1), ("batch", (8, 7, 7, 4096), "NHWC", 1)],
     "task_floats": [("instance", (32, 28, 28, 128), "NHWC", 1), ("batch train", (32, 256, 14, 14), "NCHW", 1)],
     "tile_min_columns": [("instance", (8, 28, 28, 256), "NHWC", 1), ("layer2d", (4, 512, 28, 28), "NCHW", 1)],
@@ -43,7 +44,7 @@ NORMS = {
     "fixed_rows": [("batch", (8, 14, 14, 1024), "NHWC", 2), ("batch", (32, 56, 56, 64), "NHWC", 1)],
 }  # fmt: skip
 LEAST = {"tile_min_columns": 64}
-MOST = {"tile_floats": 4096}
+MOST = {"tile_floats": 4096, "panels_floats": 512}
 
 
 def prepared(method, shape, layout):

@@ -44,7 +44,7 @@ class Method:
 
     def has_weights_within_rows(self, x, layout):
         """Returns whether a group of single values is a row, in which each has its own weight: one rounding more."""
-        return self.name.startswith("group") and x[0].size == channels(x, layout)
+        return self.name.startswith("group") and np.prod(x.shape[1:]) == channels(x, layout)
 
     def of_samples(self, x, layout):
         """Returns the arrays that have a row for each sample of x: a residual, or the styles."""

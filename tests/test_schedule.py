@@ -19,7 +19,8 @@ def text(s):
     elif s["by"] == "row":
         part = f"{s['part_slots']} slots by {s['tile_slots']}"
     else:
-        part = f"{s['tile_cols']} columns"
+        panels = f"{s['part_panels']} panels of " if s["part_panels"] > 1 else ""
+        part = f"{panels}{s['tile_cols']} columns"
     hints = [name for name in ("in_cache", "nontemporal") if s["access"][name]] + ["sum_in_l1"] * s["sum_in_l1"]
     return f"{s['by']}: {rounds}{phases}; {part}; {', '.join(hints) or '-'}"
 
@@ -66,6 +67,10 @@ TABLE = """
     group               2       320      4096     32  yes       2  -           column: 2 x measure 16, combine 1, apply 16; 256 x 320; -
     group              64       320       100     32  yes       2  -           column: task 64; 320 columns; in_cache
     layer               8        96      3136      1   no       2  -           column: task 56; 512 columns; in_cache
+    # small panels are done together, but enough are left for all threads
+    instance         2000         4         3      1  yes       1  -           column: task 48; 42 panels of 4 columns; in_cache
+    instance           10         4         3      1  yes       1  -           column: task 4; 3 panels of 4 columns; in_cache
+    layer            9000         7         5      1   no       2  -           column: task 643; 14 panels of 5 columns; in_cache
 """  # fmt: skip
 OPTIONS = {"-": {}, "sum": SUM, "statistics": {"writes": False}}
 
@@ -145,7 +150,7 @@ def test_every_element_belongs_to_one_part(norm, threads, numbers, flags, kind):
     elif found["mode"] == "local":
         panels = 1 if method == "batch" else n
         cols = n * c * s // found["unit_rows"] // panels
-        assert parts["task"] == panels * -(-cols // found["tile_cols"])
+        assert parts["task"] == -(-panels // found["part_panels"]) * -(-cols // found["tile_cols"])
         assert found["tile_cols"] == cols or found["tile_cols"] % 64 == 0
     elif "apply" in parts:
         strips = found["strips"]

@@ -15,6 +15,7 @@ TUNINGS = {
         "part_min_floats": 64,
         "short_slot_floats": 8,
         "sharing_rows": 2,
+        "panels_floats": 48,
         "tile_min_columns": 64,
         "run_floats": 32,
         "turned_rows": 3,

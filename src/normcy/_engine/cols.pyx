@@ -2,7 +2,8 @@ from libc.string cimport memcpy, memmove
 
 from normcy._engine.chunks cimport Chunks, ceil_div, fold_of, merge_chunks
 from normcy._engine.coefficients cimport (
-    SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, vectors_used,
+    LAST_BIAS, LAST_WEIGHT, SCRATCH_VECTORS, bias_folds, coefficients_in, elementwise_at, epilogue_at,
+    fill_coefficients, is_elementwise, vectors_used,
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in
 from normcy._engine.kernels cimport (
@@ -12,10 +13,14 @@ from normcy._engine.kernels cimport (
 from normcy._engine.plan cimport Operand, Plan, goes_on, operand_at, panel_rows, row_at
 from normcy._engine.schedule cimport FIXED, LOCAL, PHASED, Schedule
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
-from normcy._engine.tuning cimport CACHE_LINE_BYTES
+from normcy._engine.tuning cimport CACHE_LINE_BYTES, MAX_PANELS_FLOATS
 from normcy._engine.work cimport (
     Columns, Work, normcy_pool, normcy_pool_give_back, normcy_pool_init, normcy_pool_take,
 )
+
+
+cdef enum:
+    PANELS_STRIDE = MAX_PANELS_FLOATS + NORMCY_LANES    # room for as many floats, and for what whole vectors write beyond
 
 
 cdef struct Stream:         # rows without gaps, from s.at on
@@ -277,13 +282,100 @@ cdef void task_of_cols(const Job *job, const Schedule *how, ptrdiff_t panel, ptr
         apply_cols(job, how, &w, panel * rows, (panel + 1) * rows, left, width)
 
 
+cdef const float *for_panels(const Operand *o, ptrdiff_t first, ptrdiff_t panels, ptrdiff_t cols,
+                             float *room) noexcept nogil:
+    """Values that fold, for the columns of several panels; the same for all, or others for each."""
+    cdef ptrdiff_t i
+    if o.p == NULL or not o.folds or o.outer == cols:
+        return o.p + first * o.outer if o.p != NULL else NULL
+    for i in range(panels):
+        memcpy(room + i * cols, o.p, cols * sizeof(float))
+    return room
+
+
+cdef void to_rows(const Plan *p, ptrdiff_t panels, const float *v, float *wide) noexcept nogil:
+    """Values for the columns of several panels become values for all floats of these.
+
+    Whole vectors are copied, of which the next ones overwrite what is too much.
+    """
+    cdef ptrdiff_t i, r, j, cols = p.cols
+    for i in range(panels):
+        for r in range(p.rows):
+            for j in range(ceil_div(cols, NORMCY_LANES)):
+                memcpy(wide + j * NORMCY_LANES, v + j * NORMCY_LANES, NORMCY_LANES * sizeof(float))
+            wide += cols
+        v += cols
+
+
+cdef normcy_operand of_panels(const Operand *o, const Plan *p, ptrdiff_t first, ptrdiff_t panels,
+                              float *wide) noexcept nogil:
+    """A weight or bias that does not fold, for the floats of several panels."""
+    cdef ptrdiff_t i, r, j
+    cdef const float *v
+    if o.p == NULL:
+        return normcy_operand(NULL, 0, 0)
+    if lies_as_x(o, p) and goes_on(o, p):
+        return normcy_operand(o.p + first * o.outer, 0, 1)
+    for i in range(first, first + panels):
+        for r in range(p.rows):
+            v = o.p + i * o.outer + r * o.row
+            for j in range(p.cols):
+                wide[j] = v[j * o.step]
+            wide += p.cols
+    return normcy_operand(wide - panels * p.rows * p.cols, 0, 1)
+
+
+cdef void apply_panels(const Job *job, const Schedule *how, Columns *w, ptrdiff_t first,
+                       ptrdiff_t panels) noexcept nogil:
+    """The apply pass over several small panels as one row, with coefficients for each float."""
+    cdef const Plan *p = &job.plan
+    cdef float wide[SCRATCH_VECTORS * PANELS_STRIDE]
+    cdef ptrdiff_t v, count = panels * p.cols, n = count * p.rows, at = first * p.sample
+    cdef normcy_operand weight, bias, gate
+    cdef normcy_coef coef
+    cdef normcy_elementwise element
+    cdef normcy_epilogue epilogue
+    weight.p = for_panels(&job.weight, first, panels, p.cols, wide)
+    bias.p = for_panels(&job.bias, first, panels, p.cols, wide + PANELS_STRIDE)
+    gate.p = for_panels(&job.gate, first, panels, p.cols, wide + 2 * PANELS_STRIDE)
+    fill_coefficients(job, count, &w.stats, &weight, &bias, &gate, 0, &coef, w.room, w.stride)
+    for v in range(SCRATCH_VECTORS if job.extreme else vectors_used(&coef)):
+        to_rows(p, panels, w.room + v * w.stride, wide + v * PANELS_STRIDE)
+    coef = coefficients_in(wide, PANELS_STRIDE, job.op, coef.scale != NULL)
+    if is_elementwise(job):
+        element = elementwise_at(job, 0, first * p.rows, 0, wide, PANELS_STRIDE)
+        if not job.weight.folds:
+            element.weight = of_panels(&job.weight, p, first, panels, wide + LAST_WEIGHT * PANELS_STRIDE)
+        if not bias_folds(job):
+            element.bias = of_panels(&job.bias, p, first, panels, wide + LAST_BIAS * PANELS_STRIDE)
+    job.k.apply_cols(job.x + at, job.y + at, 1, n, n, &coef, &element if is_elementwise(job) else NULL,
+                     epilogue_at(job, at, &epilogue), &how.access)
+
+
+cdef void task_of_panels(const Job *job, const Schedule *how, ptrdiff_t first, ptrdiff_t panels, char *memory,
+                         ptrdiff_t stride) noexcept nogil:
+    """Both passes over several small panels. Their statistics follow each other, as those of one panel's columns do."""
+    cdef const Plan *p = &job.plan
+    cdef Columns w = columns_in(memory, stride, shifts_after(job))
+    cdef ptrdiff_t i, slots = p.cols // p.group
+    for i in range(panels):
+        chunk_of_cols(job, &how.chunks, first + i, 0, 0, p.cols, w.stats.mean + i * slots, w.stats.m2 + i * slots)
+    finish_columns(job, first, 0, panels * p.cols, &w.stats)
+    if job.y != NULL:
+        apply_panels(job, how, &w, first, panels)
+
+
 cdef void cols_task(const Work *w, ptrdiff_t part) noexcept nogil:
     """Tiles side by side share a cache line of y in every row: they follow each other, so that one thread has both."""
     cdef ptrdiff_t cols = w.job.plan.cols, tile = w.schedule.tile_cols, across = ceil_div(cols, tile)
-    cdef ptrdiff_t left = part % across * tile
+    cdef ptrdiff_t left = part % across * tile, panels = w.schedule.part_panels
     cdef int area = normcy_pool_take(w.pool)
-    task_of_cols(w.job, &w.schedule, part // across, left, min(tile, cols - left), w.areas + area * w.area_bytes,
-                 w.stride)
+    cdef char *memory = w.areas + area * w.area_bytes
+    if panels > 1:
+        task_of_panels(w.job, &w.schedule, part * panels, min(panels, w.job.plan.samples - part * panels), memory,
+                       w.stride)
+    else:
+        task_of_cols(w.job, &w.schedule, part // across, left, min(tile, cols - left), memory, w.stride)
     normcy_pool_give_back(w.pool, area)
 
 
@@ -336,6 +428,8 @@ cdef void work_on_cols(Work *w) noexcept nogil:
     cdef bint local = w.schedule.mode == LOCAL
     w.task, w.measure, w.combine, w.apply, w.lay_out = cols_task, cols_measure, cols_combine, cols_apply, cols_lay_out
     w.stride = stride_of(p, w.schedule.tile_cols if local else p.cols)
+    if local and w.schedule.part_panels > 1:
+        w.stride = (ceil_div(w.schedule.part_panels * p.cols, NORMCY_LANES) + 1) * NORMCY_LANES
     w.area_bytes = column_bytes(w.stride) if local else SCRATCH_VECTORS * w.stride * sizeof(float)
     w.scratch_bytes = sizeof(normcy_pool) + CACHE_LINE_BYTES + w.schedule.threads * w.area_bytes
     if not local:

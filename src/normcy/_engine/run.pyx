@@ -4,7 +4,7 @@ from normcy._engine.coefficients cimport is_elementwise
 from normcy._engine.cols cimport work_on_cols
 from normcy._engine.isa cimport chosen
 from normcy._engine.job cimport Job
-from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT
+from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT, NORMCY_RATIO
 from normcy._engine.normcy_h cimport normcy_runner
 from normcy._engine.parallel cimport Phase, crowded, run_phases, run_phases_by
 from normcy._engine.plan cimport init_plan
@@ -90,7 +90,7 @@ cdef Operands operands_of(const Job *job, ptrdiff_t size) noexcept nogil:
     o.size, o.writes, o.fixed, o.adds = size, job.y != NULL, job.fixed_mean != NULL, job.addend != NULL
     o.in_place = job.x == job.y
     o.rereads = job.source == job.y or job.addend == job.y or job.epilogue.add == job.y
-    o.elementwise = is_elementwise(job)
+    o.elementwise, o.ratio = is_elementwise(job), job.op == NORMCY_RATIO
     return o
 
 

@@ -42,6 +42,7 @@ cdef struct Operands:       # what a schedule has to know of a norm's arrays
     bint in_place           # x is in y's memory
     bint rereads            # y is in the memory of another input
     bint elementwise        # weights or biases do not fold into the coefficients
+    bint ratio              # coefficients depend on the channel
 
 cdef struct Schedule:
     Mode mode
@@ -53,6 +54,7 @@ cdef struct Schedule:
     ptrdiff_t part_slots    # TASK, by row: slots of a part
     ptrdiff_t tile_slots    # TASK, by row: of these, slots that go through both passes together
     ptrdiff_t tile_cols     # TASK, by column: columns of a part
+    ptrdiff_t part_panels   # TASK, by column: small panels of a part, which are done together
     ptrdiff_t unit_rows     # APPLY: rows of y that belong to a unit
     Chunks strips           # APPLY: how they are divided
     bint points             # by row: rows of one float each are applied as one row of columns

@@ -37,7 +37,9 @@ cdef void set_phases(const Plan *p, const Operands *o, Schedule *s) noexcept nog
     cdef ptrdiff_t parts
     s.rounds, s.phase_count = 1, 1
     if s.mode == LOCAL:
-        parts = panels_of(p) * ceil_div(p.cols, s.tile_cols) if p.by_col else ceil_div(p.slots, s.part_slots)
+        parts = ceil_div(p.slots, s.part_slots)
+        if p.by_col:
+            parts = ceil_div(panels_of(p), s.part_panels) * ceil_div(p.cols, s.tile_cols)
         s.phases[0] = ScheduledPhase(TASK, parts, False)
     elif s.mode == FIXED:
         s.phases[0] = ScheduledPhase(APPLY, s.strips.count, False)
@@ -131,10 +133,17 @@ cdef void schedule_cols(const Plan *p, const Tuning *t, const Operands *o, Sched
         s.strips.rows = max(t.task_floats // p.cols, min(t.fixed_rows, ceil_div(rows, s.threads)))
         s.strips.count = ceil_div(rows, s.strips.rows)
     elif rows * tile <= 2 * t.task_floats and not shares_units(t, tiles, s):
-        s.mode, s.tile_cols = LOCAL, tile
+        s.mode, s.tile_cols, s.part_panels = LOCAL, tile, part_panels(p, t, o, s)
     else:
         s.mode = PHASED
     set_access(t, o, s)
+
+
+cdef ptrdiff_t part_panels(const Plan *p, const Tuning *t, const Operands *o, const Schedule *s) noexcept nogil:
+    """How many panels without gaps are done together, since a kernel takes longer to begin than for a small one."""
+    if p.pooled or p.pitch != p.cols or not p.even or o.ratio or s.chunks.count > 1:
+        return 1
+    return max(<ptrdiff_t>1, min(t.panels_floats // (p.rows * p.cols), ceil_div(p.samples, t.thread_parts * s.threads)))
 
 
 cdef ptrdiff_t tile_columns(const Plan *p, const Tuning *t) noexcept nogil:

@@ -14,6 +14,7 @@ cdef enum:
     # A tile of sums is on the stack of a part (sum_tile in rows.pyx), which MIN_STACK_BYTES in src/runtime/threads.c
     # counts on.
     MAX_TILE_FLOATS = 4096
+    MAX_PANELS_FLOATS = 512     # coefficients for so many floats are on it, too
     CACHE_LINE_BYTES = 64
 
 cdef struct Tuning:
@@ -28,6 +29,7 @@ cdef struct Tuning:
     ptrdiff_t short_slot_floats     # shorter slots are taken in long tiles if they are in L2
     ptrdiff_t long_weight_floats    # rows share longer weights tile by tile, so many rows at a time:
     ptrdiff_t sharing_rows
+    ptrdiff_t panels_floats         # small panels of columns are done together, as many as have this size
     ptrdiff_t coefficient_columns   # the coefficients of so many columns stay in L1 while rows go by
     # L2
     ptrdiff_t task_floats           # what goes through both passes while it is in L2

@@ -30,6 +30,7 @@ cdef Tuning tuning_for(const normcy_caches *caches) noexcept nogil:
     t.short_slot_floats = 128
     t.long_weight_floats = l1 // 8      # weight and bias: a quarter, which leaves room for a tile
     t.sharing_rows = 8
+    t.panels_floats = MAX_PANELS_FLOATS
     t.coefficient_columns = in_steps_of(64, l1 // 8)    # three vectors of them: three eighths
     t.task_floats = l2 * 3 // 16        # x and y: three eighths; columns may have twice that
     t.tile_min_columns = 128            # not below NORMCY_NARROW_COLUMNS, since only whole panels are folded

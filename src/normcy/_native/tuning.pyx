@@ -5,7 +5,7 @@ from normcy._engine.schedule cimport (
     APPLY, COMBINE, FIXED, LOCAL, MEASURE, PHASED, TASK, Operands, Schedule, make_schedule,
 )
 from normcy._engine.tuning cimport (
-    MAX_TILE_FLOATS, Tuning, machine_caches, normcy_caches, tuning as tuning_now, tuning_for, use_tuning as use_numbers,
+    MAX_PANELS_FLOATS, MAX_TILE_FLOATS, Tuning, machine_caches, normcy_caches, tuning as tuning_now, tuning_for, use_tuning as use_numbers,
 )
 
 METHODS = {"batch": BATCH, "instance": INSTANCE, "group": GROUP, "layer": LAYER}
@@ -35,7 +35,8 @@ cdef Tuning numbers_of(dict numbers) except *:
     cdef dict known = tuning(), wanted = known | numbers
     if wanted.keys() != known.keys():
         raise ValueError(f"numbers: expected names of {', '.join(known)}, got {', '.join(numbers)}")
-    for name, least, most in (("tile_floats", 1, MAX_TILE_FLOATS), ("tile_min_columns", NORMCY_NARROW_COLUMNS, 1 << 30),
+    for name, least, most in (("tile_floats", 1, MAX_TILE_FLOATS), ("panels_floats", 1, MAX_PANELS_FLOATS),
+                              ("tile_min_columns", NORMCY_NARROW_COLUMNS, 1 << 30),
                               *[(name, 1, 1 << 30) for name in known]):
         if not least <= wanted[name] <= most:
             raise ValueError(f"{name}: expected {least} to {most}, got {wanted[name]}")
@@ -64,7 +65,7 @@ def schedule_of(method, ptrdiff_t n, ptrdiff_t c, ptrdiff_t s, ptrdiff_t groups=
     d.sample, d.pitch = c * s, c if channels_last else s
     init_plan(&p, <Method><int>METHODS[method], &d)
     o.size, o.writes, o.fixed, o.adds, o.in_place = n * c * s, writes, fixed, adds, in_place
-    o.rereads, o.elementwise = rereads, elementwise
+    o.rereads, o.elementwise, o.ratio = rereads, elementwise, False
     make_schedule(&p, &t, threads, &o, &found)
     phases = [(STEPS[found.phases[i].step], found.phases[i].parts) for i in range(found.phase_count)]
     return {"by": "column" if p.by_col else "row", "mode": MODES[found.mode], "phases": phases} | {
