@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from methods import LAYOUTS, every_layout, same_bits, sample
+from odd_values import Raises
 
 import normcy
 
@@ -432,6 +433,14 @@ def test_batch_renorm_limits():
 
 
 # -- IBN -------------------------------------------------------------------------------------------------------------
+
+
+def test_ibn_refuses_odd_parameters_by_name():
+    """Whatever the parameter's own methods raise."""
+    layer = normcy.IBN(6)
+    layer.BN.weight = Raises()
+    with pytest.raises(TypeError, match="weight: "):
+        layer(np.ones((2, 6, 5), np.float32), np.empty((2, 6, 5), np.float32))
 
 
 @every_layout

@@ -136,7 +136,8 @@ class IBN(_Layer):
         self._check(x, out, pre_add, post_add, sum_out)
         y = np.empty_like(x, subok=False) if out is None else out
         written = [array for array in (out, sum_out) if array is not None]
-        if written and all(v is None or np.ndim(v) == 1 for v in (self.BN.weight, self.BN.bias)):
+        parameters = [v for v in (self.BN.weight, self.BN.bias) if v is not None]
+        if written and all(isinstance(v, np.ndarray) and v.ndim == 1 for v in parameters):
             # With an empty batch, batch norm refuses wrong arguments before the other part is written.
             self.BN(x[:0][self._bn_part])
             written = []
