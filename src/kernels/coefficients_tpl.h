@@ -36,8 +36,8 @@ static const float absent_bias[COEFFICIENT_BLOCK];
 static const double absent_rstd[COEFFICIENT_BLOCK] = {ONES_64};
 static const float absent_weight[COEFFICIENT_BLOCK] = {ONES_64};
 
-/* The coefficients of a block, of which no array is absent but shift_after, by which 0 would not do for an infinite
- * weight. */
+/* The coefficients of a block, of which no array is absent but shift_after, for which a 0 would not do beside an
+ * infinite weight. */
 INLINE void coefficients_of_block(int count, const double *restrict mean, const double *restrict rstd,
                                   const double *restrict shift_after, const float *restrict weight, double offset,
                                   const float *restrict bias, float *restrict mean_f32, float *restrict a,

@@ -131,14 +131,14 @@ static __attribute__((noinline)) void finalize_groups(const float *x, ptrdiff_t 
 }
 
 INLINE void moments_of_tile(const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride, normcy_about about,
-                            int whole, double *mean, double *m2) {
+                            int finish, double *mean, double *m2) {
     const moments_kind kind = {about, 0};
     ptrdiff_t i = 0;
     for (; i + SUMMED_ROWS <= rows; i += SUMMED_ROWS)
         accumulate_rows(x + i * stride, SUMMED_ROWS, cols, stride, kind, mean, m2);
     if (i < rows)
         accumulate_rows(x + i * stride, (int)(rows - i), cols, stride, kind, mean, m2);
-    if (about != NORMCY_ABOUT_ZERO && whole)
+    if (about != NORMCY_ABOUT_ZERO && finish)
         finalize_columns(x, rows, cols, stride, mean, m2);
 }
 

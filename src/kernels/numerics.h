@@ -47,8 +47,8 @@ enum {
     NORMCY_SHORT_SEGMENTS = 4,
     /* Panels of fewer columns have their rows folded side by side: see cols.pxd. */
     NORMCY_NARROW_COLUMNS = 64,
-    /* They are folded where a chunk has at least so many times as many rows as lie side by side; the sums of these are
-     * merged, which costs fewer rows more than it gains. */
+    /* They are folded where each of the rows that lie side by side gets at least so many rows to add up: their sums are
+     * merged, which takes longer than it saves for fewer. */
     NORMCY_FOLDED_ROWS = 8,
     /* Slots of this many values or more are summed in float64 along rows, too: they are out of L1, where memory is the
      * bound and not the arithmetic. */

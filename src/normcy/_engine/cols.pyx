@@ -20,7 +20,7 @@ from normcy._engine.work cimport (
 
 
 cdef enum:
-    PANELS_STRIDE = MAX_PANELS_FLOATS + NORMCY_LANES    # room for as many floats, and for what whole vectors write beyond
+    PANELS_STRIDE = MAX_PANELS_FLOATS + NORMCY_LANES    # room for as many floats, and for the end of a whole vector
 
 
 cdef struct Stream:         # rows without gaps, from s.at on
@@ -298,9 +298,10 @@ cdef void to_rows(const Plan *p, ptrdiff_t panels, const float *v, float *wide) 
 
     Whole vectors are copied, of which the next ones overwrite what is too much.
     """
-    cdef ptrdiff_t i, r, j, cols = p.cols
-    for i in range(panels):
-        for r in range(p.rows):
+    cdef ptrdiff_t j, cols = p.cols
+    cdef ptrdiff_t _panel, _row
+    for _panel in range(panels):
+        for _row in range(p.rows):
             for j in range(ceil_div(cols, NORMCY_LANES)):
                 memcpy(wide + j * NORMCY_LANES, v + j * NORMCY_LANES, NORMCY_LANES * sizeof(float))
             wide += cols

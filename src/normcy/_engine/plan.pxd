@@ -19,10 +19,14 @@
 (D) Once the weights are known, `fit_plan` may choose another panel, as a kernel begins anew for each row:
 
     if                                                                      the panel has
-    channels of a group have no weights, ones of x's shape, or one value    a row for each group
-    the batch has one channel, and statistics are given                     one row
-    a batch has a few positions (NORMCY_SHORT_SEGMENT) of many samples      a row for each sample, and a column for
-                                                                            each of its values
+    channels of a group have no weights, weights of x's shape, or are       a row for each group
+        single values
+    a batch has one channel, statistics are given, memory and weights       one row
+        have no gaps
+    a batch has up to NORMCY_SHORT_SEGMENT positions of at least            a row for each sample, and a column for
+        NORMCY_SHORT_SEGMENTS samples, channels first                       each of its values
+
+    The last one changes what is summed, and so depends on the shape alone; weights that cannot follow are written out.
 """
 from normcy._engine.kernels cimport normcy_operand
 
@@ -62,6 +66,8 @@ cdef struct Operand:        # the same, in the terms of the plan
 
 cdef void init_plan(Plan *p, Method method, const Dims *d) noexcept nogil
 cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil
+cdef bint turns(const Plan *p) noexcept nogil
+cdef bint can_turn(const Plan *p, const Strides *weight, const Strides *bias) noexcept nogil
 cdef void fit_plan(Plan *p, bint fixed, Strides *weight, Strides *bias) noexcept nogil
 
 

@@ -46,33 +46,47 @@ cdef inline bint follows(const Strides *v, ptrdiff_t outer, ptrdiff_t inner, ptr
     return v.p == NULL or outer == length * inner
 
 
-cdef inline bint per_channel(const Strides *v) noexcept nogil:
+cdef inline bint is_per_channel(const Strides *v) noexcept nogil:
     return v.n == 0 and v.s == 0 and v.c == 1
 
 
-cdef inline bint folds_or_lies_as_x(const Strides *v, ptrdiff_t length) noexcept nogil:
-    """Whether there is a value for each channel, or for each value of a sample, or none."""
-    return v.p == NULL or per_channel(v) or lies_as_x(v, length)
+cdef inline bint has_value_each(const Strides *v, const Plan *p) noexcept nogil:
+    """Whether there is a value for each of a sample's, in the order of x."""
+    return v.s == 1 and (v.c == p.length or p.slots == 1)
 
 
-cdef inline bint lies_as_x(const Strides *v, ptrdiff_t length) noexcept nogil:
-    return v.s == 1 and v.c == length
+cdef bint turns(const Plan *p) noexcept nogil:
+    """Whether a slot is a short row of each of many samples. It depends on the shape alone, as it defines bits."""
+    return (not p.by_col and p.planes == 1 and 1 < p.length <= NORMCY_SHORT_SEGMENT
+            and p.segs >= NORMCY_SHORT_SEGMENTS)
+
+
+cdef bint can_turn(const Plan *p, const Strides *weight, const Strides *bias) noexcept nogil:
+    """Whether the weights can be those of columns: values for each channel, or for each value of x.
+
+    A bias for each channel folds only beside a weight that does.
+    """
+    cdef bint weight_folds = weight.p == NULL or is_per_channel(weight)
+    cdef bint bias_folds = bias.p == NULL or is_per_channel(bias)
+    return ((weight_folds or has_value_each(weight, p)) and (bias_folds or has_value_each(bias, p)) and
+            (weight_folds or not bias_folds or bias.p == NULL))
 
 
 cdef void fit_plan(Plan *p, bint fixed, Strides *weight, Strides *bias) noexcept nogil:
     """Take longer rows, where memory and the weights have them, and columns in place of many short rows.
 
-    What is summed together must not depend on gaps between samples, so that samples are joined only where `fixed`
-    statistics come from outside.
+    The strides of weight and bias become those of the new panel. What is summed together must not depend on gaps
+    between samples, so that these are joined only where `fixed` statistics come from outside. Weights that cannot turn
+    (`can_turn`) have been written out before.
     """
-    if p.by_col or p.pitch != p.length:
+    if turns(p):
+        turn_to_columns(p)
+    elif p.by_col or p.pitch != p.length:
         return
-    if p.planes > 1:
+    elif p.planes > 1:
         join_channels(p, weight, bias)
     elif fixed and p.slots == 1 and p.seg_stride == p.length:
         join_samples(p, weight, bias)
-    elif 1 < p.length <= NORMCY_SHORT_SEGMENT and p.segs >= NORMCY_SHORT_SEGMENTS:
-        turn_to_columns(p, weight, bias)
 
 
 cdef void join_channels(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
@@ -93,12 +107,8 @@ cdef void join_samples(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
         p.sample, p.pitch, p.seg_stride, p.segs, p.even = p.length, p.length, 0, 1, True
 
 
-cdef void turn_to_columns(Plan *p, Strides *weight, Strides *bias) noexcept nogil:
-    """A slot that is a short row of each of many samples is a few columns of an array with a row for each sample."""
-    if not (folds_or_lies_as_x(weight, p.length) and folds_or_lies_as_x(bias, p.length)):
-        return
-    if weight.p != NULL and bias.p != NULL and not per_channel(weight) and per_channel(bias):
-        return      # such a bias, which comes after the weight, does not fold
+cdef void turn_to_columns(Plan *p) noexcept nogil:
+    """The slot becomes a few columns of an array with a row for each sample."""
     p.by_col, p.row_is_channel = True, False
     p.group = p.repeats = p.length
     p.rows = p.period = p.segs
@@ -110,7 +120,7 @@ cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil:
     cdef bint pooled_rows = p.pooled and not p.by_col
     o.p = v.p
     if p.repeats > 1:       # a row is a sample, and its columns are channels and positions
-        o.outer, o.seg, o.row, o.step, o.folds = 0, 0, v.n, 1, per_channel(&v)
+        o.outer, o.seg, o.row, o.step, o.folds = 0, 0, v.n, 1, is_per_channel(&v)
         return o
     o.outer = 0 if pooled_rows else v.n
     o.seg = v.n if pooled_rows else 0

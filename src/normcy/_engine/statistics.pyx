@@ -2,7 +2,6 @@ from libc.math cimport HUGE_VAL, fabs, sqrt
 from libc.string cimport memcpy
 
 from normcy._engine.job cimport TO_LENGTH, TO_RUNNING, TO_STYLE, UNCHANGED, Job, Slots, StatsTransform
-from normcy._engine.plan cimport Plan
 from normcy._engine.kernels cimport (
     NORMCY_ABOUT_ZERO, NORMCY_EXACT_ROW, NORMCY_EXACT_ROW_ABOUT_ZERO, NORMCY_MOST_MEAN, NORMCY_MOST_VARIANCE,
     NORMCY_SCALE_DOWN, NORMCY_SCALE_MEAN, NORMCY_SCALE_UP, NORMCY_SMALL_MEAN, NORMCY_SMALL_VARIANCE,
@@ -22,7 +21,7 @@ cdef void finish_statistics(const Job *job, const SlotReader *reader, ptrdiff_t 
 
 cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdiff_t count, Slots *s) noexcept nogil:
     """Give slots out of float32's range exact moments, and x a scale where they need one."""
-    cdef bint exact = sums_are_exact(&job.plan, job)
+    cdef bint exact = sums_are_exact(job)
     cdef ptrdiff_t i
     for i in range(count):
         s.scale[i] = 1
@@ -35,10 +34,10 @@ cdef void rescue(const Job *job, const SlotReader *reader, ptrdiff_t slot, ptrdi
             s.scaled = s.scaled or s.scale[i] != 1
 
 
-cdef inline bint sums_are_exact(const Plan *p, const Job *job) noexcept nogil:
+cdef inline bint sums_are_exact(const Job *job) noexcept nogil:
     """Whether the moments kernels have summed in float64, as they do along columns and short rows."""
     cdef ptrdiff_t least = NORMCY_EXACT_ROW_ABOUT_ZERO if job.about == NORMCY_ABOUT_ZERO else NORMCY_EXACT_ROW
-    return p.by_col or job.exact or p.planes * p.length <= least
+    return job.plan.by_col or job.exact or job.plan.planes * job.plan.length <= least
 
 
 cdef float rescue_scale(double mean, double m2, double n) noexcept nogil:

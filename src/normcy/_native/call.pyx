@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 
 from normcy._engine.job cimport Job
 from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO
-from normcy._engine.plan cimport Dims, Method, Strides, fit_plan
+from normcy._engine.plan cimport Dims, Method, Plan, Strides, can_turn, fit_plan, turns
 from normcy._engine.run cimport init_job, job_pays_for_threads, run_job
 from normcy._engine.view cimport Extent
 from normcy._engine.weights cimport have_offset_added_first, set_weights
@@ -70,6 +70,21 @@ cdef Statistics measured(Method method, cnp.ndarray x, Dims d):
     return stats
 
 
+cdef Strides written_out(Strides v, const Plan *p, list keep):
+    """A weight or bias as an array of x's shape, (N, C, S)."""
+    cdef float[:, :, ::1] whole
+    cdef ptrdiff_t n, c, s
+    if v.p == NULL:
+        return v
+    whole = np.empty((p.segs, p.slots, p.length), np.float32)
+    for n in range(p.segs):
+        for c in range(p.slots):
+            for s in range(p.length):
+                whole[n, c, s] = v.p[n * v.n + c * v.c + s * v.s]
+    keep.append(whole)
+    return Strides(&whole[0, 0, 0], p.slots * p.length, p.length, 1, p.segs * p.slots * p.length)
+
+
 cdef cnp.ndarray room_for_weights(const Job *job, Strides weight):
     """The memory that set_weights needs, which has to live until the job has run; None: none."""
     return np.empty(weight.size, np.float32) if have_offset_added_first(job, weight) else None
@@ -85,12 +100,15 @@ cdef object normalize(Job *job, const Call *call, cnp.ndarray x, Strides weight,
     cdef cnp.ndarray y, pre_add = None, post_add = None     # as the kernels walk them
     cdef cnp.ndarray new_weight         # it only holds memory that the job reads
     cdef bint x_is_copy = x is not <object>call.x
+    cdef list keep = []
     out = <object>call.out
     if <object>call.pre_add is not None:
         pre_add = operand_like(<object>call.pre_add, "pre_add", <cnp.ndarray>call.x, x)
     if <object>call.post_add is not None:
         post_add = operand_like(<object>call.post_add, "post_add", <cnp.ndarray>call.x, x)
         job.epilogue.add = <const float *>cnp.PyArray_DATA(post_add)
+    if turns(&job.plan) and not can_turn(&job.plan, &weight, &bias) and cnp.PyArray_SIZE(x):
+        weight, bias = written_out(weight, &job.plan, keep), written_out(bias, &job.plan, keep)
     if job.gate.p == NULL:
         fit_plan(&job.plan, job.fixed_mean != NULL, &weight, &bias)
     new_weight = room_for_weights(job, weight)

@@ -19,7 +19,7 @@ import numpy as np
 cnp.import_array()
 
 
-cdef double LEAST_EPS = 2. ** -200      # whose root needs no scale
+cdef double LEAST_EPS = 2. ** -200      # whose root is within float32's comfortable range
 
 
 cdef Strides gate_of(v, cnp.ndarray x, const Layout *at, list keep) except *:
@@ -79,16 +79,17 @@ cdef bint is_one_batch(const Job *job, cnp.ndarray x, const Layout *at) noexcept
             and not job.k.weight_range(job.gate.p, at.d.c, 0) & NORMCY_HUGE)
 
 
-cdef double[::1] join_instances(Job *job, const Layout *at):
-    """The job for one batch, each of whose channels has the std of an instance without variance."""
-    cdef double[::1] rstd = np.full(at.d.c + 1, 1 / sqrt(job.rstd_options.eps))
+cdef double[:, ::1] join_instances(Job *job, const Layout *at):
+    """The job for one batch, each of whose channels has the std of an instance without variance, and a mean of 0."""
+    cdef double[:, ::1] stats = np.zeros((2, at.d.c + 1))
     cdef Job joined
+    stats[1, :] = 1 / sqrt(job.rstd_options.eps)
     init_job(&joined, BATCH, &at.d, 0, 0)
     joined.op, joined.batch_std = job.op, job.batch_std
     joined.gate = make_operand(Strides(job.gate.p, 0, 1, 0, at.d.c), &joined.plan)
-    joined.fixed_mean, joined.fixed_rstd = &rstd[0], &rstd[0]   # a ratio takes no mean
+    joined.fixed_mean, joined.fixed_rstd = &stats[0, 0], &stats[1, 0]
     job[0] = joined
-    return rstd
+    return stats
 
 
 cdef int update_running_var(double[::1] var, double count, double momentum, running_var, Channels kept) except -1:
@@ -109,7 +110,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
     cdef double small_eps, rate
     cdef Channels stored
     cdef double[::1] var, std
-    cdef double[::1] _rstd      # kept for as long as the job reads it
+    cdef double[:, ::1] _fixed      # kept for as long as the job reads it
     cdef ptrdiff_t k
     cdef Job job
     cdef unsigned long mode = normcy_fp_enter()
@@ -137,7 +138,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training, momentum, eps, layout,
                 var[k] /= <double>at.d.n * at.d.s
                 std[k] = sqrt(var[k] + small_eps)
         if is_one_batch(&job, image, &at):
-            _rstd = join_instances(&job, &at)
+            _fixed = join_instances(&job, &at)
         y = normalize_image(&job, &call, image, &at, ("v", v, "running_var", running_var))
         if own and cnp.PyArray_SIZE(image):
             update_running_var(var, <double>at.d.n * at.d.s, rate, running_var, stored)

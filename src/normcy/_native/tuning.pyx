@@ -5,7 +5,8 @@ from normcy._engine.schedule cimport (
     APPLY, COMBINE, FIXED, LOCAL, MEASURE, PHASED, TASK, Operands, Schedule, make_schedule,
 )
 from normcy._engine.tuning cimport (
-    MAX_PANELS_FLOATS, MAX_TILE_FLOATS, Tuning, machine_caches, normcy_caches, tuning as tuning_now, tuning_for, use_tuning as use_numbers,
+    MAX_PANELS_FLOATS, MAX_TILE_FLOATS, Tuning, machine_caches, normcy_caches, tuning as tuning_now, tuning_for,
+    use_tuning as use_numbers,
 )
 
 METHODS = {"batch": BATCH, "instance": INSTANCE, "group": GROUP, "layer": LAYER}
