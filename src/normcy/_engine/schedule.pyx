@@ -37,9 +37,10 @@ cdef void set_phases(const Plan *p, const Operands *o, Schedule *s) noexcept nog
     cdef ptrdiff_t parts
     s.rounds, s.phase_count = 1, 1
     if s.mode == LOCAL:
-        parts = ceil_div(p.slots, s.part_slots)
         if p.by_col:
             parts = ceil_div(panels_of(p), s.part_panels) * ceil_div(p.cols, s.tile_cols)
+        else:
+            parts = ceil_div(p.slots, s.part_slots)
         s.phases[0] = ScheduledPhase(TASK, parts, False)
     elif s.mode == FIXED:
         s.phases[0] = ScheduledPhase(APPLY, s.strips.count, False)
