@@ -9,7 +9,7 @@ SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
 # Tests of what is compiled, without those that build normcy, need another library, or reach no line that these do not.
-COVERAGE_TESTS = grid tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
+COVERAGE_TESTS = grid panels tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
 .PHONY: build test torture mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs wheel clean
