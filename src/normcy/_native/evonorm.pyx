@@ -76,7 +76,8 @@ cdef bint is_one_batch(const Job *job, cnp.ndarray x, const Layout *at) noexcept
     Only values whose product with v may be beyond float32 need a scale of their own. It pays from a few samples on,
     which share the coefficients of a channel.
     """
-    return (at.d.s == 1 and at.d.n >= 4 and job.rstd_options.eps >= LEAST_EPS and not is_huge(job, <float *>cnp.PyArray_DATA(x), at)
+    return (at.d.s == 1 and at.d.n >= 4 and job.rstd_options.eps >= LEAST_EPS
+            and not is_huge(job, <float *>cnp.PyArray_DATA(x), at)
             and not job.k.weight_range(job.gate.p, at.d.c, 0) & NORMCY_HUGE)
 
 
