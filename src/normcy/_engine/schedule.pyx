@@ -22,8 +22,10 @@ cdef void make_schedule(const Plan *p, const Tuning *t, int max_threads, const O
 
 
 cdef bint is_beyond_caches(const Tuning *t, const Operands *o, int threads) noexcept nogil:
-    """Whether y is better stored past the caches; where an input shares its memory, those lines are in the caches."""
-    return o.size >= t.nontemporal_floats * threads and not o.rereads
+    """Whether y is better stored past the caches; where an input shares its memory, those lines are in the caches.
+
+    Several threads fill memory's bandwidth sooner, so that it pays for them from half as much more on."""
+    return o.size >= (t.nontemporal_floats * 3 // 2 if threads > 1 else t.nontemporal_floats) and not o.rereads
 
 
 cdef void set_access(const Tuning *t, const Operands *o, Schedule *s) noexcept nogil:

@@ -36,7 +36,7 @@ cdef Tuning tuning_for(const normcy_caches *caches) noexcept nogil:
     t.tile_min_columns = 128            # not below NORMCY_NARROW_COLUMNS, since only whole panels are folded
     t.in_cache_floats = l3 // 8         # whatever else is there
     t.local_in_cache_floats = l3 // 2   # x and y: all of it, for the next call
-    t.nontemporal_floats = l3 // 2      # y would only evict x
+    t.nontemporal_floats = l3 // 4      # x and y: half of it, as other programs use it, too
     t.run_floats = 16384
     t.turned_rows, t.fixed_rows = 32, 256
     return t
