@@ -22,6 +22,7 @@ def text(s):
         panels = f"{s['part_panels']} panels of " if s["part_panels"] > 1 else ""
         part = f"{panels}{s['tile_cols']} columns"
     hints = [name for name in ("in_cache", "nontemporal") if s["access"][name]] + ["sum_in_l1"] * s["sum_in_l1"]
+    hints += [f"{s['access']['ahead']} ahead"] * (s["access"]["ahead"] > 0)
     return f"{s['by']}: {rounds}{phases}; {part}; {', '.join(hints) or '-'}"
 
 
@@ -30,47 +31,48 @@ SUM = {"adds": True, "in_place": True}  # which y holds, as nobody asked for it
 TABLE = """
     # norm        samples  channels positions groups last threads     options
     layer               1       768        33      1  yes       1  -           row: task 1; 33 slots by 5; in_cache
-    layer               1       768      1024      1  yes       2  -           row: task 16; 64 slots by 5; in_cache
+    layer               1       768      1024      1  yes       2  -           row: task 16; 64 slots by 5; in_cache, 3840 ahead
     layer               1       768        20      1  yes       9  -           row: task 10; 2 slots by 5; in_cache
     # weights go with long tiles in cache, and long weights are shared by eight rows and more
-    layer               1       768      1024      1  yes       2  elementwise row: task 16; 64 slots by 64; in_cache
-    layer               1      9000       100      1  yes       1  elementwise row: task 1; 100 slots by 8; in_cache
-    # results of 16 MiB for each thread are stored past the caches, unless x is in their memory
-    layer               1      1024      8200      1  yes       1  -           row: task 1; 8200 slots by 4; nontemporal
-    layer               1      1024      8200      1  yes       3  -           row: task 171; 48 slots by 2; -
-    layer               1      1024      8200      1  yes       1  in_place    row: task 1; 8200 slots by 2; -
-    layer               1      1024      8200      1  yes       1  rereads     row: task 1; 8200 slots by 2; -
+    layer               1       768      1024      1  yes       2  elementwise row: task 16; 64 slots by 64; in_cache, 49152 ahead
+    layer               1      9000       100      1  yes       1  elementwise row: task 1; 100 slots by 8; in_cache, 72000 ahead
+    # results of 8 MiB with one thread, and of 12 MiB with more, are stored past the caches, unless x is in their memory
+    layer               1      1024      8200      1  yes       1  -           row: task 1; 8200 slots by 4; nontemporal, 4096 ahead
+    layer               1      1024      2500      1  yes       3  -           row: task 53; 48 slots by 4; in_cache, 4096 ahead
+    layer               1      1024      8200      1  yes       3  -           row: task 171; 48 slots by 4; nontemporal, 4096 ahead
+    layer               1      1024      8200      1  yes       1  in_place    row: task 1; 8200 slots by 2; 2048 ahead
+    layer               1      1024      8200      1  yes       1  rereads     row: task 1; 8200 slots by 2; 2048 ahead
     # a sum is kept in L1 if a slot of it fits
     layer               1       768      1024      1  yes       1  sum         row: task 1; 1024 slots by 5; in_cache, sum_in_l1
     layer               1      1024      4160      1  yes       1  sum         row: task 1; 4160 slots by 4; nontemporal, sum_in_l1
     layer               1      8208        20      1  yes       1  sum         row: task 1; 20 slots by 1; in_cache
     layer               1      8208       520      1  yes       1  sum         row: task 1; 520 slots by 1; -
     # few slots are divided among threads, one after the other
-    layer               1    100003         3      1  yes       1  -           row: task 1; 3 slots by 1; in_cache
+    layer               1    100003         3      1  yes       1  -           row: task 1; 3 slots by 1; in_cache, 100003 ahead
     layer               1    100003         3      1  yes       3  -           row: 3 x measure 7, combine 1, apply 7; 1 x 16384; in_cache
-    instance            8        64     12544      1   no       2  -           row: task 171; 3 slots by 1; -
+    instance            8        64     12544      1   no       2  -           row: task 171; 3 slots by 1; nontemporal, 12544 ahead
     batch              32       256       196      1   no       2  -           row: task 8; 32 slots by 83; in_cache
     batch               4         3     50001      1   no       3  -           row: 3 x measure 16, combine 1, apply 16; 1 x 16384; in_cache
     batch              32       256       196      1   no       2  fixed       row: apply 99; 83 x 196; -
     # many threads: a slot after the other only if it has parts for all of them, or more than there are slots
-    instance            1       100     20000      1   no      64  -           row: task 100; 1 slots by 1; in_cache
+    instance            1       100     20000      1   no      64  -           row: task 100; 1 slots by 1; in_cache, 20000 ahead
     instance            1         2    100003      1   no      64  -           row: 2 x measure 7, combine 1, apply 7; 1 x 16384; in_cache
     layer               8        96      3136      1   no      64  -           column: task 56; 512 columns; in_cache
     layer               8        96      3136      1   no    2000  -           column: task 56; 512 columns; in_cache
     # columns: whole panels, tiles of them, or all threads on one panel
     batch              32       256       196      1  yes       2  fixed       column: apply 25; 256 x 256; -
-    batch              32        64      3136      1  yes       2  -           column: measure 64, combine 1, apply 64; 1568 x 64; -
-    batch              32        64      3136      1  yes       2  statistics  column: measure 64, combine 1; 1568 x 64; -
+    batch              32        64      3136      1  yes       2  -           column: measure 64, combine 1, apply 64; 1568 x 64; nontemporal
+    batch              32        64      3136      1  yes       2  statistics  column: measure 64, combine 1; 1568 x 64; nontemporal
     batch             800      1500         1      1   no       1  -           column: measure 13, combine 1, apply 13; 64 x 1500; -
-    instance            8         3    147456      1  yes       2  -           column: 8 x measure 14, combine 1, apply 14; 10928 x 3; -
-    instance          300        64       225      1  yes       2  -           column: task 300; 64 columns; -
+    instance            8         3    147456      1  yes       2  -           column: 8 x measure 14, combine 1, apply 14; 10928 x 3; nontemporal
+    instance          300        64       225      1  yes       2  -           column: task 300; 64 columns; nontemporal, 14400 ahead
     group               2       320      4096     32  yes       2  -           column: 2 x measure 16, combine 1, apply 16; 256 x 320; -
-    group              64       320       100     32  yes       2  -           column: task 64; 320 columns; in_cache
+    group              64       320       100     32  yes       2  -           column: task 64; 320 columns; in_cache, 32000 ahead
     layer               8        96      3136      1   no       2  -           column: task 56; 512 columns; in_cache
     # small panels are done together, but enough are left for all threads
     instance         2000         4         3      1  yes       1  -           column: task 48; 42 panels of 4 columns; in_cache
     instance           10         4         3      1  yes       1  -           column: task 4; 3 panels of 4 columns; in_cache
-    layer            9000         7         5      1   no       2  -           column: task 643; 14 panels of 5 columns; in_cache
+    layer            9000         7         5      1   no       2  -           column: task 643; 14 panels of 5 columns; in_cache, 490 ahead
 """  # fmt: skip
 OPTIONS = {"-": {}, "sum": SUM, "statistics": {"writes": False}}
 

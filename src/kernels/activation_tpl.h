@@ -52,6 +52,7 @@ INLINE vf relu(vf z) {
         ptrdiff_t j = 0;                                                                                               \
         for (; j + W <= n; j += W) {                                                                                   \
             vf z = load(y + j);                                                                                        \
+            prefetch_to_l2(next + j);                                                                                  \
             store(y + j, f);                                                                                           \
         }                                                                                                              \
         if (j < n) {                                                                                                   \
@@ -60,8 +61,9 @@ INLINE vf relu(vf z) {
         }                                                                                                              \
     } while (0)
 
-/* Applies a costly activation, any but relu, to n floats in L1, in place. */
-static void activate(float *y, ptrdiff_t n, normcy_activation how) {
+/* Applies a costly activation, any but relu, to n floats in L1, in place, and meanwhile prefetches n floats from `next`
+ * on. */
+static void activate(float *y, ptrdiff_t n, normcy_activation how, const float *next) {
     if (how == NORMCY_SILU)
         ACTIVATE(logistic(z, silu_logit(z)));
     else if (how == NORMCY_GELU)

@@ -95,12 +95,12 @@ INLINE void apply_panel(const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols
     ptrdiff_t i = 0, tiled = (access->in_cache || (!kind.by_col && cols <= TINY_ROW_FLOATS)) && gains && !kind.scaled
                                  ? rows
                                  : 0;
-    row_cursor p = {.x = x, .y = y, .stride = stride};
+    row_cursor p = {.x = x, .y = y, .stride = stride, .ahead = access->ahead};
     set_offset_and_epilogue(&p, elementwise, epilogue, kind);
     int costly = epilogue && epilogue->activation > NORMCY_RELU, whole = stride == cols && cols % W == 0;
     int head = (int)(-((uintptr_t)y / sizeof(float)) % W);
     /* Stores past the caches gain only where most lines are whole and the arithmetic is light. */
-    if (access->nontemporal && kind.op == NORMCY_AFFINE && !costly)
+    if (access->nontemporal && kind.op != NORMCY_SWISH && !costly)
         p.nontemporal = kind.by_col ? head == 0 && stride % W == 0 : whole || cols >= STREAM_STORE_ROW_FLOATS;
     ptrdiff_t width = tile_width(rows, cols, access, kind);
     int contiguous = is_contiguous(cols, stride, whole, kind);

@@ -4,6 +4,9 @@
  * (B) Rows of a tile are done together, vector by vector, so that what they share is loaded once.
  * (C) The addend and relu are part of the loop. Costly activations go over each row of a tile while it is in L1.
  *     Reason: in the loop they would need a variant each, and would not be faster.
+ * (D) Where x comes from memory or the arithmetic takes long, the next tile's x is prefetched meanwhile.
+ *     Reason: the moments of the next tile would wait for it while the arithmetic units are idle. Of light arithmetic
+ *     on what is in some cache, the additional instruction takes longer than it saves.
  */
 #ifndef NORMCY_APPLY_TILE_TPL_H
 #define NORMCY_APPLY_TILE_TPL_H
@@ -15,7 +18,7 @@
 typedef struct {
     const float *x, *add;
     float *y;
-    ptrdiff_t stride;
+    ptrdiff_t stride, ahead; /* `ahead` as in normcy_access */
     int relu, nontemporal;
     vf offset; /* of the weight */
 } row_cursor;
@@ -50,6 +53,8 @@ INLINE void apply_vector(row_cursor p, const tile_rows *tile, int rows, ptrdiff_
         }
         if (kind.operands >= ANY_OPERANDS)
             weight += p.offset;
+        if (nontemporal || kind.op != NORMCY_AFFINE)
+            prefetch_to_l2(p.x + at + p.ahead);
         vf v = normalize_vector(part_of(p.x + at, n), kind.by_col ? here : tile->c[r], weight, bias, kind);
         if (kind.epilogue && p.add)
             v += part_of(p.add + at, n);
@@ -114,7 +119,7 @@ INLINE void apply_tile(row_cursor p, int rows, ptrdiff_t i, ptrdiff_t j, ptrdiff
         ptrdiff_t stop = end - j < ACTIVATION_TILE_COLUMNS ? end : j + ACTIVATION_TILE_COLUMNS;
         apply_tile_columns(p, &tile, rows, j, stop, coef, kind);
         for (int r = 0; r < rows; r++)
-            activate(p.y + r * p.stride + j, stop - j, epilogue->activation);
+            activate(p.y + r * p.stride + j, stop - j, epilogue->activation, p.x + r * p.stride + j + p.ahead);
     }
 }
 

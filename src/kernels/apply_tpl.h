@@ -101,7 +101,7 @@ INLINE void apply_then_activate(apply_variant *apply, const float *x, float *y, 
                                 const normcy_coef *coef, const normcy_elementwise *elementwise,
                                 const normcy_epilogue *epilogue, const normcy_access *access, int by_col) {
     const ptrdiff_t most = ACTIVATION_TILE_COLUMNS / cols;
-    const normcy_access in_caches = {access->in_cache, 0, access->columns}; /* y is read again */
+    const normcy_access in_caches = {access->in_cache, 0, access->columns, access->ahead}; /* y is read again */
     for (ptrdiff_t i = 0, n; i < rows; i += n) {
         normcy_coef c = by_col ? *coef : coef_from(coef, i);
         normcy_elementwise e = elementwise_from(elementwise, i);
@@ -109,7 +109,7 @@ INLINE void apply_then_activate(apply_variant *apply, const float *x, float *y, 
         n = rows - i < most ? rows - i : most;
         apply(x + i * cols, y + i * cols, n, cols, cols, &c, elementwise ? &e : NULL, sum.add ? &sum : NULL,
               &in_caches);
-        activate(y + i * cols, n * cols, epilogue->activation);
+        activate(y + i * cols, n * cols, epilogue->activation, x + i * cols + access->ahead);
     }
 }
 

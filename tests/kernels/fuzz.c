@@ -118,6 +118,7 @@ static void try_apply(shape s, int by_col) {
     access.in_cache = (int)take(1);
     access.nontemporal = (int)take(1);
     access.columns = (int)take(2) * 16;
+    access.ahead = (ptrdiff_t)take(3) * 4000; /* past the panel, too */
     normcy_epilogue epilogue;
     epilogue.add = take(1) ? floats(floats_of(s)) : NULL;
     epilogue.activation = (normcy_activation)take(NORMCY_GELU_TANH);

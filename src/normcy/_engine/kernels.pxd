@@ -66,6 +66,7 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct normcy_access:
         bint in_cache, nontemporal
         int columns
+        ptrdiff_t ahead
     ctypedef struct normcy_kernels:
         const char *isa
         void (*add)(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols,

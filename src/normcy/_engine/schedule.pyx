@@ -30,9 +30,16 @@ cdef bint is_beyond_caches(const Tuning *t, const Operands *o, int threads) noex
 
 cdef void set_access(const Tuning *t, const Operands *o, Schedule *s) noexcept nogil:
     cdef bint local_in_cache = o.size <= t.local_in_cache_floats
-    s.access.in_cache = local_in_cache if s.mode == LOCAL else o.size <= t.in_cache_floats
     s.access.nontemporal = not o.in_place and is_beyond_caches(t, o, s.threads)
+    s.access.in_cache = not s.access.nontemporal and (local_in_cache if s.mode == LOCAL else
+                                                      o.size <= t.in_cache_floats)
     s.access.columns = <int>t.coefficient_columns if local_in_cache else 0
+
+
+cdef ptrdiff_t ahead_of(const Tuning *t, const Operands *o, ptrdiff_t tile, ptrdiff_t floats) noexcept nogil:
+    """How far ahead x is prefetched in the apply pass: by a tile, which has so many floats, unless all of x is in L2
+    anyway, or a tile of it is too much for L2."""
+    return tile if floats <= 4 * t.task_floats and o.size > 2 * t.task_floats and not o.adds else 0
 
 
 cdef void set_phases(const Plan *p, const Operands *o, Schedule *s) noexcept nogil:
@@ -98,6 +105,7 @@ cdef void set_tiles(const Plan *p, const Tuning *t, const Operands *o, Schedule 
     s.tile_slots = tile_slots(p, t, o, s)
     if s.sum_in_l1 and s.tile_slots * p.planes * p.pitch > 2 * t.tile_floats:
         s.sum_in_l1, s.access.nontemporal = False, nontemporal
+    s.access.ahead = ahead_of(t, o, s.tile_slots * p.planes * p.pitch, s.tile_slots * size)
     s.part_slots = p.slots
     if s.threads > 1:
         s.part_slots = max(<ptrdiff_t>1, min(max(t.task_floats // size, s.tile_slots),
@@ -140,6 +148,9 @@ cdef void schedule_cols(const Plan *p, const Tuning *t, const Operands *o, Sched
     else:
         s.mode = PHASED
     set_access(t, o, s)
+    if s.mode == LOCAL:
+        s.access.ahead = ahead_of(t, o, tile if tile < p.cols else s.part_panels * rows * p.pitch,
+                                  rows * max(tile, s.part_panels * p.cols))
 
 
 cdef ptrdiff_t part_panels(const Plan *p, const Tuning *t, const Operands *o, const Schedule *s) noexcept nogil:
