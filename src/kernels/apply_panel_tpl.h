@@ -48,7 +48,7 @@ INLINE void apply_contiguous(row_cursor p, ptrdiff_t rows, ptrdiff_t cols, int h
         both.c[0] = row.c[0];
         row.c[0] = coef_of_row(coef, i, kind);
         if (left) {
-            both.c[0] = coef_of_both(first(left), both.c[0], row.c[0]);
+            both.c[0] = coef_of_both(first(left), both.c[0], row.c[0], kind);
             if (p.nontemporal)
                 apply_vector(p, &both, 1, j, W, 1, coef, kind);
             else

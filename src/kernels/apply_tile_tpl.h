@@ -53,7 +53,7 @@ INLINE void apply_vector(row_cursor p, const tile_rows *tile, int rows, ptrdiff_
         }
         if (kind.operands >= ANY_OPERANDS)
             weight += p.offset;
-        if (nontemporal || kind.op != NORMCY_AFFINE)
+        if (nontemporal || !is_light(kind))
             prefetch_to_l2(p.x + at + p.ahead);
         vf v = normalize_vector(part_of(p.x + at, n), kind.by_col ? here : tile->c[r], weight, bias, kind);
         if (kind.epilogue && p.add)

@@ -23,6 +23,10 @@ VARIANT(rows_any, 0, NORMCY_AFFINE, 0, ANY_OPERANDS, 1)
 VARIANT(rows_scaled_plain, 0, NORMCY_AFFINE, 1, NO_OPERANDS, 1)
 VARIANT(rows_scaled, 0, NORMCY_AFFINE, 1, ANY_OPERANDS, 1)
 VARIANT(rows_extreme, 0, NORMCY_AFFINE, 1, EXTREME_OPERANDS, 1)
+VARIANT(rows_gain_plain, 0, NORMCY_GAIN, 0, NO_OPERANDS, 1)
+VARIANT(rows_gain_shared, 0, NORMCY_GAIN, 0, SHARED_OPERANDS, 0)
+VARIANT(rows_gain_any, 0, NORMCY_GAIN, 0, ANY_OPERANDS, 1)
+VARIANT(rows_gain_scaled, 0, NORMCY_GAIN, 1, EXTREME_OPERANDS, 1)
 VARIANT(rows_swish, 0, NORMCY_SWISH, 1, EXTREME_OPERANDS, 0)
 VARIANT(rows_ratio, 0, NORMCY_RATIO, 1, EXTREME_OPERANDS, 0)
 VARIANT(cols_plain, 1, NORMCY_AFFINE, 0, NO_OPERANDS, 0)
@@ -32,6 +36,8 @@ VARIANT(cols_any, 1, NORMCY_AFFINE, 0, ANY_OPERANDS, 1)
 VARIANT(cols_scaled_plain, 1, NORMCY_AFFINE, 1, NO_OPERANDS, 1)
 VARIANT(cols_scaled, 1, NORMCY_AFFINE, 1, ANY_OPERANDS, 1)
 VARIANT(cols_extreme, 1, NORMCY_AFFINE, 1, EXTREME_OPERANDS, 1)
+VARIANT(cols_gain_any, 1, NORMCY_GAIN, 0, ANY_OPERANDS, 1)
+VARIANT(cols_gain_scaled, 1, NORMCY_GAIN, 1, EXTREME_OPERANDS, 1)
 VARIANT(cols_swish, 1, NORMCY_SWISH, 1, EXTREME_OPERANDS, 0)
 VARIANT(cols_ratio, 1, NORMCY_RATIO, 1, EXTREME_OPERANDS, 0)
 
@@ -43,8 +49,19 @@ static const normcy_elementwise no_elementwise = {.weight = {&one, 0, 0}, .bias 
 
 #define RUN_VARIANT(how, elementwise) (how)(x, y, rows, cols, stride, coef, elementwise, epilogue, access)
 
+/* Returns 1 if each row takes its weight and bias from the same place, as they are. */
+INLINE int are_shared(const normcy_elementwise *elementwise) {
+    return !elementwise->weight.row && !elementwise->bias.row && elementwise->offset == 0;
+}
+
 INLINE void rows_by_variant(PANEL) {
-    if (coef->op != NORMCY_AFFINE || coef->scale) {
+    if (coef->op == NORMCY_GAIN) {
+        apply_variant *how = coef->scale                            ? rows_gain_scaled
+                             : !elementwise                         ? rows_gain_plain
+                             : are_shared(elementwise) && !epilogue ? rows_gain_shared
+                                                                    : rows_gain_any;
+        RUN_VARIANT(how, elementwise ? elementwise : &no_elementwise);
+    } else if (coef->op != NORMCY_AFFINE || coef->scale) {
         apply_variant *how = coef->op == NORMCY_SWISH   ? rows_swish
                              : coef->op == NORMCY_RATIO ? rows_ratio
                              : !elementwise             ? rows_scaled_plain
@@ -54,13 +71,14 @@ INLINE void rows_by_variant(PANEL) {
     } else if (!elementwise) {
         RUN_VARIANT(epilogue ? rows_epilogue : rows_plain, NULL);
     } else {
-        int shared = !elementwise->weight.row && !elementwise->bias.row && elementwise->offset == 0;
-        RUN_VARIANT(!shared ? rows_any : epilogue ? rows_shared_epilogue : rows_shared, elementwise);
+        RUN_VARIANT(!are_shared(elementwise) ? rows_any : epilogue ? rows_shared_epilogue : rows_shared, elementwise);
     }
 }
 
 INLINE void cols_by_variant(PANEL) {
-    if (coef->op != NORMCY_AFFINE || coef->scale) {
+    if (coef->op == NORMCY_GAIN) {
+        RUN_VARIANT(coef->scale ? cols_gain_scaled : cols_gain_any, elementwise ? elementwise : &no_elementwise);
+    } else if (coef->op != NORMCY_AFFINE || coef->scale) {
         apply_variant *how = coef->op == NORMCY_SWISH   ? cols_swish
                              : coef->op == NORMCY_RATIO ? cols_ratio
                              : !elementwise             ? cols_scaled_plain
@@ -74,7 +92,7 @@ INLINE void cols_by_variant(PANEL) {
     }
 }
 
-/* The coefficients from row i on, of an affine step. */
+/* The coefficients from row i on, of a step without a gate. */
 INLINE normcy_coef coef_from(const normcy_coef *coef, ptrdiff_t i) {
     normcy_coef c = *coef;
     c.mean_f32 += i, c.a += i, c.b += i;
@@ -93,8 +111,8 @@ INLINE normcy_elementwise elementwise_from(const normcy_elementwise *elementwise
  * would take longer to begin than to run. */
 INLINE int activates_rows_together(ptrdiff_t cols, ptrdiff_t stride, const normcy_coef *coef,
                                    const normcy_epilogue *epilogue) {
-    return epilogue && epilogue->activation > NORMCY_RELU && coef->op == NORMCY_AFFINE && stride == cols &&
-           cols <= ACTIVATION_TILE_COLUMNS / 2;
+    return epilogue && epilogue->activation > NORMCY_RELU && coef->op != NORMCY_SWISH && coef->op != NORMCY_RATIO &&
+           stride == cols && cols <= ACTIVATION_TILE_COLUMNS / 2;
 }
 
 INLINE void apply_then_activate(apply_variant *apply, const float *x, float *y, ptrdiff_t rows, ptrdiff_t cols,

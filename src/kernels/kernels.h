@@ -45,6 +45,7 @@ typedef struct {
 /* What the apply pass computes of x before the last multiplication and addition, y = u * a + b. */
 typedef enum {
     NORMCY_AFFINE, /* u = x * scale - mean_f32 */
+    NORMCY_GAIN,   /* u = x * scale, and neither b nor a bias is added: moments were taken about zero */
     NORMCY_SWISH,  /* u = x * scale / (1 + exp(-gate * x)), as in EvoNorm-S0 */
     NORMCY_RATIO,  /* u = x * scale / max(batch, gate * x * scale + own), as in EvoNorm-B0 */
 } normcy_apply_op;
@@ -54,7 +55,7 @@ enum { NORMCY_APPLY_OPS = NORMCY_RATIO + 1 };
 typedef struct {
     normcy_apply_op op;
     const float *mean_f32, *a, *b;
-    const float *scale; /* powers of two. For NORMCY_AFFINE it may be NULL, if all of them are 1. */
+    const float *scale; /* powers of two. For NORMCY_AFFINE and NORMCY_GAIN it may be NULL, if all are 1. */
     const float *gate, *batch, *own;
 } normcy_coef;
 

@@ -1,10 +1,11 @@
 /* The norm of one vector, its coefficients and its operands.
  *
- * (A) y = u * a + b, where u is one of the three operations of normcy_apply_op.
+ * (A) y = u * a + b, where u is one of the operations of normcy_apply_op.
  * (B) x - mean_f32 is exact near the mean. A folded x * a + b would cancel there.
  * (C) With an element-wise weight and bias, (a, b) become (a * w, b * w + bias) before they meet u.
  *     Reason: the large term is rounded once less than if y were multiplied.
  * (D) Where float32 cannot hold a * w, y is (u * a + b) * w + bias. Each element decides by its own a and w.
+ * (E) NORMCY_GAIN adds -0.0, which changes no value, so that the compiler leaves it out.
  */
 #ifndef NORMCY_NORMALIZE_VECTOR_TPL_H
 #define NORMCY_NORMALIZE_VECTOR_TPL_H
@@ -58,11 +59,16 @@ INLINE vf operand_at(const row_operand *o, ptrdiff_t j, int n) {
     return part_of(o->p + (j & o->columns), n);
 }
 
+/* Returns 1 if u takes as few instructions as loading x does. */
+INLINE int is_light(apply_kind kind) {
+    return kind.op == NORMCY_AFFINE || kind.op == NORMCY_GAIN;
+}
+
 INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kind kind) {
-    vec_coef v = {.a = part_of(c->a + j, n), .b = part_of(c->b + j, n)};
+    vec_coef v = {.a = part_of(c->a + j, n), .b = kind.op == NORMCY_GAIN ? set1(-0.0f) : part_of(c->b + j, n)};
     if (kind.op == NORMCY_AFFINE)
         v.mean_f32 = part_of(c->mean_f32 + j, n);
-    else
+    if (!is_light(kind))
         v.gate = part_of(c->gate + j, n);
     if (kind.op == NORMCY_RATIO)
         v.batch = part_of(c->batch + j, n), v.own = part_of(c->own + j, n);
@@ -72,10 +78,10 @@ INLINE vec_coef coef_of_cols(const normcy_coef *c, ptrdiff_t j, int n, apply_kin
 }
 
 INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) {
-    vec_coef v = {.a = set1(c->a[i]), .b = set1(c->b[i])};
+    vec_coef v = {.a = set1(c->a[i]), .b = set1(kind.op == NORMCY_GAIN ? -0.0f : c->b[i])};
     if (kind.op == NORMCY_AFFINE)
         v.mean_f32 = set1(c->mean_f32[i]);
-    else
+    if (!is_light(kind))
         v.gate = set1(c->gate[i]);
     if (kind.op == NORMCY_RATIO)
         v.batch = set1(c->batch[i]), v.own = set1(c->own[i]);
@@ -84,10 +90,13 @@ INLINE vec_coef coef_of_row(const normcy_coef *c, ptrdiff_t i, apply_kind kind) 
     return v;
 }
 
-/* The coefficients of a in some first lanes, those of b in the others, for affine variants that are not scaled. */
-INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b) {
-    vec_coef v = {.a = first_lanes(some, a.a, b.a), .b = first_lanes(some, a.b, b.b)};
-    v.mean_f32 = first_lanes(some, a.mean_f32, b.mean_f32);
+/* The coefficients of a in some first lanes, those of b in the others, for light variants that are not scaled. */
+INLINE vec_coef coef_of_both(lanes some, vec_coef a, vec_coef b, apply_kind kind) {
+    vec_coef v = {.a = first_lanes(some, a.a, b.a), .b = a.b};
+    if (kind.op == NORMCY_AFFINE) {
+        v.b = first_lanes(some, a.b, b.b);
+        v.mean_f32 = first_lanes(some, a.mean_f32, b.mean_f32);
+    }
     return v;
 }
 
@@ -100,17 +109,19 @@ INLINE vi weight_last(vf a, vf weight) {
 }
 
 INLINE vf normalize_vector(vf x, vec_coef c, vf weight, vf bias, apply_kind kind) {
-    vf scaled = kind.scaled ? x * c.scale : x, u;
-    if (kind.op == NORMCY_SWISH)
+    vf scaled = kind.scaled ? x * c.scale : x, u = scaled;
+    if (kind.op == NORMCY_AFFINE)
+        u = scaled - c.mean_f32;
+    else if (kind.op == NORMCY_SWISH)
         u = logistic(scaled, silu_logit(c.gate * x));
     else if (kind.op == NORMCY_RATIO)
         u = scaled / larger(c.batch, c.gate * scaled + c.own);
-    else
-        u = scaled - c.mean_f32;
     if (!kind.operands)
         return u * c.a + c.b;
-    vf last = (u * c.a + c.b) * weight + bias, first = u * (c.a * weight) + (c.b * weight + bias);
-    if (kind.op != NORMCY_AFFINE)
+    const int adds = kind.op != NORMCY_GAIN;
+    vf last = (u * c.a + c.b) * weight + (adds ? bias : c.b);
+    vf first = u * (c.a * weight) + (adds ? c.b * weight + bias : c.b);
+    if (!is_light(kind))
         return last;
     return kind.operands == EXTREME_OPERANDS ? choose(weight_last(c.a, weight), last, first) : first;
 }

@@ -93,6 +93,9 @@ static void run_affine(int length, int by_col, int scaled) {
                          weight + 50, NORMCY_LEAST_A, NORMCY_MOST_A, mean_f32, a, b);
     normcy_coef coef = {.op = NORMCY_AFFINE, .mean_f32 = mean_f32, .a = a, .b = b, .scale = scaled ? scale : NULL};
     run_apply(length, by_col, &coef, NULL);
+    normcy_coef gain = coef;
+    gain.op = NORMCY_GAIN;
+    run_apply(length, by_col, &gain, NULL);
     for (int i = NORMCY_IDENTITY; i <= NORMCY_GELU_TANH; i++) {
         normcy_epilogue epilogue = {.add = i % 2 ? x + 1 : NULL, .activation = (normcy_activation)i};
         if (length % 4 == i % 4)

@@ -101,9 +101,9 @@ static normcy_coef some_coef(ptrdiff_t n) {
     c.mean_f32 = floats(n);
     c.a = floats(n);
     c.b = floats(n);
-    if (c.op != NORMCY_AFFINE || take(1))
+    if (c.op == NORMCY_SWISH || c.op == NORMCY_RATIO || take(1))
         c.scale = powers_of_two(n);
-    if (c.op != NORMCY_AFFINE)
+    if (c.op == NORMCY_SWISH || c.op == NORMCY_RATIO)
         c.gate = floats(n);
     if (c.op == NORMCY_RATIO)
         c.batch = floats(n), c.own = floats(n);

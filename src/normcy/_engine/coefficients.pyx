@@ -41,12 +41,12 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     column, which only a ratio needs: the next one has the next channel there. s.rstd holds gains: 1 / std, or what the
     transform has made of it.
     """
-    cdef bint affine = job.op == NORMCY_AFFINE, ratio = job.op == NORMCY_RATIO
+    cdef bint gated = job.op == NORMCY_SWISH or job.op == NORMCY_RATIO, ratio = job.op == NORMCY_RATIO
     cdef GainRange within = gain_range(job)
     cdef const float *scale = NULL      # what the gain is divided by. The scale of a ratio cancels, so that it is NULL.
     cdef ptrdiff_t i, unfit
-    coef[0] = coefficients_in(room, stride, job.op, s.scaled or not affine or job.extreme)
-    if not affine:
+    coef[0] = coefficients_in(room, stride, job.op, s.scaled or gated or job.extreme)
+    if gated:
         memcpy(room + GATE * stride, gate.p, count * sizeof(float))
     if coef.scale != NULL:
         for i in range(count):
@@ -56,7 +56,7 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     else:
         scale = coef.scale
     if not job.extreme:
-        unfit = job.k.coefficients(count, s.mean if affine else NULL, NULL if ratio else s.rstd, s.shift_after,
+        unfit = job.k.coefficients(count, NULL if gated else s.mean, NULL if ratio else s.rstd, s.shift_after,
                                    scale, weight.p if job.weight.folds else NULL, job.offset,
                                    bias.p if bias_folds(job) else NULL, within.least, within.most, room,
                                    room + A * stride, room + B * stride)

@@ -35,6 +35,7 @@ cdef extern from "kernels/kernels.h" nogil:
         bint outside_sqrt, zero_guard
     ctypedef enum normcy_apply_op:
         NORMCY_AFFINE
+        NORMCY_GAIN
         NORMCY_SWISH
         NORMCY_RATIO
     ctypedef struct normcy_coef:

@@ -1,6 +1,6 @@
 from libc.math cimport fabs
 
-from normcy._engine.kernels cimport NORMCY_HUGE_WEIGHT
+from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO, NORMCY_AFFINE, NORMCY_GAIN, NORMCY_HUGE_WEIGHT
 from normcy._engine.plan cimport make_operand
 
 
@@ -15,6 +15,8 @@ cdef void set_weights(Job *job, Strides weight, Strides bias, float *room) noexc
             room[i] = <float>(weight.p[i] + job.offset)
         weight.p, job.offset = room, 0
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
+    if job.op == NORMCY_AFFINE and job.about == NORMCY_ABOUT_ZERO and bias.p == NULL:
+        job.op = NORMCY_GAIN
     if not weight.size:
         return
     if job.weight.folds:
