@@ -5,7 +5,6 @@ from normcy._engine.kernels cimport (
     NORMCY_AFFINE, NORMCY_IDENTITY, NORMCY_RATIO, NORMCY_SWISH, normcy_apply_op, normcy_coef, normcy_elementwise,
     normcy_epilogue, normcy_operand,
 )
-from normcy._engine.plan cimport Plan, goes_on
 
 cdef enum ScratchVector:    # the vectors that fill_coefficients writes; vector v begins at room + v * stride
     MEAN                    # mean_f32 of normcy_coef
@@ -22,8 +21,8 @@ cdef enum ScratchVector:    # the vectors that fill_coefficients writes; vector 
 cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, const normcy_operand *weight,
                             const normcy_operand *bias, const normcy_operand *gate, ptrdiff_t channel,
                             normcy_coef *coef, float *room, ptrdiff_t stride) noexcept nogil
-cdef normcy_elementwise elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
-                                   ptrdiff_t stride) noexcept nogil
+cdef normcy_elementwise elementwise_at(const Job *job, const normcy_operand *weight, const normcy_operand *bias,
+                                       const float *room, ptrdiff_t stride) noexcept nogil
 
 
 cdef inline normcy_coef coefficients_in(const float *room, ptrdiff_t stride, normcy_apply_op op,
@@ -43,14 +42,6 @@ cdef inline bint is_elementwise(const Job *job) noexcept nogil:
 
 cdef inline bint bias_folds(const Job *job) noexcept nogil:
     return job.bias.folds and (job.weight.folds or job.weight.p == NULL)
-
-
-cdef inline ptrdiff_t rows_in_one_call(const Job *job, ptrdiff_t r, ptrdiff_t end) noexcept nogil:
-    """How many rows from r on one call of the apply kernel can take."""
-    cdef const Plan *p = &job.plan
-    if p.even and goes_on(&job.weight, p) and goes_on(&job.bias, p) and goes_on(&job.gate, p) and job.batch_std == NULL:
-        return end - r
-    return min(end - r, p.period - r % p.period)
 
 
 cdef inline int vectors_used(const normcy_coef *coef) noexcept nogil:

@@ -8,7 +8,6 @@ from normcy._engine.kernels cimport (
     NORMCY_SCALE_MEAN, NORMCY_SCALE_UP, NORMCY_SCALED_GAIN_EXPONENT, NORMCY_SCALED_MEAN_EXPONENT,
     NORMCY_SMALL_RATIO_TERM,
 )
-from normcy._engine.plan cimport operand_at
 
 
 cdef struct GainRange:      # the magnitudes of a gain that float32 holds well
@@ -189,20 +188,20 @@ cdef normcy_operand of_slots(const Job *job, const float *p) noexcept nogil:
     return o
 
 
-cdef normcy_elementwise elementwise_at(const Job *job, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t col, const float *room,
-                               ptrdiff_t stride) noexcept nogil:
+cdef normcy_elementwise elementwise_at(const Job *job, const normcy_operand *weight, const normcy_operand *bias,
+                                       const float *room, ptrdiff_t stride) noexcept nogil:
     """What the coefficients in `room` do not hold: a weight that does not fold, with the bias that comes after it, and
     folding ones that have to be applied last."""
     cdef normcy_elementwise e
     memset(&e, 0, sizeof(normcy_elementwise))
     e.extreme = job.extreme
     if not job.weight.folds:
-        e.weight = operand_at(&job.weight, &job.plan, seg, r, col)
+        e.weight = weight[0]
         e.offset = <float>job.offset
     elif job.extreme:
         e.weight = of_slots(job, room + LAST_WEIGHT * stride)
     if not bias_folds(job):
-        e.bias = operand_at(&job.bias, &job.plan, seg, r, col)
+        e.bias = bias[0]
     elif job.extreme:
         e.bias = of_slots(job, room + LAST_BIAS * stride)
     return e

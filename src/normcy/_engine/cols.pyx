@@ -251,14 +251,14 @@ cdef void apply_cols(const Job *job, const Schedule *how, Columns *w, ptrdiff_t 
         at = row_at(p, r) + left
         if not stream:      # y and the coefficients are in the same place of a cache line: both are read in whole lines
             room = w.room + place_in_line(job.y + at)
-        weight = operand_at(&job.weight, p, 0, r, left // p.repeats)
-        bias = operand_at(&job.bias, p, 0, r, left // p.repeats)
+        weight = operand_at(&job.weight, p, 0, r, left // p.repeats if job.weight.folds else left)
+        bias = operand_at(&job.bias, p, 0, r, left // p.repeats if job.bias.folds else left)
         gate = operand_at(&job.gate, p, 0, r, left)
         fill_coefficients(job, width // p.repeats, &w.stats, &weight, &bias, &gate, left, &coef, room, w.stride)
         if p.repeats > 1:
             repeat_each(job, width, room, w.stride, &coef)
         if elementwise:
-            element = elementwise_at(job, 0, r, left, room, w.stride)
+            element = elementwise_at(job, &weight, &bias, room, w.stride)
             s.element = &element
         if job.fixed_mean != NULL:
             add_first(job, at, n, width, p.pitch)
@@ -344,7 +344,7 @@ cdef void apply_panels(const Job *job, const Schedule *how, Columns *w, ptrdiff_
         to_rows(p, panels, w.room + v * w.stride, wide + v * PANELS_STRIDE)
     coef = coefficients_in(wide, PANELS_STRIDE, job.op, coef.scale != NULL)
     if is_elementwise(job):
-        element = elementwise_at(job, 0, first * p.rows, 0, wide, PANELS_STRIDE)
+        element = elementwise_at(job, &weight, &bias, wide, PANELS_STRIDE)
         if not job.weight.folds:
             element.weight = of_panels(&job.weight, p, first, panels, wide + LAST_WEIGHT * PANELS_STRIDE)
         if not bias_folds(job):

@@ -1,10 +1,12 @@
+from libc.string cimport memcpy
+
 from normcy._engine.chunks cimport Chunks, merge_chunks
 from normcy._engine.coefficients cimport (
-    SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise, rows_in_one_call,
+    SCRATCH_VECTORS, elementwise_at, epilogue_at, fill_coefficients, is_elementwise,
 )
 from normcy._engine.job cimport SLOT_DOUBLES, Job, Slots, add_first, shifts_after, slots_in, x_at
 from normcy._engine.kernels cimport NORMCY_MAX_SLOTS, normcy_coef, normcy_elementwise, normcy_epilogue, normcy_operand
-from normcy._engine.plan cimport Plan, operand_at, row_at
+from normcy._engine.plan cimport Operand, Plan, goes_on, operand_at, row_at
 from normcy._engine.schedule cimport FIXED, PHASED, Schedule, chunks_of_slot
 from normcy._engine.statistics cimport SlotReader, finish_statistics, total_of
 from normcy._engine.tuning cimport MAX_TILE_FLOATS
@@ -12,6 +14,7 @@ from normcy._engine.work cimport Work
 
 cdef enum:
     POINTS_AT_ONCE = 256        # rows of one float whose coefficients are made by one call, on the stack
+    REPEATED_FLOATS = 512       # of a weight or bias for few values a sample, on the stack
 
 
 cdef double chunk_of_rows(const Job *job, const Chunks *c, ptrdiff_t slot, ptrdiff_t n, ptrdiff_t j, bint again,
@@ -82,6 +85,55 @@ cdef void slots_of_run(const Slots *s, const Plan *p, ptrdiff_t first, ptrdiff_t
             k, left = k + 1, p.planes
 
 
+cdef struct Repeated:       # weights and biases that are the same for each sample, for the rows of several of them
+    ptrdiff_t rows          # how many, from a sample's first on; 0: they are taken one sample after the other
+    float weight[REPEATED_FLOATS]
+    float bias[REPEATED_FLOATS]
+
+
+cdef inline ptrdiff_t width_of(const Operand *o, const Plan *p) noexcept nogil:
+    """How many values a row has."""
+    return 1 if o.folds else p.length
+
+
+cdef inline bint can_repeat(const Operand *o, const Plan *p) noexcept nogil:
+    return goes_on(o, p) or o.outer == 0 and o.row == width_of(o, p) and (
+        o.folds or o.step == 1) and 2 * p.period * o.row <= REPEATED_FLOATS
+
+
+cdef ptrdiff_t repeat(const Operand *o, const Plan *p, ptrdiff_t rows, float *room) noexcept nogil:
+    """Write an operand's values for up to that many rows, a sample's values again and again; returns for how many."""
+    cdef ptrdiff_t done = p.period * o.row, n = min(rows, REPEATED_FLOATS // max(<ptrdiff_t>1, o.row)), more
+    if goes_on(o, p):
+        return rows
+    memcpy(room, o.p, done * sizeof(float))
+    while done < n * o.row:
+        more = min(done, n * o.row - done)
+        memcpy(room + done, room, more * sizeof(float))
+        done += more
+    return n
+
+
+cdef void repeat_operands(const Job *job, ptrdiff_t begin, ptrdiff_t end, Repeated *to) noexcept nogil:
+    """Repeat what rows of several samples need, if they follow each other and there are more than one sample has."""
+    cdef const Plan *p = &job.plan
+    cdef ptrdiff_t rows = end - begin + begin % p.period
+    to.rows = 0
+    if rows <= p.period or not p.even or job.batch_std != NULL or not goes_on(&job.gate, p):
+        return
+    if can_repeat(&job.weight, p) and can_repeat(&job.bias, p):
+        to.rows = min(repeat(&job.weight, p, rows, to.weight), repeat(&job.bias, p, rows, to.bias))
+
+
+cdef inline normcy_operand operand_of_rows(const Operand *o, const Plan *p, ptrdiff_t seg, ptrdiff_t r, ptrdiff_t left,
+                                           const float *repeated) noexcept nogil:
+    """The operand as the panel that starts at row r, column `left` of a segment sees it; NULL: it is not repeated."""
+    cdef normcy_operand at = operand_at(o, p, seg, r, left)
+    if repeated != NULL and not goes_on(o, p):
+        at.p = repeated + r % p.period * o.row + left * o.step
+    return at
+
+
 cdef inline normcy_operand turned(normcy_operand o) noexcept nogil:
     """The operand of rows of one float each, with one value for each or for all, as one row of as many columns."""
     o.step, o.row = <int>o.row, 0
@@ -98,22 +150,25 @@ cdef void apply_rows(const Job *job, const Schedule *how, const Slots *s, ptrdif
     cdef double doubles[SLOT_DOUBLES * POINTS_AT_ONCE]
     cdef float scale[POINTS_AT_ONCE]
     cdef float room[SCRATCH_VECTORS * POINTS_AT_ONCE]
+    cdef Repeated repeated
     cdef bint elementwise = is_elementwise(job)
-    cdef ptrdiff_t n, at, r = begin, most = POINTS_AT_ONCE if how.points else NORMCY_MAX_SLOTS
+    cdef ptrdiff_t n, at, rows, r = begin, most = POINTS_AT_ONCE if how.points else NORMCY_MAX_SLOTS
     cdef Slots of_rows = slots_in(doubles, scale, most, s.shift_after != NULL)
     cdef normcy_coef coef
     cdef normcy_elementwise element
     cdef normcy_epilogue epilogue
     cdef normcy_operand weight, bias, gate
+    repeat_operands(job, begin, end, &repeated)
+    rows = repeated.rows or p.period
     while r < end:
-        n = min(most, rows_in_one_call(job, r, end))
+        n = min(most, min(end - r, rows - r % p.period))
         slots_of_run(s, p, first, r, n, &of_rows)
-        weight = operand_at(&job.weight, p, seg, r, left)
-        bias = operand_at(&job.bias, p, seg, r, left)
+        weight = operand_of_rows(&job.weight, p, seg, r, left, repeated.weight if repeated.rows else NULL)
+        bias = operand_of_rows(&job.bias, p, seg, r, left, repeated.bias if repeated.rows else NULL)
         gate = operand_at(&job.gate, p, seg, r, 0)
         fill_coefficients(job, n, &of_rows, &weight, &bias, &gate, r % p.period, &coef, room, most)
         if elementwise:
-            element = elementwise_at(job, seg, r, left, room, most)
+            element = elementwise_at(job, &weight, &bias, room, most)
         at = seg * p.seg_stride + row_at(p, r) + left
         if job.fixed_mean != NULL:
             add_first(job, at, n, right - left, p.pitch)
