@@ -398,13 +398,17 @@ cdef void cols_apply(const Work *w, ptrdiff_t panel, ptrdiff_t part) noexcept no
     """A strip of a panel's rows."""
     cdef Columns c = w.columns
     cdef ptrdiff_t cols = w.job.plan.cols, rows = w.schedule.unit_rows, strip = w.schedule.strips.rows
-    cdef ptrdiff_t begin = part * strip
+    cdef ptrdiff_t begin = part * strip, end = min(begin + strip, rows), tile = w.schedule.tile_cols, left = 0
     cdef int area = normcy_pool_take(w.pool)
     c.room = <float *>(w.areas + area * w.area_bytes)
     if w.schedule.mode == FIXED:
         c.stats.mean = <double *>w.job.fixed_mean + panel * cols
         c.stats.rstd = <double *>w.job.fixed_rstd + panel * cols
-    apply_cols(w.job, &w.schedule, &c, panel * rows + begin, panel * rows + min(begin + strip, rows), 0, cols)
+    while left < cols:
+        apply_cols(w.job, &w.schedule, &c, panel * rows + begin, panel * rows + end, left, min(tile, cols - left))
+        left += tile
+        c.stats.mean += tile
+        c.stats.rstd += tile
     normcy_pool_give_back(w.pool, area)
 
 
@@ -428,7 +432,7 @@ cdef void work_on_cols(Work *w) noexcept nogil:
     cdef const Plan *p = &w.job.plan
     cdef bint local = w.schedule.mode == LOCAL
     w.task, w.measure, w.combine, w.apply, w.lay_out = cols_task, cols_measure, cols_combine, cols_apply, cols_lay_out
-    w.stride = stride_of(p, w.schedule.tile_cols if local else p.cols)
+    w.stride = stride_of(p, w.schedule.tile_cols)
     if local and w.schedule.part_panels > 1:
         w.stride = (ceil_div(w.schedule.part_panels * p.cols, NORMCY_LANES) + 1) * NORMCY_LANES
     w.area_bytes = column_bytes(w.stride) if local else SCRATCH_VECTORS * w.stride * sizeof(float)

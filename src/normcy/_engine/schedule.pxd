@@ -53,7 +53,7 @@ cdef struct Schedule:
     Chunks chunks           # of a unit's moments; they define bits
     ptrdiff_t part_slots    # TASK, by row: slots of a part
     ptrdiff_t tile_slots    # TASK, by row: of these, slots that go through both passes together
-    ptrdiff_t tile_cols     # TASK, by column: columns of a part
+    ptrdiff_t tile_cols     # by column: columns of a part that are done together
     ptrdiff_t part_panels   # TASK, by column: small panels of a part, which are done together
     ptrdiff_t unit_rows     # APPLY: rows of y that belong to a unit
     Chunks strips           # APPLY: how they are divided

@@ -7,6 +7,7 @@ cdef extern from "runtime/clear.h" nogil:
 
 cdef enum:
     TILE_STEP_COLUMNS = 64      # whole cache lines, at which the next tile begins
+    L2_TILES = 8                # so many times the columns whose coefficients stay in L1: theirs stay in L2
 
 
 cdef void make_schedule(const Plan *p, const Tuning *t, int max_threads, const Operands *o,
@@ -138,7 +139,7 @@ cdef ptrdiff_t tile_slots(const Plan *p, const Tuning *t, const Operands *o, con
 cdef void schedule_cols(const Plan *p, const Tuning *t, const Operands *o, Schedule *s) noexcept nogil:
     cdef ptrdiff_t rows = panel_rows(p), tile = tile_columns(p, t), tiles = panels_of(p) * ceil_div(p.cols, tile)
     s.chunks = split_cols(rows, p.cols)
-    s.unit_rows, s.strips = rows, s.chunks
+    s.unit_rows, s.strips, s.tile_cols = rows, s.chunks, p.cols
     if o.fixed:
         s.mode = FIXED
         s.strips.rows = max(t.task_floats // p.cols, min(t.fixed_rows, ceil_div(rows, s.threads)))
@@ -148,6 +149,8 @@ cdef void schedule_cols(const Plan *p, const Tuning *t, const Operands *o, Sched
     else:
         s.mode = PHASED
     set_access(t, o, s)
+    if s.mode == FIXED and not s.access.nontemporal and p.repeats == 1:     # else rows are to follow each other
+        s.tile_cols = min(p.cols, L2_TILES * t.coefficient_columns)
     if s.mode == LOCAL:
         s.access.ahead = ahead_of(t, o, tile if tile < p.cols else s.part_panels * rows * p.pitch,
                                   rows * max(tile, s.part_panels * p.cols))

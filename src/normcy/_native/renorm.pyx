@@ -10,7 +10,7 @@ from normcy._native.arrays cimport Layout, check_disjoint
 from normcy._native.batch cimport check_batch
 from normcy._native.call cimport Call, describe_call, image_of, normalize_image
 from normcy._native.options cimport flag, number, real, shown
-from normcy._native.running cimport STEP, Channels, channel, check_count, momentum_of, running_statistic, update
+from normcy._native.running cimport STEP, Channels, check_count, momentum_of, running_statistic, to_doubles, update
 from normcy._native.statistics cimport Statistics
 
 import numpy as np
@@ -27,12 +27,10 @@ cdef double at_least(value, str name, double least) except? -1:
 
 cdef double[:, ::1] as_doubles(Channels mean, Channels std, ptrdiff_t channels):
     """Both in float64. There is one channel more, so that there is always a first one to point to."""
-    cdef double[:, ::1] both = np.ones((2, channels + 1))
-    cdef double *means = &both[0, 0]
-    cdef double *stds = &both[1, 0]
-    cdef ptrdiff_t c
-    for c in range(channels):
-        means[c], stds[c] = channel(mean, c)[0], channel(std, c)[0]
+    cdef double[:, ::1] both = np.empty((2, channels + 1))
+    to_doubles(mean, channels, &both[0, 0])
+    to_doubles(std, channels, &both[1, 0])
+    both[0, channels] = both[1, channels] = 1
     return both
 
 

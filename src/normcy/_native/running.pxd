@@ -37,5 +37,8 @@ cdef int check_count(cnp.ndarray tracked, tuple named_arrays) except -1
 cdef double momentum_of(momentum, tracked) except? -1
 
 
+cdef void to_doubles(Channels v, ptrdiff_t n, double *to) noexcept nogil
+
+
 cdef inline float *channel(Channels v, ptrdiff_t c) noexcept nogil:
     return v.p + c * v.step

@@ -72,6 +72,16 @@ cdef int update(owner, cnp.ndarray tracked, double momentum, Formula formula, pt
     return 0
 
 
+cdef void to_doubles(Channels v, ptrdiff_t n, double *to) noexcept nogil:
+    cdef ptrdiff_t c
+    if v.step == 1:     # in a loop of its own, which compilers vectorize
+        for c in range(n):
+            to[c] = v.p[c]
+        return
+    for c in range(n):
+        to[c] = channel(v, c)[0]
+
+
 cdef void update_channels(Channels kept, ptrdiff_t channels, double momentum, const double *batch,
                           Formula formula) noexcept:
     """Take one statistic of a batch into the running one, if that is present.
@@ -136,7 +146,6 @@ cdef const double *average_samples(Statistics stats, ptrdiff_t channels, ptrdiff
 
 cdef class Fixed:
     def __cinit__(self, Running kept, ptrdiff_t n, double eps):
-        cdef ptrdiff_t c
         cdef normcy_rstd_options how
         cdef double *var
         if not kept.present:
@@ -148,8 +157,8 @@ cdef class Fixed:
         if self.mean == NULL:
             raise MemoryError("normcy could not allocate its scratch memory; nothing was written")
         self.rstd, var = self.mean + n, self.mean + 2 * n
-        for c in range(n):
-            self.mean[c], var[c] = channel(kept.mean, c)[0], channel(kept.var, c)[0]
+        to_doubles(kept.mean, n, self.mean)
+        to_doubles(kept.var, n, var)
         memset(&how, 0, sizeof(how))
         how.count, how.eps = 1, eps
         chosen().rstd(n, self.mean, var, &how, self.rstd)
