@@ -10,6 +10,7 @@ from methods import (
     every_layout,
     every_method,
     parameters,
+    portable,
     same_bits,
     sample,
 )
@@ -192,6 +193,26 @@ def test_layer_norm_parameters_per_sample(shape, offset):
                      bound(method, x[n : n + 1], "NCHW", w[n] + np.float32(offset), b[n], units=6)[0])  # fmt: skip
     z = normcy.rms_norm(x, shape[-1], w)
     assert all(same_bits(normcy.rms_norm(x[n], shape[-1], w[n]), z[n]) for n in range(shape[0]))
+
+
+@pytest.mark.parametrize("width", range(1, 19))
+@pytest.mark.parametrize("step", [1, -1, 2])
+def test_narrow_slices(width, step):
+    """Slices of few channels, which are copied row by row, in both directions, and touch nothing beside them."""
+    shape = (3, 5, 4, width + 3)
+    whole, addends = (portable(shape, seed).astype(np.float32) for seed in (3, 4))
+    part = (slice(None, None, step), slice(None), slice(None), slice(1, 1 + width))
+    x, addend = whole[part], addends[part]
+    expected = normcy.instance_norm(x.copy(), pre_add=addend.copy(), layout="NHWC")
+    for out in (None, np.full(shape, 7, np.float32)[part], np.empty_like(x)):
+        y = normcy.instance_norm(x, pre_add=addend, layout="NHWC", out=out)
+        assert out is None or y is out
+        assert same_bits(y, expected)
+        if out is not None and out.base is not None:
+            out[...] = 7
+            assert np.all(out.base == 7)
+    assert same_bits(normcy.instance_norm(x, pre_add=addend, layout="NHWC", out=x), expected)
+    assert same_bits(whole[..., 0], portable(shape, 3).astype(np.float32)[..., 0])
 
 
 def test_memmap(tmp_path):

@@ -126,7 +126,7 @@ cdef Operand make_operand(Strides v, const Plan *p) noexcept nogil:
     o.seg = v.n if pooled_rows else 0
     o.row = v.c if p.row_is_channel else v.s
     o.step = <int>(v.s if p.row_is_channel else v.c)
-    o.folds = (o.row == 0 and o.step == 1) if p.by_col else (o.row == 1 and o.step == 0)
-    if p.period == 1 and (o.outer or not o.folds):      # a row for each sample
+    if p.period == 1 and (o.outer or o.step):       # a row for each sample
         o.row = o.outer
+    o.folds = (o.row == 0 and o.step == 1) if p.by_col else (o.row == 1 and o.step == 0)
     return o

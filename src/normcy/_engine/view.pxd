@@ -15,6 +15,7 @@ cdef struct Extent:         # the lowest byte that an array touches, and one pas
 cdef Extent extent_of(const View *v) noexcept nogil
 cdef bint has_distinct_elements(const View *v) noexcept nogil
 cdef bint same_strides(const View *a, const View *b) noexcept nogil
+cdef bint has_even_rows(const View *v, Py_ssize_t *step, Py_ssize_t *rows) noexcept nogil
 cdef bint has_even_steps(const View *v, int source, int to, bint channels_last, ptrdiff_t *sample,
                          ptrdiff_t *pitch) noexcept nogil
 

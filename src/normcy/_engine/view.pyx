@@ -55,6 +55,23 @@ cdef bint same_strides(const View *a, const View *b) noexcept nogil:
     return True
 
 
+cdef bint has_even_rows(const View *v, Py_ssize_t *step, Py_ssize_t *rows) noexcept nogil:
+    """Whether the last axis is dense and all rows along it have the same step, in bytes; how many there are then."""
+    cdef int i
+    if v.rank < 1 or v.shape[v.rank - 1] > 1 and v.strides[v.rank - 1] != v.itemsize:
+        return False
+    step[0], rows[0] = 0, 1
+    for i in range(v.rank - 2, -1, -1):
+        if v.shape[i] == 1:
+            continue
+        if rows[0] == 1:
+            step[0] = v.strides[i]
+        elif v.strides[i] != rows[0] * step[0]:
+            return False
+        rows[0] *= v.shape[i]
+    return True
+
+
 cdef inline int moved_axis(int k, int source, int to) noexcept nogil:
     """Which axis is at position k once axis `source` has been moved to position `to`."""
     if k == to:

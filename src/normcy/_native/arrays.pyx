@@ -2,7 +2,7 @@ cimport numpy as cnp
 
 from normcy._engine.chunks cimport fold_of
 from normcy._engine.plan cimport Dims, Strides
-from normcy._engine.view cimport Extent, View, has_distinct_elements, has_even_steps, meet, same_strides
+from normcy._engine.view cimport Extent, View, has_distinct_elements, has_even_rows, has_even_steps, meet, same_strides
 from normcy._native.options cimport is_channels_last, shown
 from normcy._native.outputs cimport empty_beside, stand_in
 from normcy._native.views cimport extent, in_c_order, view_of
@@ -10,6 +10,12 @@ from normcy._native.views cimport extent, in_c_order, view_of
 import numpy as np
 
 cnp.import_array()
+
+cdef extern from "runtime/narrow.h" nogil:
+    enum:
+        NORMCY_NARROW_FLOATS
+    void normcy_copy_narrow(char *to, ptrdiff_t to_step, const char *source, ptrdiff_t from_step, ptrdiff_t rows,
+                            ptrdiff_t floats)
 
 
 cdef bint overlapping(cnp.ndarray a, cnp.ndarray b):
@@ -114,9 +120,11 @@ cdef cnp.ndarray as_image(obj, bint last, Layout *found, str name, tuple beside,
     found.swapped = is_swapped(x, last)
     if found.swapped:
         found.d.channels_last, found.d.pitch = not last, found.d.s if last else found.d.c
-    if not is_walkable(x, found, beside):
-        x = np.array(x, dtype=np.float32, order="K" if found.swapped else "C", subok=False)
-    return x
+    if is_walkable(x, found, beside):
+        return x
+    if not found.swapped and is_narrow(x):
+        return assign(cnp.PyArray_EMPTY(rank, cnp.PyArray_DIMS(x), cnp.NPY_FLOAT32, 0), x)
+    return np.array(x, dtype=np.float32, order="K" if found.swapped else "C", subok=False)
 
 
 cdef bint is_swapped(cnp.ndarray x, bint last):
@@ -193,6 +201,23 @@ cdef bint has_order_of(cnp.ndarray a, cnp.ndarray x):
     return cnp.PyArray_ISALIGNED(a) and same_geometry(x, a)
 
 
+cdef bint is_narrow(cnp.ndarray a):
+    cdef int rank = cnp.PyArray_NDIM(a)
+    return rank > 1 and cnp.PyArray_DIM(a, rank - 1) <= NORMCY_NARROW_FLOATS
+
+
+cdef cnp.ndarray assign(cnp.ndarray to, cnp.ndarray values):
+    """to[...] = values, for float32 arrays of one shape that do not overlap. NumPy calls memcpy for each narrow row."""
+    cdef View t = view_of(to), v = view_of(values)
+    cdef Py_ssize_t to_step, step, rows
+    if is_narrow(to) and has_even_rows(&t, &to_step, &rows) and has_even_rows(&v, &step, &rows):
+        with nogil:
+            normcy_copy_narrow(t.data, to_step, v.data, step, rows, t.shape[t.rank - 1])
+    else:
+        to[...] = values
+    return to
+
+
 cdef bint have_order_of(tuple arrays, cnp.ndarray x):
     """Whether all of these that are not None are arrays of x's memory order."""
     for a in arrays:
@@ -208,9 +233,7 @@ cdef cnp.ndarray operand_like(obj, str name, cnp.ndarray original, cnp.ndarray x
         raise ValueError(f"{name}: expected the shape of x, {np.shape(original)}, got {np.shape(a)}")
     if has_order_of(a, x):
         return a
-    b = stand_in(x)
-    b[...] = a
-    return b
+    return assign(stand_in(x), a)
 
 
 cdef int check_same_or_disjoint(cnp.ndarray y, str name, cnp.ndarray other, str other_name) except -1:
@@ -243,7 +266,7 @@ cdef cnp.ndarray target(out, str name, cnp.ndarray original, str x_name, cnp.nda
 cdef int copy_to_output(cnp.ndarray y, out) except -1:
     """y to where the caller gets it."""
     if out is not None and out is not y:
-        out[...] = y
+        assign(out, y)
     return 0
 
 
