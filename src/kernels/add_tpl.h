@@ -5,6 +5,8 @@
 #include "kernels/simd/vec.h"
 
 static void add(const float *x, const float *addend, float *sum, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t stride) {
+    if (stride == cols) /* without gaps, rows are one */
+        cols *= rows, rows = 1;
     for (ptrdiff_t i = 0; i < rows; i++, x += stride, addend += stride, sum += stride) {
         /* After these first floats, stores are aligned and do not straddle cache lines. */
         int head = (int)(-((uintptr_t)sum / sizeof(float)) % W);

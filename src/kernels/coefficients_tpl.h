@@ -37,17 +37,17 @@ static const double absent_rstd[COEFFICIENT_BLOCK] = {ONES_64};
 static const float absent_weight[COEFFICIENT_BLOCK] = {ONES_64};
 
 /* The coefficients of a block, of which no array is absent but shift_after, for which a 0 would not do beside an
- * infinite weight. */
+ * infinite weight. `limited`, a compile-time constant, says whether gains may be beyond float32, or means infinite. */
 INLINE void coefficients_of_block(int count, const double *restrict mean, const double *restrict rstd,
                                   const double *restrict shift_after, const float *restrict weight, double offset,
                                   const float *restrict bias, float *restrict mean_f32, float *restrict a,
-                                  float *restrict b) {
+                                  float *restrict b, int limited) {
     for (int k = 0; k < count; k++) {
         double w = weight[k] + offset, gain = rstd[k] * w, after = bias[k] + (shift_after ? shift_after[k] * w : 0);
         float rounded = (float)mean[k];
         mean_f32[k] = rounded;
-        a[k] = gain_to_float(gain);
-        b[k] = (float)(after - mean_rest(mean[k], rounded, gain));
+        a[k] = limited ? gain_to_float(gain) : (float)gain;
+        b[k] = (float)(after - (limited ? mean_rest(mean[k], rounded, gain) : (mean[k] - rounded) * gain));
     }
 }
 
@@ -57,6 +57,25 @@ INLINE void scale_block(int count, const double *restrict rstd, const float *res
     for (int k = 0; k < count; k++) {
         mean_f32[k] *= scale[k];
         a[k] = gain_to_float(rstd[k] * (weight[k] + offset) / scale[k]);
+    }
+}
+
+/* The coefficients of all, block by block. */
+INLINE void all_coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
+                             const float *scale, const float *weight, double offset, const float *bias, float *mean_f32,
+                             float *a, float *b, int limited) {
+    for (ptrdiff_t k = 0; k < count; k += COEFFICIENT_BLOCK) {
+        int n = count - k < COEFFICIENT_BLOCK ? (int)(count - k) : COEFFICIENT_BLOCK;
+        const double *means = mean ? mean + k : absent_mean, *rstds = rstd ? rstd + k : absent_rstd;
+        const float *weights = weight ? weight + k : absent_weight, *biases = bias ? bias + k : absent_bias;
+        double plus = weight ? offset : 0;
+        if (shift_after)
+            coefficients_of_block(n, means, rstds, shift_after + k, weights, plus, biases, mean_f32 + k, a + k, b + k,
+                                  limited);
+        else
+            coefficients_of_block(n, means, rstds, NULL, weights, plus, biases, mean_f32 + k, a + k, b + k, limited);
+        if (scale)
+            scale_block(n, rstds, scale + k, weights, plus, mean_f32 + k, a + k);
     }
 }
 
@@ -86,21 +105,16 @@ static ptrdiff_t count_unfit(ptrdiff_t count, const double *mean, const double *
     return unfit;
 }
 
+/* Where all coefficients fit, no limit could have changed them: they are computed without limits first. */
 static ptrdiff_t coefficients(ptrdiff_t count, const double *mean, const double *rstd, const double *shift_after,
                               const float *scale, const float *weight, double offset, const float *bias, double least,
                               double most, float *mean_f32, float *a, float *b) {
-    for (ptrdiff_t k = 0; k < count; k += COEFFICIENT_BLOCK) {
-        int n = count - k < COEFFICIENT_BLOCK ? (int)(count - k) : COEFFICIENT_BLOCK;
-        const double *means = mean ? mean + k : absent_mean, *rstds = rstd ? rstd + k : absent_rstd;
-        const float *weights = weight ? weight + k : absent_weight, *biases = bias ? bias + k : absent_bias;
-        double plus = weight ? offset : 0;
-        if (shift_after)
-            coefficients_of_block(n, means, rstds, shift_after + k, weights, plus, biases, mean_f32 + k, a + k, b + k);
-        else
-            coefficients_of_block(n, means, rstds, NULL, weights, plus, biases, mean_f32 + k, a + k, b + k);
-        if (scale)
-            scale_block(n, rstds, scale + k, weights, plus, mean_f32 + k, a + k);
+    if (!scale) {
+        all_coefficients(count, mean, rstd, shift_after, NULL, weight, offset, bias, mean_f32, a, b, 0);
+        if (all_fit(count, mean_f32, a, (float)least, (float)most))
+            return 0;
     }
+    all_coefficients(count, mean, rstd, shift_after, scale, weight, offset, bias, mean_f32, a, b, 1);
     if (all_fit(count, mean_f32, a, (float)least, (float)most))
         return 0;
     return count_unfit(count, mean, rstd, scale, weight, offset, least, most);
