@@ -37,7 +37,7 @@ cdef struct Tuning:
     # L3
     ptrdiff_t in_cache_floats       # arrays of this size are in L2 or L3 when they are read for the second time
     ptrdiff_t local_in_cache_floats     # the same for arrays whose second reading is from L2
-    ptrdiff_t nontemporal_floats    # y is stored past the caches from this size on, of several threads one and a half times
+    ptrdiff_t nontemporal_floats    # y is stored past the caches from this size on; by several threads, 3 / 2 of it
     # Memory
     ptrdiff_t run_floats            # pieces of memory that are shorter cost more, as each begins with a jump
     ptrdiff_t turned_rows           # so many rows of columns begin where y is aligned, and rotate their coefficients
