@@ -276,6 +276,16 @@ def test_large_arrays(method, layout):
         assert_same(method, large, layout, "weights", on_threads.runner, 2**31 - 1)
 
 
+@pytest.mark.parametrize("length", [1, 30, 700])
+def test_a_bias_after_a_norm_about_zero(length):
+    """RMSNorm has none, but the interface takes one."""
+    x, weight, bias = sample((40, length), mean=3), fixed(length, 1), fixed(length, 2)
+    scaled = normcy.reference.rms_norm(x, length, weight, eps=EPS)
+    y = computed("rms", x, np.empty_like(x), "NHWC", weight=weight, bias=bias)
+    limit = 4 * 2.0**-24 * (np.abs(weight) * np.maximum(1, np.abs(scaled)) + np.abs(scaled) + np.abs(bias))
+    assert np.all(np.abs(y - (scaled + bias)) <= limit)
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(activation):
     x = sample((4, 30))
