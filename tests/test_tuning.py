@@ -1,5 +1,6 @@
 """The sizes of caches as the system tells them, and the numbers that are computed from these."""
 
+import re
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from tunings import KIB, MEASURED, MIB, TUNINGS, tuned
 from normcy._native import tuning
 
 DEFAULTS = (32 * KIB, MIB, 32 * MIB)
+PAGE = ROOT / "docs/tuning.md"
 
 
 def level(level, type, size, cpus):
@@ -68,6 +70,13 @@ def test_this_machine():
 
 def test_the_defaults_are_those_of_the_machines_that_were_measured():
     assert tuning.tuning_of(*DEFAULTS) == MEASURED
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="needs the source tree")
+def test_the_page_has_the_numbers():
+    rules = PAGE.read_text().split("## What was measured")[0]
+    rows = re.findall(r"^\| `(\w+)` \|[^|]+\| (\d+) \|", rules, re.MULTILINE)
+    assert {name: int(number) for name, number in rows} == MEASURED
 
 
 def test_numbers_grow_with_the_caches():
