@@ -429,7 +429,7 @@ def _affine(xhat, weight, bias, offset, layout):
     def fit(v):
         return _per_channel(v, xhat) if v.ndim < max(xhat.ndim, 2) or v.ndim == 2 else _channels_first(v, layout)
 
-    y = xhat if weight is None else xhat * (offset + fit(weight))
+    y = xhat if weight is None else xhat * (fit(weight) + (offset or -0.0))
     return y if bias is None else y + fit(bias)
 
 
@@ -446,7 +446,7 @@ def _trailing_affine(xhat, rank, weight, bias, offset):
         v = v.astype(np.float64)
         return v if v.ndim == rank else v.reshape(v.shape[:1] + (1,) * (xhat.ndim - 1 - rank) + v.shape[1:])
 
-    y = xhat if weight is None else xhat * (offset + fit(weight))
+    y = xhat if weight is None else xhat * (fit(weight) + (offset or -0.0))
     return y if bias is None else y + fit(bias)
 
 

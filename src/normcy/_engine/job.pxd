@@ -41,9 +41,14 @@ cdef struct Job:
     Operand gate
     const double *batch_std     # NORMCY_RATIO: one a channel
     Operand weight, bias
-    double offset           # added to every weight
+    double offset           # added to every weight; no_offset(): nothing is
     bint extreme            # some weights may have to be applied last: see kernels.h
     normcy_epilogue epilogue      # for the first element of x
+
+cdef inline double no_offset() noexcept nogil:
+    """It changes no weight, whereas 0 would turn -0 into 0."""
+    return -0.0
+
 
 cdef struct Slots:          # statistics of a run of slots, in scratch
     double *mean

@@ -3,7 +3,7 @@ from libc.stdlib cimport free, malloc
 from normcy._engine.coefficients cimport is_elementwise
 from normcy._engine.cols cimport work_on_cols
 from normcy._engine.isa cimport chosen
-from normcy._engine.job cimport Job
+from normcy._engine.job cimport Job, no_offset
 from normcy._engine.kernels cimport NORMCY_ABOUT_MEAN, NORMCY_EXACT_SLOT, NORMCY_RATIO
 from normcy._engine.normcy_h cimport normcy_runner
 from normcy._engine.parallel cimport Phase, crowded, run_phases, run_phases_by
@@ -24,7 +24,7 @@ cdef void init_job(Job *job, Method method, const Dims *d, double eps, double of
     job.about = NORMCY_ABOUT_MEAN
     job.rstd_options.count, job.rstd_options.eps = job.plan.count, eps
     job.exact = job.plan.count >= NORMCY_EXACT_SLOT
-    job.offset = offset
+    job.offset = offset if offset != 0 else no_offset()
 
 
 cdef int run_job(const Job *job, ptrdiff_t size, int max_threads, const normcy_runner *runner) noexcept:

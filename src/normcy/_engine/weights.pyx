@@ -1,5 +1,6 @@
 from libc.math cimport fabs
 
+from normcy._engine.job cimport no_offset
 from normcy._engine.kernels cimport NORMCY_ABOUT_ZERO, NORMCY_AFFINE, NORMCY_GAIN, NORMCY_HUGE_WEIGHT
 from normcy._engine.plan cimport make_operand
 
@@ -13,7 +14,7 @@ cdef void set_weights(Job *job, Strides weight, Strides bias, float *room) noexc
     if have_offset_added_first(job, weight):
         for i in range(weight.size):
             room[i] = <float>(weight.p[i] + job.offset)
-        weight.p, job.offset = room, 0
+        weight.p, job.offset = room, no_offset()
     job.weight, job.bias = make_operand(weight, &job.plan), make_operand(bias, &job.plan)
     if job.op == NORMCY_AFFINE and job.about == NORMCY_ABOUT_ZERO and bias.p == NULL:
         job.op = NORMCY_GAIN
