@@ -38,7 +38,7 @@ NORMS = {
     "tile_min_columns": [("instance", (8, 28, 28, 256), "NHWC", 1), ("layer2d", (4, 512, 28, 28), "NCHW", 1)],
     "in_cache_floats": [("batch", (32, 14, 14, 256), "NHWC", 1), ("batch", (32, 28, 28, 128), "NHWC", 1)],
     "local_in_cache_floats": [("layer", (4096, 768), "-", 1), ("layer2d", (16, 96, 56, 56), "NCHW", 1)],
-    "nontemporal_floats": [("layer", (8192, 1024), "-", 1), ("batch", (32, 64, 56, 56), "NCHW", 1)],
+    "nontemporal_floats": [("layer", (3000, 1024), "-", 1), ("batch", (24, 64, 28, 28), "NCHW", 1)],
     "run_floats": [("batch train", (32, 64, 56, 56), "NCHW", 1), ("batch train", (32, 512, 7, 7), "NCHW", 1)],
     "turned_rows": [("batch train", (32, 56, 56, 64), "NHWC", 1), ("instance", (64, 8, 8, 64), "NHWC", 1)],
     "fixed_rows": [("batch", (8, 14, 14, 1024), "NHWC", 2), ("batch", (32, 56, 56, 64), "NHWC", 1)],
