@@ -40,7 +40,7 @@ cdef void fill_coefficients(const Job *job, ptrdiff_t count, const Slots *s, con
     column, which only a ratio needs: the next one has the next channel there. s.rstd holds gains: 1 / std, or what the
     transform has made of it.
     """
-    cdef bint gated = job.op == NORMCY_SWISH or job.op == NORMCY_RATIO, ratio = job.op == NORMCY_RATIO
+    cdef bint ratio = job.op == NORMCY_RATIO, gated = ratio or job.op == NORMCY_SWISH
     cdef GainRange within = gain_range(job)
     cdef const float *scale = NULL      # what the gain is divided by. The scale of a ratio cancels, so that it is NULL.
     cdef ptrdiff_t i, unfit
