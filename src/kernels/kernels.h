@@ -88,7 +88,7 @@ typedef struct {
     int in_cache;    /* x and y are in some cache, so that the number of loads matters more than their order */
     int nontemporal; /* y is larger than any cache and is stored past them */
     int columns;     /* by column: how many are done at a time so that their coefficients stay in L1; 0: all of them */
-    ptrdiff_t ahead; /* where x is prefetched from: so many floats after the value that is normalized; 0: there itself */
+    ptrdiff_t ahead; /* x is prefetched so many floats after the value that is normalized; 0: there itself */
 } normcy_access;
 
 /* The kernels of one instruction set. */
