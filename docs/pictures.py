@@ -5,7 +5,7 @@ A picture NAME is written as NAME_light.svg and NAME_dark.svg.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
