@@ -24,8 +24,10 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+default_role = "py:obj"
 autosummary_generate = True
 autodoc_inherit_docstrings = True
+python_maximum_signature_line_length = 80
 numpydoc_show_class_members = False
 copybutton_exclude = ".linenos, .gp, .go"  # a copied session has no prompts and no output
 exclude_patterns = ["_build", "Thumbs.db"]
@@ -33,6 +35,7 @@ templates_path = ["_templates"]
 
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_title = f"normcy {release}"
 html_static_path = ["_static"]
 html_css_files = ["normcy.css"]
