@@ -85,7 +85,7 @@ def batch_norm(
 
     References
     ----------
-    S. Ioffe, C. Szegedy, "Batch Normalization", 2015, arXiv:1502.03167; ``torch.nn.functional.batch_norm``.
+    Ioffe, Szegedy: "Batch Normalization", 2015, arXiv:1502.03167; ``torch.nn.functional.batch_norm``.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def instance_norm(
 
     References
     ----------
-    D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance Normalization", 2016, arXiv:1607.08022;
+    Ulyanov, Vedaldi, Lempitsky: "Instance Normalization", 2016, arXiv:1607.08022;
     ``torch.nn.functional.instance_norm``.
 
     Examples
@@ -233,7 +233,7 @@ def layer_norm(
 
     References
     ----------
-    J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer Normalization", 2016, arXiv:1607.06450;
+    Ba, Kiros, Hinton: "Layer Normalization", 2016, arXiv:1607.06450;
     ``torch.nn.functional.layer_norm``.
 
     Examples
@@ -300,7 +300,7 @@ def layer_norm2d(
 
     References
     ----------
-    Z. Liu et al., "A ConvNet for the 2020s", 2022, arXiv:2201.03545; timm's ``LayerNorm2d``. It is neither
+    Liu et al.: "A ConvNet for the 2020s", 2022, arXiv:2201.03545; timm's ``LayerNorm2d``. It is neither
     ``group_norm(x, 1)`` nor ``layer_norm(x, (C, H, W))``, which span the positions too.
 
     Examples
@@ -361,7 +361,7 @@ def group_norm(
 
     References
     ----------
-    Y. Wu, K. He, "Group Normalization", 2018, arXiv:1803.08494; ``torch.nn.functional.group_norm``.
+    Wu, He: "Group Normalization", 2018, arXiv:1803.08494; ``torch.nn.functional.group_norm``.
 
     Examples
     --------
@@ -420,7 +420,7 @@ def rms_norm(
 
     References
     ----------
-    B. Zhang, R. Sennrich, "Root Mean Square Layer Normalization", 2019, arXiv:1910.07467;
+    Zhang, Sennrich: "Root Mean Square Layer Normalization", 2019, arXiv:1910.07467;
     ``torch.nn.functional.rms_norm``.
 
     Examples
@@ -484,7 +484,7 @@ def adain(content, style, eps=1e-5, *, alpha=1.0, correction=0, style_eps=None, 
 
     References
     ----------
-    X. Huang, S. Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", 2017,
+    Huang, Belongie: "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", 2017,
     arXiv:1703.06868.
 
     Examples
@@ -538,7 +538,7 @@ def conditional_instance_norm(x, style, weight, bias, eps=1e-5, *, layout="NCHW"
 
     References
     ----------
-    V. Dumoulin, J. Shlens, M. Kudlur, "A Learned Representation for Artistic Style", 2016, arXiv:1610.07629; Magenta's
+    Dumoulin, Shlens, Kudlur: "A Learned Representation for Artistic Style", 2016, arXiv:1610.07629; Magenta's
     ``conditional_instance_norm`` and ``weighted_instance_norm``.
 
     Examples
@@ -602,7 +602,7 @@ def evonorm_b0(x, running_var, weight, bias, v, training=False, momentum=0.1, ep
 
     References
     ----------
-    H. Liu, A. Brock, K. Simonyan, Q. V. Le, "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
+    Liu, Brock, Simonyan, Le: "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
     ``EvoNorm2dB0``, whose ``apply_act=False`` is v=None here.
 
     Examples
@@ -654,7 +654,7 @@ def evonorm_s0(x, num_groups, weight, bias, v, eps=1e-5, *, layout="NCHW", out=N
 
     References
     ----------
-    H. Liu, A. Brock, K. Simonyan, Q. V. Le, "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
+    Liu, Brock, Simonyan, Le: "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's
     ``EvoNorm2dS0``, whose ``apply_act=False`` is v=None here.
 
     Examples
@@ -733,7 +733,7 @@ def batch_renorm(
 
     References
     ----------
-    S. Ioffe, "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models", 2017,
+    Ioffe: "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models", 2017,
     arXiv:1702.03275.
 
     Examples
@@ -789,7 +789,7 @@ def weight_norm(v, g, dim=0, *, out=None):
 
     References
     ----------
-    T. Salimans, D. P. Kingma, "Weight Normalization", 2016, arXiv:1602.07868;
+    Salimans, Kingma: "Weight Normalization", 2016, arXiv:1602.07868;
     ``torch.nn.utils.parametrizations.weight_norm``.
 
     Examples

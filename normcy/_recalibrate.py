@@ -64,8 +64,8 @@ def recalibrate(
 
     References
     ----------
-    Y. Wu, J. Johnson, "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576 (precise BN);
-    Y. Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016, arXiv:1603.04779 (AdaBN).
+    Wu, Johnson: "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576 (precise BN);
+    Li et al.: "Revisiting Batch Normalization For Practical Domain Adaptation", 2016, arXiv:1603.04779 (AdaBN).
 
     Examples
     --------

@@ -40,7 +40,7 @@ class EvoNormB0(_Layer):
 
     References
     ----------
-    H. Liu et al., "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's ``EvoNorm2dB0``.
+    Liu et al.: "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's ``EvoNorm2dB0``.
 
     Examples
     --------
@@ -131,7 +131,7 @@ class EvoNormS0(_Layer):
 
     References
     ----------
-    H. Liu et al., "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's ``EvoNorm2dS0``.
+    Liu et al.: "Evolving Normalization-Activation Layers", 2020, arXiv:2004.02967; timm's ``EvoNorm2dS0``.
 
     Examples
     --------

@@ -54,7 +54,7 @@ class IBN(_Layer):
 
     References
     ----------
-    X. Pan, P. Luo, J. Shi, X. Tang, "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net", 2018,
+    Pan, Luo, Shi, Tang: "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net", 2018,
     arXiv:1807.09441.
 
     Examples

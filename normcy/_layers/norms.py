@@ -47,7 +47,7 @@ class LayerNorm(_Layer):
 
     References
     ----------
-    J. Ba, J. Kiros, G. Hinton, "Layer Normalization", 2016, arXiv:1607.06450; ``torch.nn.LayerNorm``.
+    Ba, Kiros, Hinton: "Layer Normalization", 2016, arXiv:1607.06450; ``torch.nn.LayerNorm``.
 
     Examples
     --------
@@ -123,7 +123,7 @@ class RMSNorm(_Layer):
 
     References
     ----------
-    B. Zhang, R. Sennrich, "Root Mean Square Layer Normalization", 2019, arXiv:1910.07467; ``torch.nn.RMSNorm``.
+    Zhang, Sennrich: "Root Mean Square Layer Normalization", 2019, arXiv:1910.07467; ``torch.nn.RMSNorm``.
 
     Examples
     --------
@@ -199,7 +199,7 @@ class LayerNorm2d(_PerChannel):
 
     References
     ----------
-    Z. Liu et al., "A ConvNet for the 2020s", 2022, arXiv:2201.03545; timm's ``LayerNorm2d``.
+    Liu et al.: "A ConvNet for the 2020s", 2022, arXiv:2201.03545; timm's ``LayerNorm2d``.
 
     Examples
     --------
@@ -256,7 +256,7 @@ class GroupNorm(_PerChannel):
 
     References
     ----------
-    Y. Wu, K. He, "Group Normalization", 2018, arXiv:1803.08494; ``torch.nn.GroupNorm``.
+    Wu, He: "Group Normalization", 2018, arXiv:1803.08494; ``torch.nn.GroupNorm``.
 
     Examples
     --------

@@ -48,7 +48,7 @@ class BatchRenorm(_Counting):
 
     References
     ----------
-    S. Ioffe, "Batch Renormalization", 2017, arXiv:1702.03275.
+    Ioffe: "Batch Renormalization", 2017, arXiv:1702.03275.
 
     Examples
     --------

@@ -35,7 +35,7 @@ class AdaIN(_Layer):
 
     References
     ----------
-    X. Huang, S. Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", 2017,
+    Huang, Belongie: "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", 2017,
     arXiv:1703.06868.
 
     Examples
@@ -97,7 +97,7 @@ class ConditionalInstanceNorm(_Layer):
 
     References
     ----------
-    V. Dumoulin, J. Shlens, M. Kudlur, "A Learned Representation For Artistic Style", 2016, arXiv:1610.07629.
+    Dumoulin, Shlens, Kudlur: "A Learned Representation For Artistic Style", 2016, arXiv:1610.07629.
 
     Examples
     --------

@@ -91,7 +91,7 @@ class BatchNorm(_Tracking):
 
     References
     ----------
-    S. Ioffe, C. Szegedy, "Batch Normalization", 2015, arXiv:1502.03167; ``torch.nn.BatchNorm2d``.
+    Ioffe, Szegedy: "Batch Normalization", 2015, arXiv:1502.03167; ``torch.nn.BatchNorm2d``.
 
     Examples
     --------
@@ -206,7 +206,7 @@ class InstanceNorm(_Tracking):
 
     References
     ----------
-    D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance Normalization", 2016, arXiv:1607.08022; ``torch.nn.InstanceNorm2d``.
+    Ulyanov, Vedaldi, Lempitsky: "Instance Normalization", 2016, arXiv:1607.08022; ``torch.nn.InstanceNorm2d``.
 
     Examples
     --------

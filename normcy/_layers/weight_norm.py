@@ -44,7 +44,7 @@ class WeightNorm(_Layer):
 
     References
     ----------
-    T. Salimans, D. Kingma, "Weight Normalization", 2016, arXiv:1602.07868; ``torch.nn.utils.weight_norm``.
+    Salimans, Kingma: "Weight Normalization", 2016, arXiv:1602.07868; ``torch.nn.utils.weight_norm``.
 
     Examples
     --------
