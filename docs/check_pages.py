@@ -16,10 +16,11 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 from urllib.request import url2pathname
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 WIDTHS = (1400, 900, 420)  # a laptop, a tablet, a phone
 THEMES = ("light", "dark")
+SEARCHES = {"install": "Installation", "safetensors": "From a checkpoint", "NHWC": "Which norm?"}  # and what is found
 
 # Elements that scroll inside themselves may be wider than their column.
 STICKING_OUT = """() => {
@@ -35,14 +36,15 @@ STICKING_OUT = """() => {
 
 def main() -> int:
     options = _options()
-    pages = sorted(page for page in options.site.resolve().rglob("*.html") if options.only in str(page))
+    site = options.site.resolve()
+    files = sorted(path for path in site.rglob("*.html") if "_static" not in path.parts)
+    pages = [path for path in files if options.only in str(path.relative_to(site))]
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
         problems = [
-            f"{page.relative_to(options.site.resolve())}: {what}"
-            for page in pages
-            for what in _problems(browser, page, options.pictures)
+            f"{page.relative_to(site)}: {what}" for page in pages for what in _problems(browser, page, options.pictures)
         ]
+        problems += _failed_searches(browser, site / "search.html")
     print("\n".join(problems))
     print(f"{len(pages)} pages, {len(problems)} problems")
     return bool(problems) or not pages
@@ -78,6 +80,18 @@ def _problems(browser: Browser, path: Path, pictures: Path | None) -> Iterator[s
                 tab.screenshot(path=pictures / f"{path.parent.name}-{path.stem}-{width}-{theme}.png", full_page=True)
     yield from dict.fromkeys(messages)
     yield from _dead_links(tab, path)
+    tab.close()
+
+
+def _failed_searches(browser: Browser, path: Path) -> Iterator[str]:
+    """Yields the words whose search does not find their page."""
+    tab = browser.new_page()
+    for word, title in SEARCHES.items():
+        tab.goto(f"{path.as_uri()}?q={word}")
+        try:
+            tab.get_by_role("link", name=title).and_(tab.locator("#search-results a")).first.wait_for(timeout=10_000)
+        except TimeoutError:
+            yield f"search.html: {word!r} does not find {title!r}"
     tab.close()
 
 
