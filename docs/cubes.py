@@ -125,7 +125,7 @@ def draw_row(cubes: tuple[Cube, ...]) -> Figure:
     if meanings:
         patches = [Rectangle((0, 0), 1, 1, color=colour) for colour in meanings.values()]
         figure.legend(patches, meanings, loc="lower center", frameon=False, fontsize=11, handlelength=1)
-    return _framed(figure, ax, right, (-6.4 - 0.9 * len(meanings), 5.6))
+    return _framed(figure, ax, right, (-5.6 - 1.0 * len(meanings), 5.6))
 
 
 def draw_overview() -> Figure:
@@ -161,7 +161,7 @@ def draw_layouts() -> Figure:
             _box(ax, 0.05 + place, bottom, value)
         steps = ", ".join(f"{letter} {stride}" for letter, stride in zip(name, array.strides, strict=True))
         ax.text(0.05, bottom + 1.15, f"{name} in memory; strides in bytes: {steps}", va="bottom", fontsize=11)
-    return _framed(figure, ax, 12.1, (0, 8), inch=0.44)
+    return _framed(figure, ax, 12.1, (-0.3, 8), inch=0.44)
 
 
 def _box(ax: Axes, x: float, y: float, value: float) -> None:

@@ -84,3 +84,68 @@ def test_every_method_has_a_page():
     tools = {"checkpoint_momentum", "fold_batch_norm"}
     layers = {name for name in normcy.__all__ if inspect.isclass(getattr(normcy, name))}
     assert set(normcy.reference.__all__) - tools | layers | {"recalibrate"} <= linked
+
+
+def default_rows():
+    """Returns the rows of the tables of defaults as (page, library, {column: text})."""
+    for path in sorted((DOCS / "methods").glob("*.md")):
+        section = path.read_text().partition("\n## Defaults here and elsewhere\n")[2].partition("\n## ")[0]
+        rows = [
+            [cell.strip(" `") for cell in line.split("|")[1:-1]] for line in re.findall(r"^\|.*", section, re.MULTILINE)
+        ]
+        for row in rows[2:]:
+            yield path.stem, row[0], dict(zip(rows[0], row, strict=True))
+
+
+def actual_defaults(page, library):
+    """Returns the default values of the parameters of a method in a library, by their names here."""
+    if library.startswith("normcy"):
+        return signature_defaults(getattr(normcy, page))
+    if library == "PyTorch":
+        nn = pytest.importorskip("torch").nn
+        return signature_defaults(getattr(nn, TORCH_LAYERS[page]))
+    defs = pytest.importorskip("onnx").defs
+    operator = defs.get_schema(ONNX_OPERATORS[page], int(library.split()[1]))
+    values = {name: attribute.default_value.f for name, attribute in operator.attributes.items()}
+    return {"eps": values["epsilon"], "momentum": values.get("momentum")}
+
+
+def signature_defaults(function):
+    return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+
+
+TORCH_LAYERS = {
+    "batch_norm": "BatchNorm2d",
+    "instance_norm": "InstanceNorm2d",
+    "layer_norm": "LayerNorm",
+    "group_norm": "GroupNorm",
+    "rms_norm": "RMSNorm",
+}
+ONNX_OPERATORS = {
+    "batch_norm": "BatchNormalization",
+    "instance_norm": "InstanceNormalization",
+    "layer_norm": "LayerNormalization",
+    "group_norm": "GroupNormalization",
+    "rms_norm": "RMSNormalization",
+}
+CHECKED = [
+    (page, library, row)
+    for page, library, row in default_rows()
+    if "eps" in row
+    and hasattr(normcy, page)
+    and (library.startswith(("normcy", "ONNX")) or (library == "PyTorch" and page in TORCH_LAYERS))
+]
+
+
+@pytest.mark.parametrize(("page", "library", "row"), CHECKED, ids=[f"{page}-{library}" for page, library, _ in CHECKED])
+def test_defaults(page, library, row):
+    """The tables of defaults have the numbers of normcy itself, of PyTorch and of ONNX."""
+    actual = actual_defaults(page, library)
+    for column in {"eps", "momentum"} & row.keys():
+        number = re.match(r"[\d.e-]+|None", row[column])
+        if number is None:
+            assert column not in actual, column
+        elif number[0] == "None":
+            assert actual[column] is None
+        else:
+            assert actual[column] == pytest.approx(float(number[0]), rel=1e-6)
