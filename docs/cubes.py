@@ -216,7 +216,7 @@ CUBES: dict[str, tuple[Cube, ...]] = {
     ),
     "weight_norm": (
         Cube("v: share a length", (Slot("CP"),), names=("out", "in", "k")),
-        Cube("g: the new lengths", (Slot("CP", GREEN),), (SHAPE[0], 1, 1), ("out", "", "")),
+        Cube("g: lengths", (Slot("CP", GREEN),), (SHAPE[0], 1, 1), ("out", "", "")),
     ),
     "ibn": (
         Cube(

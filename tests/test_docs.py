@@ -142,10 +142,10 @@ def test_defaults(page, library, row):
     """The tables of defaults have the numbers of normcy itself, of PyTorch and of ONNX."""
     actual = actual_defaults(page, library)
     for column in {"eps", "momentum"} & row.keys():
-        number = re.match(r"[\d.e-]+|None", row[column])
-        if number is None:
-            assert column not in actual, column
+        number = re.match(r"([\d.]+)|\$10\^{(-\d+)}|None", row[column])
+        if number is None:  # the page says that there is none
+            assert column not in actual
         elif number[0] == "None":
             assert actual[column] is None
         else:
-            assert actual[column] == pytest.approx(float(number[0]), rel=1e-6)
+            assert actual[column] == pytest.approx(float(number[1] or f"1e{number[2]}"), rel=1e-6)
