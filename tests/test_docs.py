@@ -52,9 +52,7 @@ def test_code_blocks(page, tmp_path, monkeypatch):
     path = examples()[page]
     text = path.read_text()
     blocks = [
-        (kind, textwrap.dedent(indent + code), text.count("\n", 0, place.start()) + 1)
-        for place in FENCE.finditer(text)
-        for indent, kind, code in [place.groups()]
+        (place[2], textwrap.dedent(place[3]), text.count("\n", 0, place.start()) + 1) for place in FENCE.finditer(text)
     ]
     for module in set(re.findall(r"^(?:import|from) (\w+)", "\n".join(code for _, code, _ in blocks), re.MULTILINE)):
         pytest.importorskip(module)
