@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
+import cubes
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
@@ -34,4 +35,4 @@ def _style(ink: str) -> dict[str, object]:
     return dict.fromkeys(names, ink) | {"svg.hashsalt": "normcy", "font.size": 10}
 
 
-PICTURES: dict[str, Callable[[], Figure]] = {}
+PICTURES: dict[str, Callable[[], Figure]] = {**cubes.PICTURES}

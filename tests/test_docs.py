@@ -1,13 +1,22 @@
-"""The tests, files and make targets that the documentation names exist."""
+"""The tests, files and make targets that the documentation names exist, and its examples run."""
 
+import doctest
 import importlib
+import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
+import normcy
+
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("src/*.md")])
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("src/*.md")])
+FENCE = re.compile(r"^( *)```(python|pycon)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+# They read files that other libraries write, which take minutes to install; `make doors` runs them.
+WITH_OTHER_LIBRARIES = {"checkpoints", "coming_from/keras", "coming_from/onnx"}
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="needs the source tree")
 
@@ -29,3 +38,112 @@ def test_names(page):
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile, target
+
+
+def examples():
+    """Returns the pages with code that runs here, by their names: paths in docs, without the suffix."""
+    names = {path.relative_to(DOCS).with_suffix("").as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
+    return {name: path for name, path in names.items() if FENCE.search(path.read_text())}
+
+
+@pytest.mark.parametrize("page", sorted(examples().keys() - WITH_OTHER_LIBRARIES))
+def test_code_blocks(page, tmp_path, monkeypatch):
+    """All blocks of a page run in order, in one namespace; sessions print what the page shows."""
+    path = examples()[page]
+    text = path.read_text()
+    blocks = [
+        (place[2], textwrap.dedent(place[3]), text.count("\n", 0, place.start()) + 1) for place in FENCE.finditer(text)
+    ]
+    for module in set(re.findall(r"^(?:import|from) (\w+)", "\n".join(code for _, code, _ in blocks), re.MULTILINE)):
+        pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for kind, code, line in blocks:
+        if kind == "python":
+            exec(compile("\n" * line + code, str(path), "exec"), names)
+        else:
+            run_session(code, names, str(path), line)
+
+
+def run_session(code, names, page, line):
+    """Runs the examples of a doctest, which may change the names."""
+    test = doctest.DocTestParser().get_doctest(code, {}, page, page, line)
+    test.globs = names  # the parser would copy them
+    report = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+    runner.run(test, out=report.append, clear_globs=False)
+    assert not runner.failures, "".join(report)
+
+
+def test_every_method_has_a_page():
+    """Each function and each layer that normalizes is named, with a link to its reference, on a page of its method."""
+    pages = [path.read_text() for path in (DOCS / "methods").glob("*.md") if path.stem != "index"]
+    linked = set(re.findall(r"{py:(?:func|class)}`(?:~?)normcy\.(\w+)`", "".join(pages)))
+    tools = {"checkpoint_momentum", "fold_batch_norm"}
+    layers = {name for name in normcy.__all__ if inspect.isclass(getattr(normcy, name))}
+    assert set(normcy.reference.__all__) - tools | layers | {"recalibrate"} <= linked
+
+
+def default_rows():
+    """Returns the rows of the tables of defaults as (page, library, {column: text})."""
+    for path in sorted((DOCS / "methods").glob("*.md")):
+        section = path.read_text().partition("\n## Defaults here and elsewhere\n")[2].partition("\n## ")[0]
+        rows = [
+            [cell.strip(" `") for cell in line.split("|")[1:-1]] for line in re.findall(r"^\|.*", section, re.MULTILINE)
+        ]
+        for row in rows[2:]:
+            yield path.stem, row[0], dict(zip(rows[0], row, strict=True))
+
+
+def actual_defaults(page, library):
+    """Returns the default values of the parameters of a method in a library, by their names here."""
+    if library.startswith("normcy"):
+        return signature_defaults(getattr(normcy, page))
+    if library == "PyTorch":
+        nn = pytest.importorskip("torch").nn
+        return signature_defaults(getattr(nn, TORCH_LAYERS[page]))
+    defs = pytest.importorskip("onnx").defs
+    operator = defs.get_schema(ONNX_OPERATORS[page], int(library.split()[1]))
+    values = {name: attribute.default_value.f for name, attribute in operator.attributes.items()}
+    return {"eps": values["epsilon"], "momentum": values.get("momentum")}
+
+
+def signature_defaults(function):
+    return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+
+
+TORCH_LAYERS = {
+    "batch_norm": "BatchNorm2d",
+    "instance_norm": "InstanceNorm2d",
+    "layer_norm": "LayerNorm",
+    "group_norm": "GroupNorm",
+    "rms_norm": "RMSNorm",
+}
+ONNX_OPERATORS = {
+    "batch_norm": "BatchNormalization",
+    "instance_norm": "InstanceNormalization",
+    "layer_norm": "LayerNormalization",
+    "group_norm": "GroupNormalization",
+    "rms_norm": "RMSNormalization",
+}
+CHECKED = [
+    (page, library, row)
+    for page, library, row in default_rows()
+    if "eps" in row
+    and hasattr(normcy, page)
+    and (library.startswith(("normcy", "ONNX")) or (library == "PyTorch" and page in TORCH_LAYERS))
+]
+
+
+@pytest.mark.parametrize(("page", "library", "row"), CHECKED, ids=[f"{page}-{library}" for page, library, _ in CHECKED])
+def test_defaults(page, library, row):
+    """The tables of defaults have the numbers of normcy itself, of PyTorch and of ONNX."""
+    actual = actual_defaults(page, library)
+    for column in {"eps", "momentum"} & row.keys():
+        number = re.match(r"([\d.]+)|\$10\^{(-\d+)}|None", row[column])
+        if number is None:  # the page says that there is none
+            assert column not in actual
+        elif number[0] == "None":
+            assert actual[column] is None
+        else:
+            assert actual[column] == pytest.approx(float(number[1] or f"1e{number[2]}"), rel=1e-6)
