@@ -1,5 +1,6 @@
 import pytest
 from hypothesis import settings
+from methods import sample
 
 from normcy import _native
 
@@ -31,3 +32,15 @@ def use_isa():
     """Switches the instruction set; after the test the best one is back."""
     yield _native.use_isa
     _native.use_isa("")
+
+
+@pytest.fixture
+def resnet18(tmp_path, monkeypatch):
+    """Enters a folder with a file that names arrays as torchvision's ResNet does; returns the arrays of its first norm."""
+    files = pytest.importorskip("safetensors.numpy")
+    keys = "weight", "bias", "running_mean", "running_var"
+    arrays = dict(zip(keys, [*(sample(64, seed=seed) for seed in range(3)), sample(64, seed=3) ** 2], strict=True))
+    named = {f"bn1.{key}": array for key, array in arrays.items()}
+    files.save_file(named | {"layer1.0.bn1.weight": sample(64, seed=4)}, tmp_path / "resnet18.safetensors")
+    monkeypatch.chdir(tmp_path)
+    return arrays

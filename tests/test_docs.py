@@ -47,7 +47,7 @@ def examples():
 
 
 @pytest.mark.parametrize("page", sorted(examples().keys() - WITH_OTHER_LIBRARIES))
-def test_code_blocks(page, tmp_path, monkeypatch):
+def test_code_blocks(page, tmp_path, monkeypatch, request):
     """All blocks of a page run in order, in one namespace; sessions print what the page shows."""
     path = examples()[page]
     text = path.read_text()
@@ -57,6 +57,8 @@ def test_code_blocks(page, tmp_path, monkeypatch):
     for module in set(re.findall(r"^(?:import|from) (\w+)", "\n".join(code for _, code, _ in blocks), re.MULTILINE)):
         pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
+    if "resnet18.safetensors" in text:
+        request.getfixturevalue("resnet18")
     names = {"__name__": "__main__"}
     for kind, code, line in blocks:
         if kind == "python":
