@@ -1,9 +1,10 @@
-"""AdaBN: a network meets pictures of another domain, and its batch norms learn their statistics.
+"""AdaBN: a network gets pictures of another domain, and its batch norms measure their statistics anew.
 
-A small residual network with random weights and a linear classifier on top reads digits. Its batch norms keep the
-statistics of the digits it was fitted to. Then the same kind of digits come from another camera: flat, bright and
-noisy. `normcy.recalibrate` replaces the running statistics by those of the new pictures, without labels and without
-touching a weight (AdaBN, https://arxiv.org/abs/1603.04779), and most of the lost accuracy comes back.
+A small residual network with random weights, and a linear classifier of its features, recognize digits. The batch norms
+have the running statistics of the digits that the classifier was fitted to. Then digits come from another camera, with
+less contrast, more brightness and noise. `normcy.recalibrate` replaces the running statistics by those of the new
+pictures, without labels and without changing a weight (AdaBN, https://arxiv.org/abs/1603.04779), and most of the lost
+accuracy is regained.
 
     python examples/adabn.py --out adabn.png      # needs scikit-learn and matplotlib
 """
@@ -19,14 +20,14 @@ import normcy
 
 
 def conv(x, weight, stride=1):
-    """3 x 3 convolution of (N, C, H, W) , its edges repeated."""
+    """3 x 3 convolution of (N, C, H, W), padded with the values at the edges."""
     x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     patches = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))[:, :, ::stride, ::stride]
     return np.ascontiguousarray(np.tensordot(patches, weight, axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2))
 
 
 class Network:
-    """Three residual blocks of random weights; relu and residual run inside of the batch norms."""
+    """Three residual blocks with random weights; the batch norms also add the residual and apply the ReLU."""
 
     def __init__(self, rng, width=16):
         def layer(inputs, outputs):
@@ -47,7 +48,7 @@ class Network:
         return self
 
     def __call__(self, x, tap=lambda norm, x: None):
-        """Features of (N, 1, 8, 8): (N, 4 * width). ``tap`` is shown what each batch norm gets."""
+        """Features of (N, 1, 8, 8): (N, 4 * width). ``tap`` is called with each batch norm and its input."""
 
         def run(layer, x, stride=1, residual=None):
             weight, norm = layer
@@ -67,7 +68,7 @@ def batches(x, size=100):
 
 
 def ridge(features, labels, strength=10.0):
-    """A linear classifier in closed form: a function from features to labels."""
+    """Ridge regression as a classifier: returns a function from features to labels."""
     centre = features.mean(0, dtype=np.float64)
     f, targets = features - centre, np.eye(10)[labels] - 0.1
     weight = np.linalg.solve(f.T @ f + strength * np.eye(f.shape[1]), f.T @ targets)
@@ -75,33 +76,33 @@ def ridge(features, labels, strength=10.0):
 
 
 def other_camera(x, rng):
-    """A third of the contrast, much brighter, noisy."""
+    """A third of the contrast, more brightness, and noise."""
     return (0.35 * x + 0.6 + 0.03 * rng.standard_normal(x.shape)).astype(np.float32)
 
 
 def seen(network, x):
-    """Moments of what each batch norm gets."""
+    """Moments of the input of each batch norm."""
     found = {norm: normcy.Moments(norm.num_features) for norm in network.norms}
     network(x, tap=lambda norm, x: found[norm].update(x))
     return found
 
 
 def gap(network, x):
-    """Between the means that the norms keep and those they see: the typical distance, in running deviations."""
+    """The mean distance between the means that norms keep and those of their inputs, in running deviations."""
     found = seen(network, x).items()
     return np.mean([np.abs(m.mean - norm.running_mean) / np.sqrt(norm.running_var) for norm, m in found])
 
 
 def by_two_workers(network, halves):
-    """AdaBN where each of two workers has half of the data: what they exchange is `Moments`, layer after layer."""
+    """AdaBN with two workers that have half of the data each, and exchange `Moments`, layer after layer."""
     for norm in network.norms:
-        states = [seen(network, half)[norm].state() for half in halves]  # in truth, each in a process of its own
+        states = [seen(network, half)[norm].state() for half in halves]  # stands in for two processes
         whole = sum(normcy.Moments.from_state(state) for state in states)
         norm.running_mean[...], norm.running_var[...] = whole.mean, whole.var(correction=1)
 
 
 def adapted(network, target):
-    """Copies of the network, with the statistics of the target domain found in three ways."""
+    """Copies of the network, with the statistics of the target domain measured in three ways."""
     ways = {way: copy.deepcopy(network) for way in ("population", "average", "two workers")}
     for method in ("population", "average"):
         normcy.recalibrate(ways[method].norms, ways[method], batches(target), method=method)
@@ -110,7 +111,7 @@ def adapted(network, target):
 
 
 def check_ways(ways):
-    """The first layer sees the same in every way, whatever the split."""
+    """The input of the first layer is the same in all ways, and so are its statistics, however it is split."""
     first = {way: (net.norms[0].running_mean, net.norms[0].running_var) for way, net in ways.items()}
     for exact, merged in zip(first["population"], first["two workers"], strict=True):
         np.testing.assert_allclose(merged, exact, rtol=1e-6)  # float64 sums, rounded to float32 once: 2**-24
@@ -125,10 +126,10 @@ def main():
     digits = load_digits()
     x, labels = (digits.images[:, None] / 16).astype(np.float32), digits.target
     order = rng.permutation(len(x))
-    fit, test = order[:997], order[997:]  # of which the test makes eight full batches
+    fit, test = order[:997], order[997:]  # 800 for the test are eight full batches
     network = Network(rng)
     for batch in batches(x[fit]):
-        network(batch)  # training: running statistics take in every batch
+        network(batch)  # in training mode, which updates the running statistics
     network.train(False)
     classify = ridge(network(x[fit]), labels[fit])
     target = other_camera(x[test], rng)
@@ -143,41 +144,42 @@ def main():
 
 
 def report(cases, classify, labels):
-    """Print and check accuracies and gaps of statistics; returns the accuracies."""
+    """Prints and checks accuracies and gaps of statistics; returns the accuracies."""
     accuracy = {name: float(np.mean(classify(network(x)) == labels)) for name, (network, x) in cases.items()}
     gaps = {name: gap(network, x) for name, (network, x) in cases.items()}
     for name in cases:
-        print(f"{name:12} accuracy {accuracy[name]:6.1%}, statistics kept and seen {gaps[name]:.4f} deviations apart")
+        print(f"{name:12} accuracy {accuracy[name]:6.1%}, running means off by {gaps[name]:.4f} deviations")
     lost, regained = accuracy["source"] - accuracy["before"], accuracy["population"] - accuracy["before"]
     assert lost > 0.5
     assert regained > 0.75 * lost
     for way in ("average", "two workers"):  # 800 digits: one standard error of an accuracy near 0.9 is 0.011
         assert abs(accuracy[way] - accuracy["population"]) < 0.022
-    assert gaps["two workers"] < 1e-5 < gaps["population"] < gaps["before"] / 20  # batches' statistics vary a little
+    # recalibrate normalizes with the statistics of each batch, which differ a little from those of the whole.
+    assert gaps["two workers"] < 1e-5 < gaps["population"] < gaps["before"] / 20
     return accuracy
 
 
 def draw(cases, accuracy, out):
     import matplotlib.pyplot as plt
 
-    figure, (digits, before, after, bars) = plt.subplots(1, 4, figsize=(16, 3.4), layout="constrained")
+    figure, ((digits, bars), (before, after)) = plt.subplots(2, 2, figsize=(8, 6), layout="constrained")
     rows = [cases[name][1][:5, 0] for name in ("source", "before")]
     framed = np.pad(rows, ((0, 0), (0, 0), (1, 1), (1, 1))).transpose(0, 2, 1, 3)
     digits.imshow(framed.reshape(20, 50), "gray", vmin=0, vmax=1)
-    digits.set(title="digits: source, target", xticks=[], yticks=[])
+    digits.set(title="digits: source and target", xticks=[], yticks=[])
     for axis, name, title in ((before, "before", "before AdaBN"), (after, "population", "after AdaBN")):
         network, x = cases[name]
         norm = network.norms[-1]
         moments, channels = seen(network, x)[norm], np.arange(norm.num_features)
-        axis.errorbar(channels - 0.15, norm.running_mean, np.sqrt(norm.running_var), fmt="o", ms=4, label="kept")
-        axis.errorbar(channels + 0.15, moments.mean, moments.std(), fmt="s", ms=4, label="seen in the target domain")
+        axis.errorbar(channels - 0.15, norm.running_mean, np.sqrt(norm.running_var), fmt="o", ms=4, label="running")
+        axis.errorbar(channels + 0.15, moments.mean, moments.std(), fmt="s", ms=4, label="of the target domain")
         axis.set(title=f"last batch norm, {title}", xlabel="channel", ylabel="mean and deviation", ylim=(-2.2, 3.4))
         axis.set_xticks(range(0, norm.num_features, 5))
     before.legend(loc="upper right")
-    colours = ["tab:gray", "tab:red"] + ["tab:green"] * 3
+    colours = ["tab:gray", "tab:orange"] + ["tab:blue"] * 3
     names = [name.replace(" ", "\n") for name in accuracy]
     bars.bar_label(bars.bar(names, list(accuracy.values()), color=colours), fmt="{:.0%}")
-    bars.tick_params(axis="x", labelsize=9)
+    bars.tick_params(axis="x", labelsize=8)
     bars.set(title="accuracy: source, then target", ylim=(0, 1.1), yticks=[])
     figure.savefig(out, dpi=100)
 

@@ -1,6 +1,6 @@
-"""normcy's engine from C, on pthreads: module.c gives the bits of normcy.rms_norm, and normcy's reason if it refuses.
+"""normcy's engine from C, on pthreads: module.c returns the same bits as normcy.rms_norm, and normcy's error messages.
 
-`make examples` builds module.c in a copy of this folder, and runs this there.
+`make examples` copies this folder to build/examples, builds module.c there, and runs this file.
 """
 
 import numpy as np
@@ -17,13 +17,13 @@ def main():
         y = np.empty_like(x)
         pthread_norms.rms_norm(x, weight, y, threads)
         assert y.tobytes() == expected.tobytes()
-        print(f"{threads} pthreads: the bits of normcy.rms_norm")
+        print(f"with {threads} pthreads: the same bits as normcy.rms_norm")
     try:
         pthread_norms.rms_norm(x[:-1], weight, x[1:], 2)
     except ValueError as error:
-        print(f"refused: {error}")
+        print(f"ValueError: {error}")
     else:
-        raise AssertionError("an output that overlaps its input")
+        raise AssertionError("an output that overlaps its input was accepted")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/* A Python module in C that calls normcy's engine without Python, on threads of its own: an RMSNorm of rows. */
+/* A Python module in C: an RMS norm of rows by normcy's engine, which runs on the module's own threads. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -9,7 +9,7 @@
 
 enum { MOST_THREADS = 64 };
 
-/* A phase: its threads take the next part until there is none. */
+/* A phase of the work: each thread takes the next part until none is left. */
 typedef struct {
     ptrdiff_t parts;
     normcy_part part;
@@ -24,8 +24,8 @@ static void *take_parts(void *arg) {
     return NULL;
 }
 
-/* The runner: threads are started for each phase, which a program with many small norms would keep instead. Where one
- * cannot be started, the others do its work. */
+/* The runner, which normcy calls for each phase. It starts new threads each time; a program with many small norms would
+ * keep them. If a thread cannot be started, the others do its work. */
 static void run_on_pthreads(void *arg, ptrdiff_t parts, normcy_part part, void *of) {
     int threads = *(const int *)arg, started = 0;
     pthread_t ids[MOST_THREADS];
@@ -37,8 +37,8 @@ static void run_on_pthreads(void *arg, ptrdiff_t parts, normcy_part part, void *
         pthread_join(ids[--started], NULL);
 }
 
-/* The norm of the rows of x, which become y's. Its arrays are checked by normcy, but for their sizes, which it cannot
- * know. */
+/* Writes the norm of the rows of x into y. normcy checks addresses and overlaps; the sizes of the buffers are checked
+ * here, because the C interface cannot know them. */
 static PyObject *normalize(const Py_buffer *x, const Py_buffer *weight, const Py_buffer *y, int threads) {
     Py_ssize_t length = weight->len / (Py_ssize_t)sizeof(float);
     normcy_norm norm = {
@@ -82,7 +82,7 @@ static PyObject *rms_norm(PyObject *self, PyObject *args) {
 }
 
 static PyMethodDef functions[] = {
-    {"rms_norm", rms_norm, METH_VARARGS, "rms_norm(x, weight, y, threads): the RMSNorm of rows of float32, into y."},
+    {"rms_norm", rms_norm, METH_VARARGS, "rms_norm(x, weight, y, threads): write the RMS norm of float32 rows into y."},
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "pthread_norms", .m_size = -1, .m_methods = functions};

@@ -1,6 +1,6 @@
-"""normcy's engine from Cython, by its prange: prange_norms.pyx gives the bits of normcy.batch_norm with its operands.
+"""normcy's engine from Cython, in a prange: prange_norms.pyx returns the same bits as normcy.batch_norm.
 
-`make examples` builds prange_norms.pyx in a copy of this folder, and runs this there.
+`make examples` copies this folder to build/examples, builds prange_norms.pyx there, and runs this file.
 """
 
 import numpy as np
@@ -21,13 +21,13 @@ def main():
         assert y.tobytes() == expected.tobytes()
         assert sums.tobytes() == (x + residual).tobytes()
         assert mean.astype(np.float32).tobytes() == means.tobytes()
-        print(f"{threads} threads of prange: the bits of normcy.batch_norm, its sum and its means")
+        print(f"with {threads} threads: the same bits as normcy.batch_norm, also of its sum and means")
     try:
         prange_norms.add_and_normalize(x, residual, weight, bias, residual, mean, 2)
     except ValueError as error:
-        print(f"refused: {error}")
+        print(f"ValueError: {error}")
     else:
-        raise AssertionError("an output that is the sum's memory")
+        raise AssertionError("an output that overlaps the sum was accepted")
 
 
 if __name__ == "__main__":

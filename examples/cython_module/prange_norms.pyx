@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False
-"""A module in Cython that calls normcy's engine without Python, on threads of its own: a residual's sum and norm."""
+"""A module in Cython: the batch norm of a residual sum by normcy's engine, which runs in a prange of this module."""
 cimport normcy
 from cython.parallel cimport prange
 from libc.string cimport memset
@@ -20,15 +20,15 @@ cdef bint fit(float[:, :, ::1] x, float[:, :, ::1] other) noexcept:
 
 def add_and_normalize(float[:, :, ::1] x, float[:, :, ::1] residual, float[::1] weight, float[::1] bias,
                       float[:, :, ::1] y, double[::1] mean, int threads):
-    """relu of the batch norm of x + residual, (samples, channels, positions), into y; residual becomes the sum, and
-    mean the sum's means of channels."""
+    """Write the ReLU of the batch norm of x + residual, (samples, channels, positions), into y. residual receives the
+    sum, and mean the means of its channels."""
     cdef normcy.normcy_norm norm
     cdef normcy.normcy_runner runner = normcy.normcy_runner(run_by_prange, &threads)
     cdef ptrdiff_t c = x.shape[1]
     cdef int error
     if not (fit(x, residual) and fit(x, y) and weight.shape[0] == bias.shape[0] == mean.shape[0] == c and x.size):
-        raise ValueError("expected an x with elements, residual and y of its shape, and one of the others a channel")
-    memset(&norm, 0, sizeof(norm))      # zero is the default of every field but these
+        raise ValueError("expected x with elements, residual and y of its shape, and (channels,) for the others")
+    memset(&norm, 0, sizeof(norm))      # zero is the default of each field that is not set below
     norm.struct_bytes = sizeof(norm)
     norm.method, norm.activation, norm.eps = normcy.NORMCY_METHOD_BATCH, normcy.NORMCY_ACTIVATION_RELU, 1e-5
     norm.samples, norm.channels, norm.positions = x.shape[0], c, x.shape[2]
