@@ -197,7 +197,6 @@ def numbers() -> dict[str, str]:
         "speed_mean": f"{geometric_mean(ratios):.1f}",
         "speed_mean_one_thread": f"{geometric_mean([case.fastest[1] for case in one]):.1f}",
         "speed_against": _against(found),
-        "speed_slower": str(sum(ratio < 1 for ratio in ratios)),
         "copies_median": f"{median(case.copies for case in found):.1f}",
         "copies_median_one_thread": f"{median(case.copies for case in one):.1f}",
         "speed_machine": _machine(),
