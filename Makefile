@@ -12,7 +12,7 @@ KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-ma
 COVERAGE_TESTS = grid panels tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
-.PHONY: build test torture mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs check-pages wheel clean
+.PHONY: build test torture mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs charts check-pages wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -118,6 +118,9 @@ format: build
 docs: build
 	$(INSTALL) --group docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+
+charts: build  # the README's chart, of docs/data/compare-2threads.json; docs/performance.md says how that is made
+	$(BIN)/python docs/charts.py
 
 check-pages: docs  # needs Chromium (Debian: apt install chromium); ARGS="--pictures build/pages" keeps screenshots
 	$(BIN)/python docs/check_pages.py docs/_build $(ARGS)

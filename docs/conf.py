@@ -9,6 +9,7 @@ from latex2mathml.converter import convert
 import normcy
 
 sys.path.insert(0, str(Path(__file__).parent))
+import measured
 import pictures
 
 project = "normcy"
@@ -22,7 +23,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
+myst_substitutions = measured.numbers()
 myst_heading_anchors = 3
 default_role = "py:obj"
 autosummary_generate = True
@@ -30,7 +32,7 @@ autodoc_inherit_docstrings = True
 python_maximum_signature_line_length = 80
 numpydoc_show_class_members = False
 copybutton_exclude = ".linenos, .gp, .go"  # a copied session has no prompts and no output
-exclude_patterns = ["_build", "Thumbs.db"]
+exclude_patterns = ["_build", "Thumbs.db", "generated/tables"]  # pages include these
 templates_path = ["_templates"]
 
 html_math_renderer = "mathml"
@@ -64,4 +66,10 @@ def displayed_math(writer, node):
 def setup(app):
     # Browsers draw MathML without a script, so that pages need no network and do not jump when formulas appear.
     app.add_html_math_renderer("mathml", inline_renderers=(inline_math, None), block_renderers=(displayed_math, None))
-    app.connect("builder-inited", lambda app: pictures.draw(Path(app.srcdir, "generated", "pictures")))
+    app.connect("builder-inited", generate)
+
+
+def generate(app):
+    folder = Path(app.srcdir, "generated")
+    pictures.draw(folder / "pictures")
+    measured.write_tables(folder / "tables")

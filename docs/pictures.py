@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
+import charts
 import cubes
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -35,4 +36,4 @@ def _style(ink: str) -> dict[str, object]:
     return dict.fromkeys(names, ink) | {"svg.hashsalt": "normcy", "font.size": 10}
 
 
-PICTURES: dict[str, Callable[[], Figure]] = {**cubes.PICTURES}
+PICTURES: dict[str, Callable[[], Figure]] = {**charts.PICTURES, **cubes.PICTURES}

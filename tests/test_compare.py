@@ -45,6 +45,8 @@ def test_own_array(array, tmp_path, capsys, layout):
     found = json.loads(numbers.read_text())
     assert found["config"]["num_threads"] == 2
     assert found["config"]["version"] == normcy.__version__
+    assert found["libraries"] == {"normcy": normcy.__version__, "numpy": np.__version__}
+    assert found["processor"]
     layouts = 2 if layout == "both" else 1
     # Batch norm in training and not, and two fused forms; instance norm; layer norm, which has no layout, and fused
     assert len(found["rows"]) == 5 * layouts + 2

@@ -13,19 +13,19 @@ from normcy._compare.cases import Case, nbytes
 from normcy._compare.findings import Finding
 from normcy._compare.inputs import InputError
 from normcy._compare.methods import METHODS
-from normcy._compare.peers import versions
+from normcy._compare.peers import processor, versions
 from normcy._compare.timing import Result, Row
 
 
 def as_json(rows: list[Row], config: dict[str, Any], busy: str | None) -> bytes:
     """All numbers, as UTF-8.
 
-    The form is ``{"config": normcy.get_config(), "busy": note, "rows": [row, ...]}``; the note says how busy the
-    machine was, and is null if it was idle. A row has ``case``, ``method``, ``shape``, ``layout`` ("-" if the method
-    has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of normcy's error, in units), ``cpu_share``
-    (for which part of the time there was a CPU for a thread that computed: less than 0.9 on a busy machine) and
-    ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster of np.copyto and a copy by all
-    threads), of which each has
+    The form is ``{"config": normcy.get_config(), "processor": name, "libraries": {name: version}, "busy": note, "rows":
+    [row, ...]}``; the note says how busy the machine was, and is null if it was idle. A row has ``case``, ``method``,
+    ``shape``, ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of
+    normcy's error, in units), ``cpu_share`` (for which part of the time there was a CPU for a thread that computed:
+    less than 0.9 on a busy machine) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster
+    of np.copyto and a copy by all threads), of which each has
 
     - ``seconds``: time of a call, the lower quartile of all rounds,
     - ``gb_per_s``: bytes / seconds / 1e9,
@@ -42,7 +42,9 @@ def as_json(rows: list[Row], config: dict[str, Any], busy: str | None) -> bytes:
         about = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
         about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound, "cpu_share": cpu_share}
         listed.append(about | {"results": {name: _numbers(case, result) for name, result in results.items()}})
-    return _encoded({"config": config, "busy": busy, "rows": listed})
+    names = [name for name in rows[0].results if name != "copy"]
+    about = {"config": config, "processor": processor(), "libraries": versions(names)}
+    return _encoded(about | {"busy": busy, "rows": listed})
 
 
 def findings_as_json(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:

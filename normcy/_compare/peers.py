@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import platform
 import sys
 from collections.abc import Callable, Collection
 from functools import cache, partial
+from pathlib import Path
 from timeit import timeit
 from typing import Any, NamedTuple
 
@@ -222,3 +224,11 @@ def versions(names: Collection[str]) -> dict[str, str]:
     """Returns the versions of libraries that are installed."""
     own = {"normcy": normcy.__version__, "numpy": np.__version__}
     return {name: own[name] if name in own else PEERS[name].version for name in names}
+
+
+def processor() -> str:
+    """Returns the processor's name as Linux knows it, or else as Python does."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

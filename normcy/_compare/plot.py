@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
@@ -15,6 +14,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from normcy._compare.inputs import InputError
 from normcy._compare.methods import METHODS
+from normcy._compare.peers import processor
 from normcy._compare.report import shape_text
 from normcy._compare.timing import Row
 
@@ -135,12 +135,4 @@ def _label(row: Row) -> str:
 
 def _title(config: dict[str, Any]) -> str:
     threads = config["num_threads"]
-    return f"normcy {config['version']} on {_processor()} ({config['isa']}), {threads} thread{'s' * (threads > 1)}"
-
-
-def _processor() -> str:
-    """Returns the processor's name as Linux knows it, or else as Python does."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return f"normcy {config['version']} on {processor()} ({config['isa']}), {threads} thread{'s' * (threads > 1)}"
