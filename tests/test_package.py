@@ -142,7 +142,7 @@ def test_requirements_have_ranges_and_reasons():
     for requirement, reason in found:
         if requirement.startswith("normcy["):
             continue
-        assert re.fullmatch(r"[a-z-]+(>=[\d.]+(,<\d+)?|==[\d.]+)", requirement), requirement
+        assert re.fullmatch(r"[a-z][a-z0-9-]*(>=[\d.]+(,<\d+)?|==[\d.]+)", requirement), requirement
         assert reason, f"{requirement}: a comment beside it says why"
 
 
