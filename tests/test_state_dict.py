@@ -207,6 +207,7 @@ def test_strict_is_a_bool(strict):
 
 KERAS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 FLAX = {"weight": "scale", "running_mean": "mean", "running_var": "var"}
+ONNX_LAYER = {"weight": "Scale", "bias": "B"}
 ONNX = {"weight": "scale", "bias": "B", "running_mean": "input_mean", "running_var": "input_var"}
 
 
@@ -216,7 +217,7 @@ def renamed(state, names):
     return {head + dot + names.get(last, last): value for (head, dot, last), value in parts}
 
 
-@pytest.mark.parametrize("names", [KERAS, FLAX, ONNX], ids=["Keras", "Flax", "ONNX"])
+@pytest.mark.parametrize("names", [KERAS, FLAX, ONNX, ONNX_LAYER], ids=["Keras", "Flax", "ONNX", "ONNX layer norm"])
 @pytest.mark.parametrize(
     "make",
     [

@@ -65,8 +65,8 @@ class _Layer:
 
         Keys have PyTorch's names, as in `state_dict`, or those of other frameworks: ``gamma``, ``beta``,
         ``moving_mean``, ``moving_variance`` (Keras; BERT's layer norms); ``scale``, ``mean``, ``var`` (Flax);
-        ``scale``, ``B``, ``input_mean``, ``input_var`` (ONNX). Each is read if the layer has the array that it means; a
-        variance is never read as a ``running_std``.
+        ``scale``, ``Scale``, ``B``, ``input_mean``, ``input_var`` (ONNX). Each is read if the layer has the array that
+        it means; a variance is never read as a ``running_std``.
 
         Parameters
         ----------

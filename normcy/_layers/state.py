@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 SYNONYMS = {  # other frameworks' names of PyTorch's keys; each is read if a layer has the key that it means
     "gamma": "weight",  # Keras, BERT
-    "scale": "weight",  # Flax, ONNX
+    "scale": "weight",  # Flax, ONNX, Keras' RMSNormalization
+    "Scale": "weight",  # ONNX's LayerNormalization
     "beta": "bias",  # Keras, BERT
     "B": "bias",  # ONNX
     "moving_mean": "running_mean",  # Keras
