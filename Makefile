@@ -4,7 +4,9 @@ BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED = .venv/.installed
 BUILT = .venv/.built
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DOORS = build/doors/venv
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+INSTALL = $(BIN)/python $(PIP_INSTALL)
 SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
@@ -12,7 +14,7 @@ KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-ma
 COVERAGE_TESTS = grid panels tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
-.PHONY: build test torture mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs charts check-pages wheel clean
+.PHONY: build test torture doors mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs charts check-pages wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -29,6 +31,17 @@ test: build
 
 torture: build
 	$(BIN)/python -m pytest -m torture $(ARGS)
+
+# In an environment of its own with other libraries, which take 3 GB. Only the files with such tests are read, as others
+# need more than that environment has. JAX computes what Keras does.
+$(DOORS)/.installed: pyproject.toml $(INSTALLED)
+	test -x $(DOORS)/bin/python || $(BIN)/python -m venv $(DOORS)
+	$(DOORS)/bin/python $(PIP_INSTALL) 'pip>=25.1'
+	$(DOORS)/bin/python $(PIP_INSTALL) --group doors
+	touch $@
+doors: build $(DOORS)/.installed
+	KERAS_BACKEND=jax PYTHONPATH=$(CURDIR) $(DOORS)/bin/python -m pytest -m doors \
+		$$(grep -l pytest.mark.doors tests/test_*.py) $(ARGS)
 
 mutants: build  # checks that the tests notice faults; it takes hours without ARGS="--only threads.c" or --quick
 	$(BIN)/python tests/mutants.py $(ARGS)
