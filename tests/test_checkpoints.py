@@ -6,6 +6,7 @@ from pathlib import Path
 
 import checkpoints
 import numpy as np
+import pages
 import pytest
 from checkpoints import agree
 
@@ -67,11 +68,11 @@ def test_half_precision(folder, half):
     import ml_dtypes  # noqa: F401  With it safetensors reads bfloat16 into NumPy's arrays.
     import torch
     from safetensors import safe_open
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     checkpoints.transformer(folder, "llama")
-    with safe_open(folder / "llama" / "model.safetensors", framework="pt") as file:
-        tensors = {key: file.get_tensor(key).to(getattr(torch, half)) for key in file.keys()}
+    tensors = load_file(folder / "llama" / "model.safetensors")
+    tensors = {key: tensor.to(getattr(torch, half)) for key, tensor in tensors.items()}
     save_file(tensors, folder / f"{half}.safetensors")
     for framework in ("np", "pt"):
         with safe_open(folder / f"{half}.safetensors", framework=framework) as file:
@@ -311,3 +312,58 @@ def test_export_of_torch(folder):
     found = layer.load_state_dict({i.name: numpy_helper.to_array(i) for i in initializers}, prefix="bn1.")
     assert found == ([], [])
     matches(layer, call)
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[1] / "docs" / "checkpoints.md"
+SHOWN = {  # what `norm` is after each section of the page: the maker of its file, and its name there
+    "PyTorch, torchvision, timm": ("resnet", "layer1.0.bn1"),
+    "BERT": ("bert", "encoder.layer.0.output.LayerNorm"),
+    "Llama": ("llama", "layers.0.input_layernorm"),
+    "Gemma": ("gemma", "layers.0.input_layernorm"),
+    "Keras": ("keras_norms", "batch_normalization"),
+    "Linen": ("linen", "stem_norm"),
+    "NNX and Orbax": ("nnx", "norm"),
+    "Any norm": ("onnx_norms", "BatchNormalization"),
+    "Exported from PyTorch": ("exported", "bn1"),
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Returns a folder with every file that the page reads, and what the norms in them computed, by their makers."""
+    folder = tmp_path_factory.mktemp("page")
+    makers = [
+        checkpoints.resnet,
+        checkpoints.keras_norms,
+        checkpoints.linen,
+        checkpoints.onnx_norms,
+        checkpoints.exported,
+    ]
+    seen = {make.__name__: make(folder) for make in makers}
+    seen |= {kind: checkpoints.transformer(folder, kind) for kind in TRANSFORMERS}
+    return folder, seen | {"nnx": checkpoints.nnx_norms(folder)[1]}
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="needs the source tree")
+def test_page(written, monkeypatch):
+    """The page's blocks run in order, and after each the layer `norm` computes what the library computed."""
+    folder, seen = written
+    monkeypatch.chdir(folder)
+    names, checked = {}, set()
+    for block in pages.blocks(PAGE):
+        before = names.get("norm")
+        pages.run(block, names)
+        section = next((title for title in block.headings if title in SHOWN), None)
+        if names["norm"] is not before and "module" not in block.code:
+            maker, key = SHOWN[section]
+            call = seen[maker][key]
+            agree(names["norm"](call.x), call.y)
+            checked.add(section)
+    assert checked == set(SHOWN)
+    agree(names["after"](seen["linen"]["LayerNorm_0"].x), seen["linen"]["LayerNorm_0"].y)
+    agree(names["again"](call.x), call.y)
+    assert names["norms"].keys() == {key + "." for key in seen["resnet"]}
+    for key, call in seen["resnet"].items():
+        agree(names["norms"][key + "."](call.x), call.y)
