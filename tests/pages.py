@@ -23,12 +23,12 @@ def blocks(path):
     """Returns the blocks of a page in order."""
     text, headings, found = path.read_text(), [], []
     for match in _HEADING_OR_CODE.finditer(text):
-        marks, title, indent, kind, code = match.groups()
+        marks, title, _, kind, code = match.groups()
         if title:
             headings[len(marks) - 1 :] = [title]
         else:
             line = text.count("\n", 0, match.start()) + 1
-            found.append(Block(path, line, kind, textwrap.dedent(indent + code), tuple(headings)))
+            found.append(Block(path, line, kind, textwrap.dedent(code), tuple(headings)))
     return found
 
 
