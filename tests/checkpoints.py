@@ -3,6 +3,7 @@
 The tests that `make doors` runs need them. No model is downloaded: each is small or of a well-known shape, and its
 weights are random. One forward pass in training moved the running statistics before the model was saved, and one in
 evaluation told what each norm does. A norm is found in the file by the name under which it is listed here.
+Functions write into a folder, each only once.
 """
 
 import functools
@@ -84,6 +85,7 @@ def keep(seen, name):
     return hook
 
 
+@functools.cache
 def resnet(folder, name="resnet18"):
     """torchvision's ResNet, as torch.save and as safetensors write it; norms by their names, such as layer1.0.bn1."""
     import torch
@@ -96,6 +98,7 @@ def resnet(folder, name="resnet18"):
     return seen
 
 
+@functools.cache
 def convnext(folder):
     """timm's ConvNeXt, whose norms over the channels of an image have their values under `weight` and `bias`."""
     import_torchvision()
@@ -109,6 +112,7 @@ def convnext(folder):
     return seen
 
 
+@functools.cache
 def transformer(folder, kind):
     """A BERT, Llama or Gemma of transformers, saved by save_pretrained, and its layer norms or RMS norms."""
     import_torchvision()
@@ -135,6 +139,7 @@ def transformer(folder, kind):
 # -- Keras -------------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def keras_norms(folder):
     """A model of Keras in all of its file formats; norms by the names that they have in `.keras` files."""
     import keras
@@ -171,6 +176,7 @@ def keras_norms(folder):
 # -- Flax --------------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def linen(folder):
     """A model of Flax's linen, written by flax.serialization; norms by their names in `params` and `batch_stats`."""
     import flax.linen as nn
@@ -211,6 +217,7 @@ def _scattered(tree):
     return jax.tree.map(lambda a: a + draw.uniform(-0.5, 0.5, a.shape).astype(np.float32), tree)
 
 
+@functools.cache
 def nnx_norms(folder):
     """Norms of Flax's nnx, whose state is written by Orbax; returns also the module."""
     import jax
@@ -248,6 +255,7 @@ ONNX_NORMS = {  # a node's operator, the shapes of its inputs but the first, and
 }
 
 
+@functools.cache
 def onnx_norms(folder):
     """A chain of ONNX's norms, each with its operator as its name and with inputs that have meaningless names."""
     import onnx
@@ -271,8 +279,9 @@ def onnx_norms(folder):
     return {operator: Seen(*results[i : i + 2]) for i, operator in enumerate(ONNX_NORMS)}
 
 
+@functools.cache
 def exported(folder):
-    """A convolution, a pooling and a batch norm of torch, exported to ONNX; nothing is folded, as a pooling is between."""
+    """Two batch norms of torch, exported to ONNX: the second follows a convolution, and so is folded into it."""
     import torch
     from torch import nn
 
@@ -280,6 +289,8 @@ def exported(folder):
     model.add_module("conv", nn.Conv2d(3, 8, 3))
     model.add_module("pool", nn.MaxPool2d(2))
     model.add_module("bn1", nn.BatchNorm2d(8))
+    model.add_module("conv2", nn.Conv2d(8, 8, 1))
+    model.add_module("bn2", nn.BatchNorm2d(8))
     batch = torch.from_numpy(images((4, 3, 8, 8)))
     seen = in_torch(model, batch, norms=nn.BatchNorm2d)
     torch.onnx.export(model, (batch,), folder / "exported.onnx", dynamo=True, verbose=False)

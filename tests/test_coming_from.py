@@ -262,8 +262,9 @@ def test_versions_of_operators(operator, opset, added):
             onnx.defs.get_schema(operator, opset - 1)
     before = set() if added is None else set(onnx.defs.get_schema(operator, opset - 1).attributes)
     assert set(onnx.defs.get_schema(operator, opset).attributes) - before >= (added or set())
-    assert "spatial" in onnx.defs.get_schema("BatchNormalization", 7).attributes
+    assert "spatial" in onnx.defs.get_schema("BatchNormalization", 8).attributes
     assert "spatial" not in onnx.defs.get_schema("BatchNormalization", 9).attributes
+    assert "case #2: Y (test mode)" in onnx.defs.get_schema("BatchNormalization", 13).doc
 
 
 # -- PyTorch -----------------------------------------------------------------------------------------------------------
@@ -345,3 +346,31 @@ def test_eps_of_the_libraries():
     assert {getattr(flax.linen, kind).epsilon for kind in ("LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm")} == {
         1e-6
     }
+
+
+# -- NumPy -------------------------------------------------------------------------------------------------------------
+
+
+def normalized(x, axes, eps=1e-3):
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+
+
+def test_formulas_of_numpy():
+    """The rows of the page's table."""
+    x, eps = images((4, 8, 5, 6)), 1e-3
+    table = images((50, 8))
+    agree(normcy.layer_norm(x, x.shape[-1], eps=eps), normalized(x, -1))
+    agree(normcy.instance_norm(x, eps=eps), normalized(x, (2, 3)))
+    agree(normcy.batch_norm(x, None, None, training=True, eps=eps), normalized(x, (0, 2, 3)))
+    agree(normcy.layer_norm2d(x, eps=eps), normalized(x, 1))
+    agree(normcy.batch_norm(table, None, None, training=True, eps=eps), normalized(table, 0))
+    agree(normcy.group_norm(x, 2, eps=eps), normalized(x.reshape(4, 2, 4, 5, 6), (2, 3, 4)).reshape(x.shape))
+    agree(normcy.rms_norm(x, x.shape[-1], eps=eps), x / np.sqrt((x * x).mean(-1, keepdims=True) + eps))
+    mean, var, w, b = drawn(dict.fromkeys("mvwb", 8)).values()
+    agree(normcy.batch_norm(table, mean, var, eps=eps), (table - mean) / np.sqrt(var + eps))
+    y = normcy.batch_norm(table, mean, var, weight=w, bias=b, eps=eps, activation="relu")
+    agree(y, np.maximum((table - mean) / np.sqrt(var + eps) * w + b, 0))
+    for ours, theirs in zip(normcy.moments(x, (0, 3)), (x.mean((0, 3)), x.var((0, 3))), strict=True):
+        agree(ours, theirs)
+    g = np.arange(1, 51, dtype=np.float32)
+    agree(normcy.weight_norm(table, g), table * (g / np.linalg.norm(table, axis=1))[:, None])
