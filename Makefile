@@ -32,7 +32,7 @@ test: build
 torture: build
 	$(BIN)/python -m pytest -m torture $(ARGS)
 
-# In an environment of its own with other libraries, which take 3 GB. Only the files with such tests are read, as others
+# In an environment of its own with other libraries, which take 2 GB. Only the files with such tests are read, as others
 # need more than that environment has. JAX computes what Keras does.
 $(DOORS)/.installed: pyproject.toml $(INSTALLED)
 	test -x $(DOORS)/bin/python || $(BIN)/python -m venv $(DOORS)
