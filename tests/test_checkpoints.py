@@ -365,3 +365,14 @@ def test_page(folder, seen, monkeypatch):
     assert names["norms"].keys() == {key + "." for key in seen["resnet"]}
     for key, call in seen["resnet"].items():
         agree(names["norms"][key + "."](call.x), call.y)
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="needs the source tree")
+def test_readme(folder, monkeypatch):
+    """Its checkpoint is torchvision's ResNet-18, and its layer applies the activation, too."""
+    call = checkpoints.resnet(folder)["bn1"]
+    monkeypatch.chdir(folder)
+    names = {}
+    for block in pages.blocks(PAGE.parents[1] / "README.md"):
+        pages.run(block, names)
+    agree(names["norm"](call.x), np.maximum(call.y, 0))
