@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _groups, _Layer, _reset, _seen
+from normcy._layers.base import Calibrated, Observer, _full, _groups, _Layer, _reset, _seen
 from normcy._statistics import Moments
+from normcy._types import Array, Flag, Float64, Layout, Maybe, Number, Size
 
 
 @document
@@ -55,15 +53,24 @@ class EvoNormB0(_Layer):
     """
 
     _keys = ("weight", "bias", "v", "running_var")
+    num_features: int
+    eps: float
+    momentum: float
+    apply_act: bool
+    layout: Layout
+    weight: Array
+    bias: Array
+    v: Maybe
+    running_var: Array
 
     def __init__(
         self,
-        num_features: int,
-        eps: float = 1e-3,
-        momentum: float = 0.1,
+        num_features: Size,
+        eps: Number = 1e-3,
+        momentum: Number = 0.1,
         *,
-        apply_act: bool = True,
-        layout: str = "NCHW",
+        apply_act: Flag = True,
+        layout: Layout = "NCHW",
     ) -> None:
         self.num_features = size = _checks.integer(num_features, "num_features")
         self.eps = _checks.number(eps, "eps")
@@ -76,29 +83,29 @@ class EvoNormB0(_Layer):
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_b0`."""
         if self._observer is not None:
-            return self._observed(x, out)
+            return self._observed(self._observer, x, out)
         return _native.evonorm_b0(
             x, self.running_var, self.weight, self.bias, self.v, self.training, self.momentum, self.eps, self.layout,
             out, self.num_features,
         )  # fmt: skip
 
-    def _observed(self, x, out):
-        """Normalize with the batch's variance, which the observer gets, and do not read the running one."""
+    def _observed(self, observe: Observer, x: Array, out: Maybe) -> Array:
+        """Normalize with the batch's variance, which `observe` gets, and do not read the running one."""
         seen = _seen(self, x)  # before the norm, as out may be x
         y = _native.evonorm_b0(
             x, _full(self.num_features, 1), self.weight, self.bias, self.v, True, 0.0, self.eps, self.layout, out
         )  # fmt: skip
-        self._observer(seen)
+        observe(seen)
         return y
 
     def reset_running_stats(self) -> None:
         """Set the running variance to 1."""
         _reset(self, running_var=1)
 
-    def _calibrated(self):
+    def _calibrated(self) -> tuple[Calibrated, ...]:
         return (self,) if self.v is not None else ()
 
-    def _kept(self, moments: Moments) -> dict[str, NDArray[np.float64]]:
+    def _kept(self, moments: Moments) -> dict[str, Float64]:
         return {"running_var": moments.var(1)}
 
 
@@ -141,15 +148,23 @@ class EvoNormS0(_Layer):
     """
 
     _keys = ("weight", "bias", "v")
+    num_features: int
+    num_groups: int
+    eps: float
+    apply_act: bool
+    layout: Layout
+    weight: Array
+    bias: Array
+    v: Maybe
 
     def __init__(
         self,
-        num_features: int,
-        num_groups: int = 32,
-        eps: float = 1e-5,
+        num_features: Size,
+        num_groups: Size = 32,
+        eps: Number = 1e-5,
         *,
-        apply_act: bool = True,
-        layout: str = "NCHW",
+        apply_act: Flag = True,
+        layout: Layout = "NCHW",
     ) -> None:
         self.num_features = size = _checks.integer(num_features, "num_features")
         self.num_groups = _groups(num_groups, size)

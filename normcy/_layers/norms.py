@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from normcy import _checks, _native
 from normcy._arithmetic import by_default_rules
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _groups, _Layer
+from normcy._layers.base import _full, _groups, _Layer
+from normcy._types import Activation, Array, EpsMode, Flag, Layout, Maybe, Number, Size, Sizes
 
 
 @by_default_rules
@@ -61,18 +62,27 @@ class LayerNorm(_Layer):
     """
 
     _keys = ("weight", "bias")
+    normalized_shape: tuple[int, ...]
+    eps: float
+    elementwise_affine: bool
+    weight_offset: float
+    activation: Activation
+    correction: float
+    eps_mode: EpsMode
+    weight: Maybe
+    bias: Maybe
 
     def __init__(
         self,
-        normalized_shape: int | Sequence[int],
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
+        normalized_shape: Sizes,
+        eps: Number = 1e-5,
+        elementwise_affine: Flag = True,
+        bias: Flag = True,
         *,
-        weight_offset: float = 0.0,
-        activation: str | None = None,
-        correction: float = 0,
-        eps_mode: str = "inside_sqrt",
+        weight_offset: Number = 0.0,
+        activation: Activation = None,
+        correction: Number = 0,
+        eps_mode: EpsMode = "inside_sqrt",
     ) -> None:
         self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
         self.eps = _checks.number(eps, "eps")
@@ -85,7 +95,7 @@ class LayerNorm(_Layer):
         self.weight = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
         self.bias = _full(self.normalized_shape, 0, "normalized_shape") if elementwise_affine and bias else None
 
-    def _argument(self, name):
+    def _argument(self, name: str) -> Any:
         return getattr(self, "_with_bias" if name == "bias" else name)
 
     def __call__(
@@ -133,15 +143,21 @@ class RMSNorm(_Layer):
     """
 
     _keys = ("weight",)
+    normalized_shape: tuple[int, ...]
+    eps: float | None
+    elementwise_affine: bool
+    weight_offset: float
+    activation: Activation
+    weight: Maybe
 
     def __init__(
         self,
-        normalized_shape: int | Sequence[int],
-        eps: float | None = None,
-        elementwise_affine: bool = True,
+        normalized_shape: Sizes,
+        eps: Number | None = None,
+        elementwise_affine: Flag = True,
         *,
-        weight_offset: float = 0.0,
-        activation: str | None = None,
+        weight_offset: Number = 0.0,
+        activation: Activation = None,
     ) -> None:
         self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
         self.eps = None if eps is None else _checks.number(eps, "eps")
@@ -164,8 +180,15 @@ class _PerChannel(_Layer):
     """Layers without running statistics that have one weight and one bias for each channel."""
 
     _keys = ("weight", "bias")
+    num_channels: int
+    eps: float
+    affine: bool
+    layout: Layout
+    activation: Activation
+    weight: Maybe
+    bias: Maybe
 
-    def __init__(self, num_channels, eps, affine, layout, activation):
+    def __init__(self, num_channels: Size, eps: Number, affine: Flag, layout: Layout, activation: Activation) -> None:
         self.num_channels = _checks.integer(num_channels, "num_channels")
         self.eps = _checks.number(eps, "eps")
         self.affine = _checks.flag(affine, "affine")
@@ -211,12 +234,12 @@ class LayerNorm2d(_PerChannel):
 
     def __init__(
         self,
-        num_channels: int,
-        eps: float = 1e-6,
-        affine: bool = True,
+        num_channels: Size,
+        eps: Number = 1e-6,
+        affine: Flag = True,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
     ) -> None:
         super().__init__(num_channels, eps, affine, layout, activation)
 
@@ -265,15 +288,17 @@ class GroupNorm(_PerChannel):
     array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
 
+    num_groups: int
+
     def __init__(
         self,
-        num_groups: int,
-        num_channels: int,
-        eps: float = 1e-5,
-        affine: bool = True,
+        num_groups: Size,
+        num_channels: Size,
+        eps: Number = 1e-5,
+        affine: Flag = True,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
     ) -> None:
         super().__init__(num_channels, eps, affine, layout, activation)
         self.num_groups = _groups(num_groups, self.num_channels)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _Layer
+from normcy._layers.base import _full, _Layer
+from normcy._types import Activation, Array, Ids, Layout, Maybe, Number, Size
 
 
 @document
@@ -46,14 +45,20 @@ class AdaIN(_Layer):
     array([[[13.82, 36.18]]], dtype=float32)
     """
 
+    eps: float
+    alpha: float
+    correction: float
+    style_eps: float | None
+    layout: Layout
+
     def __init__(
         self,
-        eps: float = 1e-5,
+        eps: Number = 1e-5,
         *,
-        alpha: float = 1.0,
-        correction: float = 0,
-        style_eps: float | None = None,
-        layout: str = "NCHW",
+        alpha: Number = 1.0,
+        correction: Number = 0,
+        style_eps: Number | None = None,
+        layout: Layout = "NCHW",
     ) -> None:
         self.eps = _checks.number(eps, "eps")
         self.alpha = _checks.narrow(alpha, "alpha")
@@ -111,15 +116,22 @@ class ConditionalInstanceNorm(_Layer):
     """
 
     _keys = ("weight", "bias")
+    num_styles: int
+    num_features: int
+    eps: float
+    layout: Layout
+    activation: Activation
+    weight: Array
+    bias: Array
 
     def __init__(
         self,
-        num_styles: int,
-        num_features: int,
-        eps: float = 1e-5,
+        num_styles: Size,
+        num_features: Size,
+        eps: Number = 1e-5,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
     ) -> None:
         self.num_styles = _checks.integer(num_styles, "num_styles")
         self.num_features = _checks.integer(num_features, "num_features")
@@ -130,7 +142,7 @@ class ConditionalInstanceNorm(_Layer):
         larger = "num_styles" if self.num_styles > self.num_features else "num_features"
         self.weight, self.bias = _full(size, 1, larger), _full(size, 0, larger)
 
-    def __call__(self, x: Array, style: np.ndarray, out: Maybe = None) -> Array:
+    def __call__(self, x: Array, style: Ids | Array, out: Maybe = None) -> Array:
         """Normalize ``x`` with styles, integers (N,), or their mixtures, float32 (N, S)."""
         return _native.conditional_instance_norm(
             x, style, self.weight, self.bias, self.eps, self.layout, self.activation, out, self.num_features
