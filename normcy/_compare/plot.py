@@ -6,7 +6,7 @@ import platform
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ from normcy._compare.inputs import InputError
 from normcy._compare.methods import METHODS
 from normcy._compare.report import shape_text
 from normcy._compare.timing import Row
+from normcy._runtime import Config
 
 LEAST_ERROR = 0.1  # the place of exact results on the logarithmic axis
 FORMATS = (".png", ".svg", ".pdf")
@@ -36,7 +37,7 @@ def check_format(path: Path) -> None:
         raise InputError(f"argument --plot: got {path}, expected a name that ends in {', '.join(FORMATS)}")
 
 
-def figure(rows: list[Row], names: list[str], config: dict[str, Any], busy: bool, suffix: str) -> bytes:
+def figure(rows: list[Row], names: list[str], config: Config, busy: bool, suffix: str) -> bytes:
     """Returns the drawing as the content of a file with that suffix."""
     blocks = _blocks(rows)
     rows = [row for block in blocks for row in block.rows]
@@ -91,7 +92,7 @@ def _label_lines(axes: Axes, blocks: list[Block]) -> None:
     texts |= {block.top: f"{block.title:<{width}}" for block in blocks}
     axes.set_yticks(list(texts), list(texts.values()), family="monospace", size=8)
     for label in axes.get_yticklabels()[-len(blocks) :]:
-        label.set_weight("bold")
+        label.set_fontweight("bold")
 
 
 def _panel(axes: Axes, blocks: list[Block], lines: list[int], values: dict[str, list[float]]) -> None:
@@ -133,7 +134,7 @@ def _label(row: Row) -> str:
     return f"{case.name:<12} {case.method:<16} {shape_text(case):>13} {case.layout.strip('-'):>5}"
 
 
-def _title(config: dict[str, Any]) -> str:
+def _title(config: Config) -> str:
     threads = config["num_threads"]
     return f"normcy {config['version']} on {_processor()} ({config['isa']}), {threads} thread{'s' * (threads > 1)}"
 
