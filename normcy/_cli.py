@@ -6,11 +6,12 @@ import argparse
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import normcy
-from normcy._compare.cases import LAYOUTS
+from normcy._checks import LAYOUTS
 from normcy._compare.inputs import InputError
 from normcy._compare.methods import METHODS
 from normcy._compare.peers import PEERS
@@ -62,7 +63,7 @@ def _info() -> int:
     return 0
 
 
-def _compare(**options) -> int:
+def _compare(**options: Any) -> int:
     _require("rich", "matplotlib")
     from normcy._compare import compare
 
@@ -70,7 +71,7 @@ def _compare(**options) -> int:
     return 0
 
 
-def _accuracy(**options) -> int:
+def _accuracy(**options: Any) -> int:
     _require("rich")
     from normcy._compare import survey
 
@@ -128,7 +129,7 @@ def _add_common_arguments(parser: argparse.ArgumentParser, layouts: str) -> None
     add("--json", type=Path, metavar="FILE", help="write all numbers")
 
 
-def _names(known: tuple[str, ...]):
+def _names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     """Returns a parser of arguments that are lists of names from ``known``."""
 
     def parse(text: str) -> tuple[str, ...]:

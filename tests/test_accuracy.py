@@ -10,9 +10,10 @@ import pytest
 
 import normcy
 from normcy import _compare
+from normcy._checks import LAYOUTS
 from normcy._cli import main
 from normcy._compare.accuracy import UNIT, Reference
-from normcy._compare.cases import LAYOUTS, Case, Job, arrays
+from normcy._compare.cases import Case, Job, arrays
 from normcy._compare.formulas import axes
 from normcy._compare.methods import METHODS
 from normcy._compare.sweeps import FEW, LONGEST, MANY, SWEEPS, Size, data_at, points

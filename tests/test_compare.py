@@ -15,11 +15,12 @@ from methods import sample
 
 import normcy
 from normcy import _native
+from normcy._checks import LAYOUTS
 from normcy._cli import main
 from normcy._compare import inputs, timing
 from normcy._compare.accuracy import Reference
 from normcy._compare.busy import Probe, busy_note
-from normcy._compare.cases import LAYOUTS, Case, Job, arrays, model_jobs
+from normcy._compare.cases import Case, Job, arrays, model_jobs
 from normcy._compare.methods import METHODS
 from normcy._compare.peers import PEERS
 from normcy._compare.worker import Answer, workers

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 import normcy
+from normcy._checks import LAYOUTS
 from normcy._compare import output
 from normcy._compare.busy import Probe, busy_note
-from normcy._compare.cases import LAYOUTS
 from normcy._compare.findings import find
 from normcy._compare.inputs import InputError, jobs
 from normcy._compare.peers import ALWAYS, installed

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from normcy._compare.methods import ARRAYS, EPS, METHODS, Array
-
-LAYOUTS = ("NCHW", "NHWC")
+from normcy._types import Layout
 
 # Shapes with the channels first; where the method has a layout, each is run with the channels last too.
 MODELS = (
@@ -55,6 +54,11 @@ class Case:
     shape: tuple[int, ...]
     layout: str
     eps: float = EPS
+
+    @property
+    def layout_argument(self) -> Layout:
+        """The functions' argument, which makes no difference to an array of rank 2."""
+        return "NHWC" if self.layout == "NHWC" else "NCHW"
 
     @property
     def channel_axis(self) -> int:

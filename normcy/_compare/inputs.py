@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from normcy._compare.cases import LAYOUTS, Job, array_jobs, model_jobs
+from normcy._checks import LAYOUTS
+from normcy._compare.cases import Job, array_jobs, model_jobs
 from normcy._compare.methods import METHODS, Array
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -105,7 +105,7 @@ def _read_picture(file: Path) -> Array:
     return x.reshape(*x.shape[:2], -1)
 
 
-def _white(pixels: NDArray, file: Path) -> float:
+def _white(pixels: Array, file: Path) -> float:
     """Returns the value of white."""
     if pixels.dtype == np.float32:
         return 1

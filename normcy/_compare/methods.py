@@ -30,7 +30,7 @@ def _function(module: ModuleType, case: Case, data: dict[str, Array], names: Col
         "normalized_shape": case.normalized_shape,
         "num_groups": case.num_groups,
         "training": method.training,
-        "layout": "NCHW" if case.layout == "-" else case.layout,
+        "layout": case.layout_argument,
         "activation": case.activation,
         "r_max": R_MAX,
         "d_max": D_MAX,

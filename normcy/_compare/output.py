@@ -15,9 +15,10 @@ from normcy._compare.inputs import InputError
 from normcy._compare.methods import METHODS
 from normcy._compare.peers import versions
 from normcy._compare.timing import Result, Row
+from normcy._runtime import Config
 
 
-def as_json(rows: list[Row], config: dict[str, Any], busy: str | None) -> bytes:
+def as_json(rows: list[Row], config: Config, busy: str | None) -> bytes:
     """All numbers, as UTF-8.
 
     The form is ``{"config": normcy.get_config(), "busy": note, "rows": [row, ...]}``; the note says how busy the
@@ -39,13 +40,13 @@ def as_json(rows: list[Row], config: dict[str, Any], busy: str | None) -> bytes:
     """
     listed = []
     for case, results, cpu_share in rows:
-        about = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
+        about: dict[str, Any] = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
         about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound, "cpu_share": cpu_share}
         listed.append(about | {"results": {name: _numbers(case, result) for name, result in results.items()}})
     return _encoded({"config": config, "busy": busy, "rows": listed})
 
 
-def findings_as_json(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
+def findings_as_json(findings: list[Finding], names: list[str], config: Config) -> bytes:
     """The results of ``normcy accuracy``, as UTF-8.
 
     The form is ``{"config": normcy.get_config(), "libraries": {name: version}, "rows": [row, ...]}``. A row has
@@ -62,19 +63,21 @@ def findings_as_json(findings: list[Finding], names: list[str], config: dict[str
     """
     listed = []
     for (sweep, value, case), errors, notes in findings:
-        about = {"sweep": sweep, "value": value, "method": case.method, "layout": case.layout, "shape": case.shape}
-        about |= {"eps": case.eps, "bound": METHODS[case.method].bound}
+        about: dict[str, Any] = {"sweep": sweep, "value": value, "method": case.method, "layout": case.layout}
+        about |= {"shape": case.shape, "eps": case.eps, "bound": METHODS[case.method].bound}
         listed.append(about | {"results": {name: _errors(errors.get(name), notes.get(name)) for name in names}})
     return _encoded({"config": config, "libraries": versions(names), "rows": listed})
 
 
 def _errors(errors: Errors | None, note: str | None) -> dict[str, Any]:
-    infinite = errors is not None and not isfinite(errors.units)
+    not_finite = None
+    if errors is not None and not isfinite(errors.units):
+        not_finite = "NaN" if errors.has_nan else "inf"
     return {
         "error": _finite(errors and errors.largest),
         "error_relative": _finite(errors and errors.relative),
         "error_units": _finite(errors and errors.units),
-        "not_finite": ("NaN" if errors.has_nan else "inf") if infinite else None,
+        "not_finite": not_finite,
         "note": note,
     }
 

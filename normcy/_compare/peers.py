@@ -54,7 +54,7 @@ def adapt_numpy(case: Case, data: Data, threads: int) -> Runner:
 
 
 @cache
-def _jitted(case: Case) -> Callable[..., tuple]:
+def _jitted(case: Case) -> Callable[..., tuple[Any, ...]]:
     """Compiles only once, as a sweep runs the same case on several arrays."""
     import jax
 
@@ -101,7 +101,7 @@ def _onnx_model(case: Case, data: Data) -> Any:
     """The norm with the operations before and after it; x and residuals are inputs, parameters are constants."""
     from onnx import TensorProto, helper, numpy_helper
 
-    method, nodes = METHODS[case.method], []
+    method, nodes = METHODS[case.method], list[Any]()
     operator, names = _ONNX[method.norm]
     options: dict[str, Any] = {"epsilon": case.eps}
     if "Layer" in operator:
@@ -164,11 +164,12 @@ def adapt_openvino(case: Case, data: Data, threads: int) -> Runner | None:
     else:
         return None
     y = ops.add(y, inputs["post_add"]) if "post_add" in data else y
-    gelus = {
+    gelus: dict[str | None, Callable[[Any], Any]] = {
         "gelu": partial(ops.gelu, approximation_mode="ERF"),
         "gelu_tanh": partial(ops.gelu, approximation_mode="TANH"),
     }
-    y = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish, **gelus}[case.activation](y)
+    activations = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish, **gelus}
+    y = activations[case.activation](y)
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     model = ov.Model([y], list(inputs.values()), "norm")
     request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()

@@ -16,6 +16,7 @@ from rich.table import Table
 from normcy._compare.cases import Case, nbytes
 from normcy._compare.methods import METHODS
 from normcy._compare.timing import Row
+from normcy._runtime import Config
 
 SPACIOUS = 112  # width of the terminal from which the table's columns get more room between them
 WIDE = 240  # width without a terminal, so that nothing is cut in a file or pipe
@@ -62,7 +63,7 @@ def console() -> Console:
     return found
 
 
-def title(config: dict[str, Any]) -> str:
+def title(config: Config) -> str:
     return f"normcy {config['version']}, {config['isa']}, threads: {config['num_threads']}"
 
 
@@ -72,7 +73,7 @@ def empty_table(place: Console, title: str, footer: bool = False) -> Table:
                  show_edge=False, show_footer=footer)  # fmt: skip
 
 
-def print_table(rows: list[Row], names: list[str], config: dict[str, Any], busy: str | None) -> None:
+def print_table(rows: list[Row], names: list[str], config: Config, busy: str | None) -> None:
     """Prints the note on a busy machine and the rows on standard output, and failures on standard error."""
     others = [name for name in names if name not in ("copy", "normcy")]
     place = console()

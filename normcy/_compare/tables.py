@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import frexp, isfinite, log10
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from normcy._compare import report
 from normcy._compare.accuracy import Errors
@@ -12,6 +12,7 @@ from normcy._compare.findings import Finding
 from normcy._compare.methods import METHODS
 from normcy._compare.peers import versions
 from normcy._compare.sweeps import SWEEPS, Sweep
+from normcy._runtime import Config
 
 WRONG = 1e-3  # of the largest |y64|; no user of a norm accepts such an error
 TEXTS = 2  # the first columns, which hold no numbers
@@ -32,7 +33,7 @@ class Table(NamedTuple):
     rows: list[list[Cell]]
 
 
-def show(findings: list[Finding], names: list[str], config: dict[str, Any]) -> None:
+def show(findings: list[Finding], names: list[str], config: Config) -> None:
     """Prints the sweeps and the summary on standard output, and failures on standard error."""
     place = report.console()
     place.print(report.title(config), _libraries(names), sep="; ", highlight=False)
@@ -41,13 +42,13 @@ def show(findings: list[Finding], names: list[str], config: dict[str, Any]) -> N
         for i, header in enumerate(table.header):
             drawn.add_column(header, justify="left" if i < TEXTS else "right", no_wrap=True, vertical="bottom")
         for row in table.rows:
-            drawn.add_row(*(cell.text if cell.good is None else report.coloured(*cell) for cell in row))
+            drawn.add_row(*(cell.text if cell.good is None else report.coloured(cell.text, cell.good) for cell in row))
         place.print(drawn)
     place.print(CAPTION, style="italic", highlight=False)
     report.print_notes((name, note, f.point.case) for f in findings for name, note in f.notes.items())
 
 
-def as_markdown(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
+def as_markdown(findings: list[Finding], names: list[str], config: Config) -> bytes:
     """Returns all tables, with those of each library, in UTF-8; errors beyond normcy's bound are bold."""
     others = [name for name in names if name != "normcy"]
     tables = [_summary(findings, names), *_sweeps(findings, names)]
