@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import sys
 from collections.abc import Callable, Collection
 from functools import cache, partial
 from timeit import timeit
@@ -207,16 +206,14 @@ ALWAYS: dict[str, Adapter] = {"copy": adapt_copy, "normcy": adapt_normcy, "numpy
 ADAPTERS = ALWAYS | {name: peer.adapter for name, peer in PEERS.items()}
 
 
-def installed(against: Collection[str]) -> list[str]:
-    """Returns those of the libraries that are installed, and names the others on standard error."""
-    names = []
-    for name in against:
-        missing = PEERS[name].missing()
-        if missing:
-            print(f"{name} is left out: {' and '.join(missing)} not installed", file=sys.stderr)
-        else:
-            names.append(name)
-    return names
+def installed(against: Collection[str]) -> tuple[list[str], dict[str, str]]:
+    """Returns those of the libraries that are installed, and the reasons why the others are left out, by name."""
+    missing = {name: packages for name in against if (packages := PEERS[name].missing())}
+    reasons = {
+        name: f"needs {' and '.join(packages)}: run `python -m pip install {' '.join(packages)}`"
+        for name, packages in missing.items()
+    }
+    return [name for name in against if name not in missing], reasons
 
 
 def versions(names: Collection[str]) -> dict[str, str]:
