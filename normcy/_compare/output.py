@@ -21,13 +21,13 @@ from normcy._runtime import Config
 def as_json(rows: list[Row], config: Config, busy: str | None, left_out: dict[str, str]) -> bytes:
     """All numbers, as UTF-8.
 
-    The form is ``{"config": normcy.get_config(), "busy": note, "left_out": {name: reason}, "rows": [row, ...]}``; the
-    note says how busy the machine was, and is null if it was idle; methods that do not fit the array and libraries
-    that are not installed are left out. A row has ``case``, ``method``, ``shape``, ``layout`` ("-" if the method
-    has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of normcy's error, in units), ``cpu_share``
-    (for which part of the time there was a CPU for a thread that computed: less than 0.9 on a busy machine) and
-    ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster of np.copyto and a copy by all
-    threads), of which each has
+    The form is ``{"config": normcy.get_config(), "processor": name, "libraries": {name: version}, "busy": note,
+    "left_out": {name: reason}, "rows": [row, ...]}``; the note says how busy the machine was, and is null if it was
+    idle; methods that do not fit the array and libraries that are not installed are left out. A row has ``case``,
+    ``method``, ``shape``, ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y),
+    ``bound`` (of normcy's error, in units), ``cpu_share`` (for which part of the time there was a CPU for a thread that
+    computed: less than 0.9 on a busy machine) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is
+    the faster of np.copyto and a copy by all threads), of which each has
 
     - ``seconds``: time of a call, the lower quartile of all rounds,
     - ``gb_per_s``: bytes / seconds / 1e9,
@@ -44,7 +44,9 @@ def as_json(rows: list[Row], config: Config, busy: str | None, left_out: dict[st
         about: dict[str, Any] = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
         about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound, "cpu_share": cpu_share}
         listed.append(about | {"results": {name: _numbers(case, result) for name, result in results.items()}})
-    return _encoded({"config": config, "busy": busy, "left_out": left_out, "rows": listed})
+    names = [name for name in rows[0].results if name != "copy"]
+    whole: dict[str, Any] = {"config": config, "processor": config["cpu"], "libraries": versions(names)}
+    return _encoded(whole | {"busy": busy, "left_out": left_out, "rows": listed})
 
 
 def findings_as_json(findings: list[Finding], names: list[str], config: Config) -> bytes:

@@ -53,15 +53,6 @@ class EvoNormB0(_Layer):
     """
 
     _keys = ("weight", "bias", "v", "running_var")
-    num_features: int
-    eps: float
-    momentum: float
-    apply_act: bool
-    layout: Layout
-    weight: Array
-    bias: Array
-    v: Maybe
-    running_var: Array
 
     def __init__(
         self,
@@ -72,13 +63,16 @@ class EvoNormB0(_Layer):
         apply_act: Flag = True,
         layout: Layout = "NCHW",
     ) -> None:
-        self.num_features = size = _checks.integer(num_features, "num_features")
-        self.eps = _checks.number(eps, "eps")
-        self.momentum = _checks.number(momentum, "momentum")
-        self.apply_act = _checks.flag(apply_act, "apply_act")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.weight, self.bias, self.running_var = _full(size, 1), _full(size, 0), _full(size, 1)
-        self.v = _full(size, 1) if apply_act else None
+        size = _checks.integer(num_features, "num_features")
+        self.num_features: int = size
+        self.eps: float = _checks.number(eps, "eps")
+        self.momentum: float = _checks.number(momentum, "momentum")
+        self.apply_act: bool = _checks.flag(apply_act, "apply_act")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.weight: Array = _full(size, 1)
+        self.bias: Array = _full(size, 0)
+        self.running_var: Array = _full(size, 1)
+        self.v: Maybe = _full(size, 1) if apply_act else None
 
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_b0`."""
@@ -148,14 +142,6 @@ class EvoNormS0(_Layer):
     """
 
     _keys = ("weight", "bias", "v")
-    num_features: int
-    num_groups: int
-    eps: float
-    apply_act: bool
-    layout: Layout
-    weight: Array
-    bias: Array
-    v: Maybe
 
     def __init__(
         self,
@@ -166,13 +152,15 @@ class EvoNormS0(_Layer):
         apply_act: Flag = True,
         layout: Layout = "NCHW",
     ) -> None:
-        self.num_features = size = _checks.integer(num_features, "num_features")
-        self.num_groups = _groups(num_groups, size)
-        self.eps = _checks.number(eps, "eps")
-        self.apply_act = _checks.flag(apply_act, "apply_act")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.weight, self.bias = _full(size, 1), _full(size, 0)
-        self.v = _full(size, 1) if apply_act else None
+        size = _checks.integer(num_features, "num_features")
+        self.num_features: int = size
+        self.num_groups: int = _groups(num_groups, size)
+        self.eps: float = _checks.number(eps, "eps")
+        self.apply_act: bool = _checks.flag(apply_act, "apply_act")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.weight: Array = _full(size, 1)
+        self.bias: Array = _full(size, 0)
+        self.v: Maybe = _full(size, 1) if apply_act else None
 
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_s0`."""

@@ -75,12 +75,6 @@ class IBN(_Layer):
     ['IN.weight', 'IN.bias', 'BN.weight']
     """
 
-    num_features: int
-    ratio: float
-    order: Order
-    IN: InstanceNorm
-    BN: BatchNorm
-
     @by_default_rules
     def __init__(
         self,
@@ -95,16 +89,16 @@ class IBN(_Layer):
         decay: Number | None = None,
         unbiased_running_var: Flag = True,
     ) -> None:
-        self.num_features = _checks.integer(num_features, "num_features")
-        self.ratio = _checks.number(ratio, "ratio")
-        self.order = _checks.choice(order, "order", ("in_first", "bn_first"))
+        self.num_features: int = _checks.integer(num_features, "num_features")
+        self.ratio: float = _checks.number(ratio, "ratio")
+        self.order: Order = _checks.choice(order, "order", ("in_first", "bn_first"))
         if not 0 <= self.ratio <= 1:
             raise ValueError(f"ratio: expected a number from 0 to 1, got {ratio}")
         size, in_first = self.num_features, self.order == "in_first"
         first = int(size * (self.ratio if in_first else 1 - self.ratio))
         sizes = (first, size - first) if in_first else (size - first, first)
-        self.IN = InstanceNorm(sizes[0], eps, affine=True, layout=layout, activation=activation)
-        self.BN = BatchNorm(
+        self.IN: InstanceNorm = InstanceNorm(sizes[0], eps, affine=True, layout=layout, activation=activation)
+        self.BN: BatchNorm = BatchNorm(
             sizes[1], eps, momentum, layout=layout, activation=activation, decay=decay,
             unbiased_running_var=unbiased_running_var,
         )  # fmt: skip

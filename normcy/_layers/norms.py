@@ -62,15 +62,6 @@ class LayerNorm(_Layer):
     """
 
     _keys = ("weight", "bias")
-    normalized_shape: tuple[int, ...]
-    eps: float
-    elementwise_affine: bool
-    weight_offset: float
-    activation: Activation
-    correction: float
-    eps_mode: EpsMode
-    weight: Maybe
-    bias: Maybe
 
     def __init__(
         self,
@@ -84,16 +75,16 @@ class LayerNorm(_Layer):
         correction: Number = 0,
         eps_mode: EpsMode = "inside_sqrt",
     ) -> None:
-        self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
-        self.eps = _checks.number(eps, "eps")
-        self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
-        self.weight_offset = _checks.narrow(weight_offset, "weight_offset")
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.correction = _checks.number(correction, "correction")
-        self.eps_mode = _checks.choice(eps_mode, "eps_mode", ("inside_sqrt", "outside_sqrt"))
+        self.normalized_shape: tuple[int, ...] = _checks.shape(normalized_shape, "normalized_shape")
+        self.eps: float = _checks.number(eps, "eps")
+        self.elementwise_affine: bool = _checks.flag(elementwise_affine, "elementwise_affine")
+        self.weight_offset: float = _checks.narrow(weight_offset, "weight_offset")
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.correction: float = _checks.number(correction, "correction")
+        self.eps_mode: EpsMode = _checks.choice(eps_mode, "eps_mode", ("inside_sqrt", "outside_sqrt"))
         self._with_bias = _checks.flag(bias, "bias")
-        self.weight = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
-        self.bias = _full(self.normalized_shape, 0, "normalized_shape") if elementwise_affine and bias else None
+        self.weight: Maybe = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
+        self.bias: Maybe = _full(self.normalized_shape, 0, "normalized_shape") if elementwise_affine and bias else None
 
     def _argument(self, name: str) -> Any:
         return getattr(self, "_with_bias" if name == "bias" else name)
@@ -143,12 +134,6 @@ class RMSNorm(_Layer):
     """
 
     _keys = ("weight",)
-    normalized_shape: tuple[int, ...]
-    eps: float | None
-    elementwise_affine: bool
-    weight_offset: float
-    activation: Activation
-    weight: Maybe
 
     def __init__(
         self,
@@ -159,12 +144,12 @@ class RMSNorm(_Layer):
         weight_offset: Number = 0.0,
         activation: Activation = None,
     ) -> None:
-        self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
-        self.eps = None if eps is None else _checks.number(eps, "eps")
-        self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
-        self.weight_offset = _checks.narrow(weight_offset, "weight_offset")
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
+        self.normalized_shape: tuple[int, ...] = _checks.shape(normalized_shape, "normalized_shape")
+        self.eps: float | None = None if eps is None else _checks.number(eps, "eps")
+        self.elementwise_affine: bool = _checks.flag(elementwise_affine, "elementwise_affine")
+        self.weight_offset: float = _checks.narrow(weight_offset, "weight_offset")
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight: Maybe = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
 
     def __call__(
         self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
@@ -180,22 +165,15 @@ class _PerChannel(_Layer):
     """Layers without running statistics that have one weight and one bias for each channel."""
 
     _keys = ("weight", "bias")
-    num_channels: int
-    eps: float
-    affine: bool
-    layout: Layout
-    activation: Activation
-    weight: Maybe
-    bias: Maybe
 
     def __init__(self, num_channels: Size, eps: Number, affine: Flag, layout: Layout, activation: Activation) -> None:
-        self.num_channels = _checks.integer(num_channels, "num_channels")
-        self.eps = _checks.number(eps, "eps")
-        self.affine = _checks.flag(affine, "affine")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight = _full(self.num_channels, 1, "num_channels") if affine else None
-        self.bias = _full(self.num_channels, 0, "num_channels") if affine else None
+        self.num_channels: int = _checks.integer(num_channels, "num_channels")
+        self.eps: float = _checks.number(eps, "eps")
+        self.affine: bool = _checks.flag(affine, "affine")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight: Maybe = _full(self.num_channels, 1, "num_channels") if affine else None
+        self.bias: Maybe = _full(self.num_channels, 0, "num_channels") if affine else None
 
 
 @document
@@ -288,8 +266,6 @@ class GroupNorm(_PerChannel):
     array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
 
-    num_groups: int
-
     def __init__(
         self,
         num_groups: Size,
@@ -301,7 +277,7 @@ class GroupNorm(_PerChannel):
         activation: Activation = None,
     ) -> None:
         super().__init__(num_channels, eps, affine, layout, activation)
-        self.num_groups = _groups(num_groups, self.num_channels)
+        self.num_groups: int = _groups(num_groups, self.num_channels)
 
     def __call__(
         self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None

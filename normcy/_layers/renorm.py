@@ -63,16 +63,6 @@ class BatchRenorm(_Counting):
 
     _keys = ("weight", "bias", "running_mean", "running_std", "num_batches_tracked")
     decay: None = None  # it is stored as momentum
-    num_features: int
-    eps: float
-    momentum: float | None
-    affine: bool
-    layout: Layout
-    activation: Activation
-    weight: Maybe
-    bias: Maybe
-    running_mean: Array
-    running_std: Array
 
     def __init__(
         self,
@@ -85,14 +75,17 @@ class BatchRenorm(_Counting):
         activation: Activation = None,
         decay: Number | None = None,
     ) -> None:
-        self.num_features = size = _checks.integer(num_features, "num_features")
-        self.eps = _checks.number(eps, "eps")
-        self.momentum = _pace(momentum, decay, _MOMENTUM)
-        self.affine = _checks.flag(affine, "affine")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
-        self.running_mean, self.running_std = _full(size, 0), _full(size, 1)
+        size = _checks.integer(num_features, "num_features")
+        self.num_features: int = size
+        self.eps: float = _checks.number(eps, "eps")
+        self.momentum: float | None = _pace(momentum, decay, _MOMENTUM)
+        self.affine: bool = _checks.flag(affine, "affine")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight: Maybe = _full(size, 1) if affine else None
+        self.bias: Maybe = _full(size, 0) if affine else None
+        self.running_mean: Array = _full(size, 0)
+        self.running_std: Array = _full(size, 1)
         self.num_batches_tracked = np.zeros((), np.int64)
 
     @by_default_rules

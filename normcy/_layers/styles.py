@@ -45,12 +45,6 @@ class AdaIN(_Layer):
     array([[[13.82, 36.18]]], dtype=float32)
     """
 
-    eps: float
-    alpha: float
-    correction: float
-    style_eps: float | None
-    layout: Layout
-
     def __init__(
         self,
         eps: Number = 1e-5,
@@ -60,11 +54,11 @@ class AdaIN(_Layer):
         style_eps: Number | None = None,
         layout: Layout = "NCHW",
     ) -> None:
-        self.eps = _checks.number(eps, "eps")
-        self.alpha = _checks.narrow(alpha, "alpha")
-        self.correction = _checks.number(correction, "correction")
-        self.style_eps = None if style_eps is None else _checks.narrow(style_eps, "style_eps")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.eps: float = _checks.number(eps, "eps")
+        self.alpha: float = _checks.narrow(alpha, "alpha")
+        self.correction: float = _checks.number(correction, "correction")
+        self.style_eps: float | None = None if style_eps is None else _checks.narrow(style_eps, "style_eps")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
 
     def __call__(self, content: Array, style: Array | tuple[Array, Array], out: Maybe = None) -> Array:
         """Give ``content`` the statistics of the style; see `adain`."""
@@ -116,13 +110,6 @@ class ConditionalInstanceNorm(_Layer):
     """
 
     _keys = ("weight", "bias")
-    num_styles: int
-    num_features: int
-    eps: float
-    layout: Layout
-    activation: Activation
-    weight: Array
-    bias: Array
 
     def __init__(
         self,
@@ -133,14 +120,15 @@ class ConditionalInstanceNorm(_Layer):
         layout: Layout = "NCHW",
         activation: Activation = None,
     ) -> None:
-        self.num_styles = _checks.integer(num_styles, "num_styles")
-        self.num_features = _checks.integer(num_features, "num_features")
-        self.eps = _checks.number(eps, "eps")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.num_styles: int = _checks.integer(num_styles, "num_styles")
+        self.num_features: int = _checks.integer(num_features, "num_features")
+        self.eps: float = _checks.number(eps, "eps")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
         size = self.num_styles, self.num_features
         larger = "num_styles" if self.num_styles > self.num_features else "num_features"
-        self.weight, self.bias = _full(size, 1, larger), _full(size, 0, larger)
+        self.weight: Array = _full(size, 1, larger)
+        self.bias: Array = _full(size, 0, larger)
 
     def __call__(self, x: Array, style: Ids | Array, out: Maybe = None) -> Array:
         """Normalize ``x`` with styles, integers (N,), or their mixtures, float32 (N, S)."""

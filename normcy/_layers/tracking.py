@@ -18,18 +18,6 @@ class _Tracking(_Counting):
 
     _keys = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     decay: None = None  # it is stored as momentum
-    num_features: int
-    eps: float
-    momentum: float | None
-    affine: bool
-    track_running_stats: bool
-    layout: Layout
-    activation: Activation
-    unbiased_running_var: bool
-    weight: Maybe
-    bias: Maybe
-    running_mean: Maybe
-    running_var: Maybe
 
     def __init__(
         self,
@@ -43,16 +31,20 @@ class _Tracking(_Counting):
         decay: Number | None,
         unbiased_running_var: Flag,
     ) -> None:
-        self.num_features = size = _checks.integer(num_features, "num_features", least=0)
-        self.eps = _checks.number(eps, "eps")
-        self.momentum = _pace(momentum, decay, _MOMENTUM)
-        self.affine = _checks.flag(affine, "affine")
-        self.track_running_stats = tracked = _checks.flag(track_running_stats, "track_running_stats")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.unbiased_running_var = _checks.flag(unbiased_running_var, "unbiased_running_var")
-        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
-        self.running_mean, self.running_var = (_full(size, 0), _full(size, 1)) if tracked else (None, None)
+        size = _checks.integer(num_features, "num_features", least=0)
+        self.num_features: int = size
+        self.eps: float = _checks.number(eps, "eps")
+        self.momentum: float | None = _pace(momentum, decay, _MOMENTUM)
+        self.affine: bool = _checks.flag(affine, "affine")
+        tracked = _checks.flag(track_running_stats, "track_running_stats")
+        self.track_running_stats: bool = tracked
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.unbiased_running_var: bool = _checks.flag(unbiased_running_var, "unbiased_running_var")
+        self.weight: Maybe = _full(size, 1) if affine else None
+        self.bias: Maybe = _full(size, 0) if affine else None
+        self.running_mean: Maybe = _full(size, 0) if tracked else None
+        self.running_var: Maybe = _full(size, 1) if tracked else None
         self.num_batches_tracked = np.zeros((), np.int64) if tracked else None
 
     def reset_running_stats(self) -> None:

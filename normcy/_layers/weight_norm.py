@@ -63,22 +63,20 @@ class WeightNorm(_Layer):
 
     _keys = ("weight_g", "weight_v")
     _in_a_layer = True
-    shape: tuple[int, ...]
-    dim: int | None
-    weight_v: Array
-    weight_g: Array
 
     def __init__(self, weight: Array | Sizes, dim: Size | None = 0) -> None:
         given = isinstance(weight, np.ndarray) and weight.dtype.kind == "f"
-        self.shape = _checks.floats(weight, "weight").shape if given else _checks.shape(weight, "weight")
+        self.shape: tuple[int, ...] = (
+            _checks.floats(weight, "weight").shape if given else _checks.shape(weight, "weight")
+        )
         rank = len(self.shape)
-        self.dim = None if dim is None else _checks.integer(dim, "dim", least=-rank)
+        self.dim: int | None = None if dim is None else _checks.integer(dim, "dim", least=-rank)
         if self.dim is not None and self.dim >= rank:
             raise ValueError(f"dim: expected an axis of the {rank} of weight, or None, got {dim}")
-        self.weight_v = _full(self.shape, 1, "weight")
+        self.weight_v: Array = _full(self.shape, 1, "weight")
         if given:
             self.weight_v[...] = weight
-        self.weight_g = self._lengths()
+        self.weight_g: Array = self._lengths()
 
     def _argument(self, name: str) -> Any:
         return self.shape if name == "weight" else getattr(self, name)
