@@ -29,6 +29,15 @@ $(BUILT): $(INSTALLED) setup.py $(SOURCES)
 test: build
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: types
+types: build  # what users' type checkers see
+	$(INSTALL) --group types
+	$(BIN)/mypy
+	$(BIN)/pyright
+	PYTHONPATH=. $(BIN)/pyright --verifytypes normcy --ignoreexternal
+	PYTHONPATH=. $(BIN)/python -m mypy.stubtest normcy --mypy-config-file pyproject.toml --concise \
+		--allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist
+
 torture: build
 	$(BIN)/python -m pytest -m torture $(ARGS)
 

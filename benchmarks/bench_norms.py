@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 import normcy
-from normcy._compare.cases import LAYOUTS, Case, Job, arrays, call, nbytes
+from normcy._checks import LAYOUTS
+from normcy._compare.cases import Case, Job, arrays, call, nbytes
 
 from .common import JOBS, THREADS, interleaved, labels, peak_memory, use_threads
 

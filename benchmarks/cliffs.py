@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=40, help="how many of the slowest calls (%(default)s)")
     parser.add_argument("--check", action="store_true", help="end with status 1 if any call is slower")
     options = parser.parse_args()
-    names = ["numpy", "normcy", *installed(["torch"])]
+    names = ["numpy", "normcy", *installed(["torch"])[0]]
     numbers = range(options.calls) if options.call is None else [options.call]
     calls = [call for number in numbers if options.only in (None, (call := draw(options.seed, number)).method)]
     print(f"seed {options.seed};", ", ".join(f"{name} {version}" for name, version in versions(names).items()))

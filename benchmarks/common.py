@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import normcy
+from normcy._checks import LAYOUTS
 from normcy._compare import timing
-from normcy._compare.cases import LAYOUTS, Case, Job, model_jobs
+from normcy._compare.cases import Case, Job, model_jobs
 from normcy._compare.methods import METHODS
 from normcy._compare.worker import Bench
 

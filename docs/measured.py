@@ -222,7 +222,7 @@ def _against(found: list[Case]) -> str:
 def _machine() -> str:
     about = speed(2)
     mebibytes = about["config"]["caches"]["l3_bytes"] / 2**20
-    hardware = f"{about['processor']}, {about['config']['isa']}, {mebibytes:g} MiB of L3 cache"
+    hardware = f"{about['config']['cpu']}, {about['config']['isa']}, {mebibytes:g} MiB of L3 cache"
     busy = " Other programs used it, too, so that times are too long and ratios are uncertain." if about["busy"] else ""
     return f"{hardware}; {_libraries(about['libraries'])}.{busy}"
 

@@ -15,12 +15,13 @@ True
 
 try:
     from normcy import _native  # noqa: F401
-except ModuleNotFoundError as error:
-    if not error.name.startswith("normcy"):
+except ModuleNotFoundError as _error:
+    if not (_error.name or "").startswith("normcy"):
         raise
     from normcy._missing_core import explain
 
-    raise ImportError(explain(), name=error.name, path=error.path) from None  # the whole core is missing, not a module
+    # The whole core is missing, not a module.
+    raise ImportError(explain(), name=_error.name, path=_error.path) from None
 
 from normcy import reference
 from normcy._folding import fold_batch_norm

@@ -12,7 +12,8 @@ from normcy import _native
 
 __all__ = ["by_default_rules"]
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def by_default_rules(function: Callable[P, R]) -> Callable[P, R]:

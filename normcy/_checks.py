@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normcy import _native
 from normcy._native import describe, flag, floats, narrow, number, shown
+from normcy._types import Activation, Layout
 
 __all__ = [
     "ACTIVATIONS",
@@ -30,9 +32,11 @@ __all__ = [
 
 _ADDRESSABLE = 2**45  # floats; no process can address more
 
-LAYOUTS = ("NCHW", "NHWC")
+Option = TypeVar("Option", bound="str | None")
+
+LAYOUTS: tuple[Layout, ...] = ("NCHW", "NHWC")
 UNMASKED = "an array without a mask, which would be lost, got a masked array; pass what its filled() returns"
-ACTIVATIONS = (None, "relu", "silu", "gelu", "gelu_tanh")
+ACTIVATIONS: tuple[Activation, ...] = (None, "relu", "silu", "gelu", "gelu_tanh")
 
 
 def integer(value: Any, name: str, least: int = 1) -> int:
@@ -50,7 +54,7 @@ def channels(x: Any, layout: str, count: int) -> None:
     _native.check_channels(x, layout, count)
 
 
-def choice(value: Any, name: str, options: tuple) -> Any:
+def choice(value: Any, name: str, options: tuple[Option, ...]) -> Option:
     """Returns the value if it is one of the options, which are str or None."""
     if not (value is None or isinstance(value, str)) or value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, options))}, got {shown(value)}")
@@ -71,7 +75,7 @@ def shape(value: Any, name: str) -> tuple[int, ...]:
     return tuple(integer(size, name) for size in sizes)
 
 
-def full(size: int | tuple[int, ...], value: float, name: str, dtype: Any = np.float32) -> np.ndarray:
+def full(size: int | tuple[int, ...], value: float, name: str, dtype: Any = np.float32) -> NDArray[Any]:
     """Returns a new array filled with a value; an error blames the argument that gave the size."""
     try:
         return np.full(size, value, dtype)

@@ -6,13 +6,14 @@ import argparse
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import normcy
-from normcy._compare.cases import LAYOUTS
+from normcy._checks import LAYOUTS
 from normcy._compare.inputs import InputError
-from normcy._compare.methods import METHODS
+from normcy._compare.methods import OPTIONS, plain
 from normcy._compare.peers import PEERS
 
 COMPARE = """\
@@ -62,7 +63,7 @@ def _info() -> int:
     return 0
 
 
-def _compare(**options) -> int:
+def _compare(**options: Any) -> int:
     _require("rich", "matplotlib")
     from normcy._compare import compare
 
@@ -70,7 +71,7 @@ def _compare(**options) -> int:
     return 0
 
 
-def _accuracy(**options) -> int:
+def _accuracy(**options: Any) -> int:
     _require("rich")
     from normcy._compare import survey
 
@@ -117,9 +118,10 @@ def _add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_common_arguments(parser: argparse.ArgumentParser, layouts: str) -> None:
-    methods = tuple(dict.fromkeys(method.option for method in METHODS.values()))
+    methods = tuple(dict.fromkeys(OPTIONS.values()))
     add = parser.add_argument
-    add("--methods", type=_names(methods), default=methods, metavar="A,B,...", help=f"of {', '.join(methods)}")
+    add("--methods", type=_names(methods, lambda name: OPTIONS.get(plain(name))), default=methods, metavar="A,B,...",
+        help=f"of {', '.join(methods)}; or functions and layers, such as layer_norm and LayerNorm")  # fmt: skip
     add("--layout", choices=(*LAYOUTS, "both"), help="where the channels are: NCHW is axis 1, NHWC the last "
         f"(default: {layouts})")  # fmt: skip
     add("--threads", type=_threads, default=normcy.get_num_threads(), metavar="N",
@@ -128,15 +130,17 @@ def _add_common_arguments(parser: argparse.ArgumentParser, layouts: str) -> None
     add("--json", type=Path, metavar="FILE", help="write all numbers")
 
 
-def _names(known: tuple[str, ...]):
-    """Returns a parser of arguments that are lists of names from ``known``."""
+def _names(
+    known: tuple[str, ...], find: Callable[[str], str | None] = lambda name: name
+) -> Callable[[str], tuple[str, ...]]:
+    """Returns a parser of arguments that are lists of names; ``find`` gives the one of ``known`` that a name means."""
 
     def parse(text: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-        for name in names:
-            if name not in known:
+        given = [name.strip() for name in text.split(",")]
+        for name in given:
+            if find(name) not in known:
                 raise argparse.ArgumentTypeError(f"got {name!r}, expected names of {', '.join(known)}")
-        return names
+        return tuple(dict.fromkeys(found for name in given if (found := find(name))))
 
     return parse
 

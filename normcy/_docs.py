@@ -7,8 +7,12 @@ indentation.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from inspect import cleandoc
 from textwrap import indent
+from typing import Any, TypeVar
+
+Documented = TypeVar("Documented", bound="Callable[..., Any]")
 
 _ACTIVATION = """\
 activation : {None, "relu", "silu", "gelu", "gelu_tanh"}, default None
@@ -92,7 +96,7 @@ apply_act : bool, default True
 _PLACE = re.compile(r"^( *)\$(\w+)$", re.MULTILINE)
 
 
-def document(documented):
+def document(documented: Documented) -> Documented:
     """Insert the named paragraphs into the docstring of a function or class, which ``python -OO`` drops."""
     if documented.__doc__:
         text = cleandoc(documented.__doc__)

@@ -7,28 +7,26 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from normcy import _checks
 from normcy._arithmetic import by_default_rules
+from normcy._types import Array, Flag, Float64, Maybe, Number, Size
 
 __all__ = ["fold_batch_norm"]
-
-Array = NDArray[np.float32]
 
 
 @by_default_rules  # infinities, NaN and numbers too small for float32 are valid results
 def fold_batch_norm(
     weight: Array,
-    bias: Array | None,
+    bias: Maybe,
     running_mean: Array,
     running_var: Array,
-    bn_weight: Array | None = None,
-    bn_bias: Array | None = None,
-    eps: float = 1e-5,
+    bn_weight: Maybe = None,
+    bn_bias: Maybe = None,
+    eps: Number = 1e-5,
     *,
-    transposed: bool = False,
-    groups: int = 1,
+    transposed: Flag = False,
+    groups: Size = 1,
 ) -> tuple[Array, Array]:
     """Weight and bias with which a convolution or linear layer also computes the batch norm after it.
 
@@ -106,7 +104,7 @@ def _output_channels(weight: Array, transposed: bool, groups: int) -> int:
 
 def _per_channel(
     value: Array, name: str, channels: int, remedy: Callable[[tuple[int, ...]], str] = lambda shape: ""
-) -> NDArray[np.float64]:
+) -> Float64:
     shape = _checks.floats(value, name).shape
     if shape != (channels,):
         wanted = f"{name}: expected shape ({channels},), one value an output channel, got {shape}"
@@ -129,7 +127,7 @@ def _other_reading(weight: Array, transposed: bool, groups: int, shape: tuple[in
     return f"; with {' and '.join(options)} the weight would have {found} output channels"
 
 
-def _scaled(weight: Array, scale: NDArray[np.float64], transposed: bool, groups: int) -> Array:
+def _scaled(weight: Array, scale: Float64, transposed: bool, groups: int) -> Array:
     ones = (1,) * (weight.ndim - 2)
     if not transposed:
         return (weight * scale.reshape(-1, 1, *ones)).astype(np.float32)

@@ -42,4 +42,4 @@ def _installed() -> Path | None:
     """Finds, without importing it, another installation on sys.path whose core would load here; returns its folder."""
     folders = [str(Path(entry) / "normcy/_native") for entry in sys.path if isinstance(entry, str)]
     spec = PathFinder.find_spec(MODULE, folders)
-    return Path(spec.origin).parents[1] if spec and spec.has_location else None
+    return Path(spec.origin).parents[1] if spec and spec.has_location and spec.origin else None

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TypedDict
 
 _KINDS = {"libgomp": "GNU", "libiomp5": "Intel", "libomp": "LLVM", "libomp5": "LLVM"}
 # Wheels bring copies with a hash in their names, as in libgomp-a34b3233.so.1.0.0, Debian has versions in them.
 _NAME = re.compile(rf"({'|'.join(_KINDS)})(-[0-9a-f]+)?\.(so|dylib)\b")
 
 
-def openmp_libraries() -> list[dict[str, str]] | None:
+class Library(TypedDict):
+    kind: str
+    path: str
+
+
+def openmp_libraries() -> list[Library] | None:
     """Returns ``kind`` and ``path`` of each; None if nothing here can tell."""
     paths = _mapped_files() or _known_to_threadpoolctl()
     if paths is None:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normcy import _checks
 from normcy._arithmetic import by_default_rules
-from normcy._layers.base import _Layer
+from normcy._layers.base import Calibrated, _Layer
 from normcy._statistics import Moments
+from normcy._types import Flag, Method
 
 __all__ = ["recalibrate"]
 
+Batch = TypeVar("Batch")
+
 
 def recalibrate(
-    layers: Sequence[_Layer],
-    forward: Callable[[Any], Any],
-    batches: Iterable[Any],
+    layers: Iterable[_Layer],
+    forward: Callable[[Batch], object],
+    batches: Iterable[Batch],
     *,
-    method: str = "population",
-    progress: bool = False,
+    method: Method = "population",
+    progress: Flag = False,
 ) -> None:
     """Replace layers' running statistics by those of data, as after averaging weights or for another domain (AdaBN).
 
@@ -100,7 +104,7 @@ def recalibrate(
                 array[...] = values
         raise
     finally:
-        if progress:
+        if progress and isinstance(steps, Generator):
             steps.close()  # otherwise an exception leaves the bar on the screen
         for target in targets:
             target._observer = None
@@ -111,7 +115,7 @@ def recalibrate(
 class _Record:
     """The statistics that one layer has seen."""
 
-    def __init__(self, layer, method):
+    def __init__(self, layer: Calibrated, method: Method) -> None:
         self.layer, self.method = layer, method
         self.pending: list[Moments] = []  # those of the current batch
         self.whole = Moments(layer.num_features)
@@ -133,7 +137,7 @@ class _Record:
         self.pending.clear()
 
     @by_default_rules
-    def result(self, index: int) -> dict[str, np.ndarray]:
+    def result(self, index: int) -> dict[str, NDArray[Any]]:
         if self.calls == 0:
             raise ValueError(f"layers: layer {index}, {self.layer!r}, saw no values: does forward call it?")
         if self.method == "population":
@@ -141,7 +145,7 @@ class _Record:
         return {key: total / self.calls for key, total in self.totals.items()}
 
 
-def _listed(layers) -> list[_Layer]:
+def _listed(layers: Iterable[_Layer]) -> list[_Layer]:
     if isinstance(layers, _Layer):
         raise TypeError(f"layers: expected a sequence of layers, got one {type(layers).__name__}; put it in a list")
     try:
@@ -158,9 +162,9 @@ def _listed(layers) -> list[_Layer]:
     return listed
 
 
-def _targets(listed: list[_Layer]) -> list[_Layer]:
+def _targets(listed: list[_Layer]) -> list[Calibrated]:
     """Returns the layers whose statistics are replaced, each once."""
-    targets: list[_Layer] = []
+    targets: list[Calibrated] = []
     for i, layer in enumerate(listed):
         found = layer._calibrated()
         if not found:
@@ -173,7 +177,7 @@ def _targets(listed: list[_Layer]) -> list[_Layer]:
     return targets
 
 
-def _check_statistics(target: _Layer, index: int) -> None:
+def _check_statistics(target: Calibrated, index: int) -> None:
     """Refuses arrays that users assigned and that cannot be written, before forward runs over all of the data."""
     shape = (target.num_features,)
     for key in target._kept(Moments(target.num_features)):
@@ -184,13 +188,13 @@ def _check_statistics(target: _Layer, index: int) -> None:
             raise ValueError(f"layers: expected layer {index}, {target!r}, to have a {wanted}, got {got}")
 
 
-def _copied(target: _Layer) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def _copied(target: Calibrated) -> list[tuple[str, np.ndarray, NDArray[Any]]]:
     """Returns names, arrays and values of the arrays that forward might write."""
     arrays = target._arrays().items()
     return [(key, a, a.copy()) for key, a in arrays if isinstance(a, np.ndarray) and a.flags.writeable]
 
 
-def _run(forward, steps: Iterator, records: list[_Record]) -> None:
+def _run(forward: Callable[[Batch], object], steps: Iterator[Batch], records: list[_Record]) -> None:
     """Calls forward with every batch."""
     ran = False
     for batch in steps:
@@ -203,14 +207,15 @@ def _run(forward, steps: Iterator, records: list[_Record]) -> None:
 
 
 @by_default_rules
-def _write(layer, result: dict[str, np.ndarray], count: int) -> None:
+def _write(layer: Calibrated, result: dict[str, NDArray[Any]], count: int) -> None:
     for key, value in result.items():
         getattr(layer, key)[...] = value
-    if getattr(layer, "num_batches_tracked", None) is not None:
-        layer.num_batches_tracked[...] = count
+    tracked = getattr(layer, "num_batches_tracked", None)
+    if tracked is not None:
+        tracked[...] = count
 
 
-def _iterated(batches: Iterable, progress: bool) -> Iterator:
+def _iterated(batches: Iterable[Batch], progress: bool) -> Iterator[Batch]:
     """Returns an iterator over the batches, which shows a progress bar if `progress` is set."""
     try:
         steps = iter(batches)
@@ -223,5 +228,5 @@ def _iterated(batches: Iterable, progress: bool) -> Iterator:
         from rich.progress import track
     except ImportError as error:
         raise ImportError("progress: needs rich, run `python -m pip install rich`") from error
-    total = len(batches) if hasattr(batches, "__len__") else None
-    return track(steps, "recalibrate", total=total, console=Console(stderr=True))
+    total = len(batches) if isinstance(batches, Sized) else None
+    return iter(track(steps, "recalibrate", total=total, console=Console(stderr=True)))

@@ -8,17 +8,40 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from normcy import _native
+from normcy._types import Size
 from normcy._version import __version__
+
+if TYPE_CHECKING:
+    from normcy._openmp import Library
 
 __all__ = ["get_config", "get_include", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
 
 
-def set_num_threads(n: int) -> None:
+class Config(TypedDict):
+    """The result of `get_config`."""
+
+    version: str
+    isa: str
+    isa_levels: dict[str, bool]
+    openmp: bool
+    num_threads: int
+    openmp_libraries: list[Library] | None
+    wait_policy: str | None
+    crowded: bool
+    caches: dict[str, int]
+    tuning: dict[str, int]
+    numpy: str
+    python: str
+    machine: str
+    cpu: str
+
+
+def set_num_threads(n: Size) -> None:
     """Set how many threads every call of this process uses.
 
     Parameters
@@ -82,7 +105,7 @@ def get_num_threads() -> int:
 
 
 @contextmanager
-def num_threads(n: int) -> Iterator[None]:
+def num_threads(n: Size) -> Iterator[None]:
     """Use ``n`` threads for the calls of this Python thread in a ``with`` block.
 
     In a child of ``fork()`` calls stay serial. Unlike `set_num_threads`, which configures a process, a block does not
@@ -119,7 +142,7 @@ def _count(n: Any) -> int:
         raise TypeError(f"n: expected a positive int, got {type(n).__name__}") from error
 
 
-def get_config() -> dict[str, Any]:
+def get_config() -> Config:
     """The features of this build and of the machine, as a dict.
 
     Returns
@@ -127,7 +150,8 @@ def get_config() -> dict[str, Any]:
     dict
         ``version``, ``isa`` (the instruction set in use), ``isa_levels`` (for each instruction set in this build,
         whether this CPU can run it), ``openmp`` (whether this build has threads), ``num_threads``,
-        ``openmp_libraries``, ``wait_policy``, ``crowded``, ``caches``, ``tuning``, ``numpy``, ``python``, ``machine``.
+        ``openmp_libraries``, ``wait_policy``, ``crowded``, ``caches``, ``tuning``, ``numpy``, ``python``, ``machine``,
+        ``cpu`` (the name of the CPU; where the system has none, its architecture).
 
         ``openmp_libraries`` has a dict with ``kind`` ("GNU", "LLVM" or "Intel") and ``path`` for each OpenMP library
         that this process has loaded, whoever uses it. One that is part of another library's file is not seen. It is
@@ -144,6 +168,7 @@ def get_config() -> dict[str, Any]:
     >>> config["isa_levels"][config["isa"]]
     True
     """
+    from normcy._cpu import cpu_name
     from normcy._native import tuning
     from normcy._openmp import openmp_libraries
 
@@ -161,6 +186,7 @@ def get_config() -> dict[str, Any]:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "cpu": cpu_name(),
     }
 
 
@@ -176,6 +202,7 @@ def show_config() -> None:
     config = get_config()
     levels = ", ".join(name + ("" if runs else " (not on this CPU)") for name, runs in config["isa_levels"].items())
     print(f"normcy {config['version']} on {config['machine']}, Python {config['python']}, NumPy {config['numpy']}")
+    print(f"  CPU               {_shown(config['cpu'])}")
     print(f"  instruction set   {config['isa']}  (built: {levels}; force one with NORMCY_ISA)")
     crowded = "  (one for a while, as others use the CPUs)" if config["crowded"] else ""
     print(f"  threads           {config['num_threads']}{crowded}")
@@ -198,7 +225,7 @@ def _shown(text: str) -> str:
         return ascii(text)[1:-1]
 
 
-def _listed(libraries: list[dict[str, str]] | None) -> str:
+def _listed(libraries: list[Library] | None) -> str:
     if libraries is None:
         return "not known; they are if threadpoolctl is installed"
     lines = [f"{_shown(library['path'])}  ({library['kind']})" for library in libraries] or ["none"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._arithmetic import by_default_rules
+from normcy._types import Array, Convention, Float64, Layout, Number, Size
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Moments", "checkpoint_momentum"]
 
@@ -66,14 +70,14 @@ class Moments:
     count: int
     """Values in each channel."""
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: Size) -> None:
         channels = _checks.integer(num_features, "num_features", least=0)
         self.count = 0
         self._mean, self._m2 = (_checks.full(channels, 0, "num_features", np.float64) for _ in range(2))
 
     @classmethod
     @by_default_rules
-    def of(cls, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
+    def of(cls, x: Array, layout: Layout = "NCHW") -> Self:
         """Moments of one array.
 
         Parameters
@@ -110,12 +114,12 @@ class Moments:
         """The number of channels."""
         return len(self._mean)
 
-    def update(self, x: NDArray[np.float32], layout: str = "NCHW") -> Moments:
+    def update(self, x: Array, layout: Layout = "NCHW") -> Self:
         """Add the values of ``x``, which has the form that `of` takes; returns self."""
         _checks.channels(x, _checks.choice(layout, "layout", _checks.LAYOUTS), self.num_features)
         return self.merge(Moments.of(x, layout))
 
-    def merge(self, other: Moments) -> Moments:
+    def merge(self, other: Moments) -> Self:
         """Add the values that ``other`` has counted; returns self.
 
         Raises
@@ -150,7 +154,7 @@ class Moments:
             return NotImplemented
         return self._copy().merge(other)
 
-    def __radd__(self, other: Any) -> Moments:
+    def __radd__(self, other: int) -> Moments:
         """Return 0 + moments, with which `sum` starts."""
         return self._copy() if type(other) is int and other == 0 else NotImplemented
 
@@ -158,27 +162,27 @@ class Moments:
         return Moments(self.num_features).merge(self)
 
     @property
-    def mean(self) -> NDArray[np.float64]:
+    def mean(self) -> Float64:
         """Mean of each channel, (C,), as a copy; NaN if nothing was counted."""
         return self._mean.copy() if self.count else np.full(self.num_features, np.nan)
 
     @by_default_rules
-    def var(self, correction: float = 0) -> NDArray[np.float64]:
+    def var(self, correction: Number = 0) -> Float64:
         """Variance of each channel, (C,), over ``count - correction``; 1 gives the unbiased variance."""
         return self._m2 / max(self.count - _checks.number(correction, "correction"), 0.0)
 
     @by_default_rules
-    def std(self, correction: float = 0) -> NDArray[np.float64]:
+    def std(self, correction: Number = 0) -> Float64:
         """Square root of `var`."""
         return np.sqrt(self.var(correction))
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """A dict of arrays to store or to send: ``count`` () int64, ``mean`` and ``m2`` (C,) float64."""
         return {"count": np.array(self.count, np.int64), "mean": self._mean.copy(), "m2": self._m2.copy()}
 
     @classmethod
     @by_default_rules
-    def from_state(cls, state: Mapping[str, Any]) -> Moments:
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The moments whose `state` is given.
 
         Parameters
@@ -220,7 +224,7 @@ class Moments:
         return f"<Moments of {self.num_features} channels: count {self.count}>"
 
 
-def _read(state: Mapping[str, Any], key: str) -> np.ndarray:
+def _read(state: Mapping[str, Any], key: str) -> NDArray[Any]:
     try:
         given = state[key]
         array = np.asarray(given)
@@ -236,7 +240,7 @@ def _read(state: Mapping[str, Any], key: str) -> np.ndarray:
 
 
 @by_default_rules
-def checkpoint_momentum(momentum: float, times: int = 2, *, convention: str = "pytorch") -> float:
+def checkpoint_momentum(momentum: Number, times: Size = 2, *, convention: Convention = "pytorch") -> float:
     """The momentum with which ``times`` updates have the effect of one update with ``momentum``.
 
     Activation checkpointing runs the forward pass again in the backward pass, so that running statistics are updated

@@ -10,14 +10,19 @@ import pytest
 
 import normcy
 from normcy import _compare
+from normcy._checks import LAYOUTS
 from normcy._cli import main
-from normcy._compare.accuracy import UNIT, Reference
-from normcy._compare.cases import LAYOUTS, Case, Job, arrays
+from normcy._compare.accuracy import UNIT, Errors, Reference
+from normcy._compare.cases import Case, Job, arrays
+from normcy._compare.findings import Finding
 from normcy._compare.formulas import axes
 from normcy._compare.methods import METHODS
+from normcy._compare.peers import PEERS
 from normcy._compare.sweeps import FEW, LONGEST, MANY, SWEEPS, Size, data_at, points
 
-pytest.importorskip("rich", reason="needs normcy[compare]")
+Console = pytest.importorskip("rich.console", reason="needs normcy[compare]").Console
+tables = pytest.importorskip("normcy._compare.tables", reason="needs normcy[compare]")
+report = tables.report
 
 OPTIONS = tuple(method.option for method in METHODS.values())
 RESIDUAL = {"batch+add+relu", "add+layer"}
@@ -99,15 +104,30 @@ def test_one_method(tmp_path, capsys, monkeypatch):
 
 
 def test_library_that_is_missing(capsys, monkeypatch):
-    """It is left out with a note, and the others run."""
+    """It is left out with a note that says how to install it, and the others run."""
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else found(name))
     monkeypatch.setattr(_compare, "FEW", TINY)
     assert main(["accuracy", "--quick", "--methods", "weight", "--against", "jax"]) == 0
     captured = capsys.readouterr()
-    assert captured.err == "jax is left out: jax not installed\n"
+    assert captured.err == "left out: jax (needs jax: run `python -m pip install jax`)\n"
     assert "numpy" in captured.out
     assert "jax" not in captured.out
+
+
+@pytest.mark.parametrize("width", [80, 240])
+def test_width_of_the_terminal(capsys, monkeypatch, width):
+    """Nothing is cut in 80 columns, beside all libraries; the tables of other libraries are beside normcy's, or below."""
+    monkeypatch.setattr(tables, "versions", lambda names: dict.fromkeys(names, "1.2.3"))
+    monkeypatch.setattr(report, "console", lambda: Console(width=width, force_terminal=True, color_system=None))
+    names = ["normcy", "numpy", *PEERS]
+    errors = dict.fromkeys(names, Errors(3.4e38, 1.1e30, 1.2e30)) | {"normcy": Errors(1e-6, 1.4e-7, 3.4)}
+    findings = [Finding(point, errors, {}) for point in points(OPTIONS, LAYOUTS, MANY)]
+    tables.show(findings, names, normcy.get_config())
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= width
+    assert printed.count("the largest of other libraries") == (len(SWEEPS) if width == 80 else 0)
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,20 @@ from methods import sample
 
 import normcy
 from normcy import _native
-from normcy._cli import main
+from normcy._checks import LAYOUTS
+from normcy._cli import _parser, main
 from normcy._compare import inputs, timing
-from normcy._compare.accuracy import Reference
+from normcy._compare.accuracy import Errors, Reference
 from normcy._compare.busy import Probe, busy_note
-from normcy._compare.cases import LAYOUTS, Case, Job, arrays, model_jobs
-from normcy._compare.methods import METHODS
+from normcy._compare.cases import Case, Job, arrays, model_jobs
+from normcy._compare.methods import METHODS, OPTIONS, plain
 from normcy._compare.peers import PEERS
 from normcy._compare.worker import Answer, workers
 
-pytest.importorskip("rich", reason="needs normcy[compare]")
+Console = pytest.importorskip("rich.console", reason="needs normcy[compare]").Console
+report = pytest.importorskip("normcy._compare.report", reason="needs normcy[compare]")
 pytest.importorskip("matplotlib", reason="needs normcy[compare]")
+plot = pytest.importorskip("normcy._compare.plot", reason="needs normcy[compare]")
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_own_array(array, tmp_path, capsys, layout):
     assert found["config"]["num_threads"] == 2
     assert found["config"]["version"] == normcy.__version__
     assert found["libraries"] == {"normcy": normcy.__version__, "numpy": np.__version__}
-    assert found["processor"]
+    assert found["config"]["cpu"]
     layouts = 2 if layout == "both" else 1
     # Batch norm in training and not, and two fused forms; instance norm; layer norm, which has no layout, and fused
     assert len(found["rows"]) == 5 * layouts + 2
@@ -134,6 +137,73 @@ def test_models_cover_every_method():
     assert {job.case.method for job in jobs} == {key for key, method in METHODS.items() if method.compared}
     tools = {"moments", "fold_batch_norm", "checkpoint_momentum"}
     assert {method.function for method in METHODS.values()} == {*normcy.reference.__all__, "IBN"} - tools
+
+
+@pytest.mark.parametrize("name", ["layer", "layer_norm", "LayerNorm", "layernorm", "LayerNorm,layer,layer_norm"])
+def test_names_of_methods(name):
+    """A method has the name of its option, function or layer, and is run once."""
+    assert _parser().parse_args(["compare", "--methods", name]).methods == ("layer",)
+    every = ("AdaIN", "BatchRenorm", "ConditionalInstanceNorm", "EvoNormB0", "IBN", "RMSNorm", "WeightNorm")
+    assert all(plain(layer) in OPTIONS for layer in every)
+
+
+def test_what_is_left_out(tmp_path, capsys):
+    """Methods that do not fit an array are named with the reason, after the table and in the JSON."""
+    np.save(tmp_path / "x.npy", sample((4, 6)))
+    arguments = [str(tmp_path / "x.npy"), "--quick", "--methods", "instance,layer,adain"]
+    assert main(["compare", *arguments, "--json", str(tmp_path / "x.json")]) == 0
+    captured = capsys.readouterr()
+    reason = "needs rank 3 or more, the array has 2"
+    assert captured.err == f"left out: instance, adain ({reason})\n"
+    assert "instance" not in captured.out
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert found["left_out"] == {"instance": reason, "adain": reason}
+    assert found["config"]["cpu"] == normcy.get_config()["cpu"]
+    assert f"normcy {normcy.__version__} on {found['config']['cpu']} (" in captured.out
+
+
+def made_up(names, **missing):
+    """Returns a row for each case of the models, with results of all libraries, but those that have no operator."""
+    jobs = model_jobs([method.option for method in METHODS.values()], LAYOUTS)
+    result = timing.Result(1.2345e-3, Errors(1e-7, 1e-7, 2.5))
+    return [
+        timing.Row(
+            job.case, {n: timing.Result() if job.case.layout in missing.get(n, "") else result for n in names}, 1
+        )
+        for job in jobs
+    ]
+
+
+EVERY = ["copy", "normcy", "numpy", *PEERS]
+
+
+@pytest.mark.parametrize(("width", "names"), [(80, EVERY), (80, EVERY[:3]), (112, EVERY), (240, EVERY)])
+def test_width_of_the_terminal(capsys, monkeypatch, width, names):
+    """Nothing is cut; 80 columns beside all libraries have no room for GB/s, which follow from the rest."""
+    monkeypatch.setattr(report, "console", lambda: Console(width=width, force_terminal=True, color_system=None))
+    report.print_table(made_up(names), names, normcy.get_config(), None)
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= width
+    assert ("GB/s" in printed) == (width > 80 or names != EVERY)
+    assert printed.count("evonorm_b0 train") == 2
+    assert printed.count("1.23 ms") + printed.count("1.23ms") == len(made_up(names))
+
+
+def test_libraries_without_an_operator(capsys):
+    """A line for each says for which methods, and for which in one layout only."""
+    rows = made_up(EVERY, torch=("-",), jax=("NHWC",))
+    report.print_table(
+        [row for row in rows if row.case.name in ("SD UNet", "WaveNet")], EVERY, normcy.get_config(), None
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if "has no operator" in line]
+    assert lines == ["torch has no operator for weight", "jax has no operator for group, group+silu in NHWC"]
+
+
+def test_figure_fits_a_screen(tmp_path):
+    """That of all methods and libraries has 1400 x 900 pixels."""
+    content = plot.figure(made_up(EVERY, jax=("-", "NCHW", "NHWC")), EVERY, normcy.get_config(), False, ".png")
+    assert struct.unpack(">II", content[16:24]) == (1400, 900)
 
 
 @pytest.fixture
@@ -396,7 +466,7 @@ def test_damaged_files(tmp_path, kind):
             damaged[at : at + random.integers(0, 3)] = put_in
         path.write_bytes(damaged)
         try:
-            todo = inputs.jobs(path, ["batch", "layer", "instance"], None)
+            todo, _ = inputs.jobs(path, ["batch", "layer", "instance"], None)
         except inputs.InputError as error:
             lines.append(str(error))
         else:

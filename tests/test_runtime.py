@@ -11,6 +11,7 @@ import pytest
 from methods import ISAS
 
 import normcy
+from normcy import _cpu
 
 openmp = pytest.mark.skipif(not normcy.get_config()["openmp"], reason="a build without OpenMP has one thread")
 
@@ -127,6 +128,35 @@ def test_config(capsys):
     normcy.show_config()
     printed = capsys.readouterr().out
     assert all(isa in printed for isa in config["isa_levels"])
+
+
+@pytest.mark.parametrize(
+    ("system", "known", "name"),
+    [
+        ("linux", "processor : 0\nmodel name\t: A CPU @ 3 GHz\nmodel name : another\n", "A CPU @ 3 GHz"),
+        ("linux", "processor : 0\nBogoMIPS : 50\n", "arm"),  # as on 64-bit Arm
+        ("linux", None, "arm"),
+        ("darwin", "Apple M9\n", "Apple M9"),
+        ("darwin", None, "arm"),
+    ],
+)
+def test_name_of_the_cpu(tmp_path, monkeypatch, capsys, system, known, name):
+    """It is what Linux or macOS say, or else the architecture."""
+
+    def run(*arguments, **options):
+        if known is None:
+            raise FileNotFoundError
+        return SimpleNamespace(stdout=known)
+
+    if known is not None:
+        (tmp_path / "cpuinfo").write_text(known)
+    monkeypatch.setattr(_cpu, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(_cpu, "sys", SimpleNamespace(platform=system))
+    monkeypatch.setattr(_cpu, "subprocess", SimpleNamespace(run=run, SubprocessError=subprocess.SubprocessError))
+    monkeypatch.setattr(_cpu, "platform", SimpleNamespace(processor=lambda: "", machine=lambda: "arm"))
+    assert normcy.get_config()["cpu"] == name
+    normcy.show_config()
+    assert f"CPU               {name}\n" in capsys.readouterr().out
 
 
 MAPS = """\

@@ -13,26 +13,21 @@ import pytest
 import normcy
 from normcy import _functional, _native
 
-STUB = ast.parse(Path(_functional.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+
+def stub_of(module):
+    return ast.parse(Path(module.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+
+
+STUBS = {normcy: stub_of(_functional), normcy.reference: stub_of(normcy.reference)}
 every_function = pytest.mark.parametrize("name", _functional.__all__)
 
 
-def fields(name):
-    """Returns the keys of a TypedDict of the stub, those of its base first."""
-    found = next(node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == name)
-    inherited = [key for base in found.bases if base.id != "TypedDict" for key in fields(base.id)]
-    return inherited + [item.target.id for item in found.body]
-
-
 def stub_parameters(function):
-    """Returns positional parameters in order, keywords as a set, and the defaults of the stub."""
+    """Returns positional parameters and keywords, in order, and the defaults of the stub."""
     a = function.args
-    positional, keywords = [v.arg for v in a.args], {v.arg for v in a.kwonlyargs}
-    if a.kwarg:
-        keywords |= set(fields(a.kwarg.annotation.slice.id))
     given = [*zip(a.args[::-1], a.defaults[::-1], strict=False), *zip(a.kwonlyargs, a.kw_defaults, strict=True)]
     defaults = {v.arg: ast.literal_eval(d) for v, d in given if d is not None}
-    return positional, keywords, defaults
+    return [v.arg for v in a.args], [v.arg for v in a.kwonlyargs], defaults
 
 
 @every_function
@@ -40,18 +35,26 @@ def test_twin(name):
     assert str(inspect.signature(getattr(normcy, name))) == str(inspect.signature(getattr(normcy.reference, name)))
 
 
-@every_function
-def test_stub(name):
-    found = [node for node in STUB.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    parameters = inspect.signature(getattr(normcy, name)).parameters.values()
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        *((normcy, name) for name in _functional.__all__),
+        *((normcy.reference, name) for name in normcy.reference.__all__),
+    ],
+)
+def test_stub(module, name):
+    stub = STUBS[module]
+    found = [node for node in stub.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    parameters = inspect.signature(getattr(module, name)).parameters.values()
     real = {p.name: p.default for p in parameters if p.default is not p.empty}
     assert found
     for overload in found:
         positional, keywords, defaults = stub_parameters(overload)
         assert positional == [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        assert keywords == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        assert keywords == [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
         assert defaults == {key: real[key] for key in defaults}
-        assert {key for key in positional if key in real} <= set(defaults)
+        needed = {"return_stats", "keepdims"}  # they have no default in the overloads for True
+        assert real.keys() - defaults.keys() <= needed
 
 
 @every_function
@@ -74,15 +77,11 @@ def test_entry(name):
 
 @pytest.mark.parametrize("name", [name for name in _native.__all__ if name != "DefaultMode"])
 def test_stub_of_an_entry(name):
-    path = Path(_native.__file__).with_suffix(".pyi")
-    (found,) = (
-        node
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.FunctionDef) and node.name == name
-    )
+    stub = stub_of(_native)
+    (found,) = (node for node in stub.body if isinstance(node, ast.FunctionDef) and node.name == name)
     positional, keywords, defaults = stub_parameters(found)
     parameters = inspect.signature(getattr(_native, name)).parameters.values()
-    assert (positional, keywords) == ([p.name for p in parameters], set())
+    assert (positional, keywords) == ([p.name for p in parameters], [])
     assert defaults == {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
@@ -93,3 +92,11 @@ def test_without_docstrings():
     done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "layer_norm\n"
+
+
+@pytest.mark.parametrize(("module", "prefix"), [(normcy, "normcy"), (normcy.reference, "reference")])
+def test_types_are_tested(module, prefix):
+    """tests/test_types.py uses every public name, so that both type checkers see it."""
+    program = Path(__file__).with_name("test_types.py").read_text(encoding="utf-8")
+    used = set(re.findall(rf"(?<!\w){prefix}\.(\w+)", program))
+    assert set(module.__all__) - used <= {"reference"}

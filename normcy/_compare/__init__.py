@@ -6,9 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 import normcy
+from normcy._checks import LAYOUTS
 from normcy._compare import output
 from normcy._compare.busy import Probe, busy_note
-from normcy._compare.cases import LAYOUTS
 from normcy._compare.findings import find
 from normcy._compare.inputs import InputError, jobs
 from normcy._compare.peers import ALWAYS, installed
@@ -36,10 +36,11 @@ def compare(
         plot = output.target("--plot", plot)
     if json is not None:
         json = output.target("--json", json)
-    todo = jobs(file, methods, layout)
+    todo, misfits = jobs(file, methods, layout)
     if not todo:
         raise InputError("arguments --methods, --layout: no case fits both")
-    names = [*ALWAYS, *installed(against)]
+    others, absent = installed(against)
+    names = [*ALWAYS, *others]
     effort, probe = QUICK if quick else THOROUGH, Probe(threads)
     with workers(names, threads) as team, report.progress(len(todo) * (1 + effort.rounds)) as step:
         rows = [measure(team, job, effort, probe, step(report.label(job.case))) for job in todo]
@@ -48,9 +49,10 @@ def compare(
     busy = busy_note([row.cpu_share for row in rows], probe.threads)
     try:
         report.print_table(rows, names, config, busy)
+        report.print_left_out(misfits | absent)
     finally:  # files are written even if the table's reader has left, as `head` does
         if json is not None:
-            output.write(json, output.as_json(rows, config, busy))
+            output.write(json, output.as_json(rows, config, busy, misfits | absent))
         if plot is not None:
             output.write(plot, plotting.figure(rows, names, config, busy is not None, plot.suffix))
 
@@ -72,13 +74,15 @@ def survey(
     if markdown is not None:
         markdown = output.target("--markdown", markdown)
     todo = points(methods, LAYOUTS if layout in (None, "both") else (layout,), FEW if quick else MANY)
-    names = [name for name in (*ALWAYS, *installed(against)) if name != "copy"]
+    others, absent = installed(against)
+    names = ["normcy", "numpy", *others]
     with workers(names, threads) as team, report.progress(len(todo)) as step:
         findings = [find(team, point, step(report.label(point.case))) for point in todo]
     with normcy.num_threads(threads):
         config = normcy.get_config()
     try:
         tables.show(findings, names, config)
+        report.print_left_out(absent)
     finally:
         if json is not None:
             output.write(json, output.findings_as_json(findings, names, config))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 import normcy
 from normcy._compare.cases import Case, call
 from normcy._compare.formulas import axes
 from normcy._compare.methods import D_MAX, METHODS, Array
+from normcy._types import Float64
 
 UNIT = 2.0**-24  # half a unit in the last place of float32 values from 1 to 2
-Scale = NDArray[np.float64]  # the size by which errors are measured, in UNITs, element by element
+Scale = Float64  # the size by which errors are measured, in UNITs, element by element
 
 
 class Errors(NamedTuple):
@@ -88,7 +89,7 @@ def _conditional(case: Case, data: dict[str, Array], y: Scale) -> Scale:
 def _evonorm_s0(case: Case, data: dict[str, Array], y: Scale) -> Scale:
     """Returns |weight * x| / std + |bias|: the sigmoid's error counts in full where the sigmoid is close to 0."""
     x, groups = data["x"], case.num_groups
-    _, _, rstd = normcy.reference.group_norm(x, groups, eps=case.eps, layout=case.layout, return_stats=True)
+    _, _, rstd = normcy.reference.group_norm(x, groups, eps=case.eps, layout=case.layout_argument, return_stats=True)
     rstd = case.broadcast(np.repeat(rstd, x.shape[case.channel_axis] // groups, axis=1))
     return np.abs(_float64(case, data["weight"]) * x) * rstd + np.abs(_float64(case, data["bias"]))
 
@@ -118,7 +119,8 @@ def _weight(case: Case, data: dict[str, Array], y: Scale) -> Scale:
     return np.maximum(np.abs(y), np.finfo(np.float32).tiny)
 
 
-_SCALES = {  # by `Method.norm`; all others have that of the affine step
+# By `Method.norm`; all others have the scale of the affine step.
+_SCALES: dict[str, Callable[[Case, dict[str, Array], Scale], Scale]] = {
     "adain": _adain,
     "conditional": _conditional,
     "evonorm_s0": _evonorm_s0,

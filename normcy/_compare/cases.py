@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from normcy._compare.methods import ARRAYS, EPS, METHODS, Array
-
-LAYOUTS = ("NCHW", "NHWC")
+from normcy._types import Layout
 
 # Shapes with the channels first; where the method has a layout, each is run with the channels last too.
 MODELS = (
@@ -55,6 +54,11 @@ class Case:
     shape: tuple[int, ...]
     layout: str
     eps: float = EPS
+
+    @property
+    def layout_argument(self) -> Layout:
+        """The functions' argument, which makes no difference to an array of rank 2."""
+        return "NHWC" if self.layout == "NHWC" else "NCHW"
 
     @property
     def channel_axis(self) -> int:
@@ -122,15 +126,24 @@ def model_jobs(methods: Collection[str], layouts: Collection[str]) -> list[Job]:
     return jobs
 
 
-def array_jobs(name: str, by_layout: dict[str, Array], methods: Collection[str], picture: bool) -> list[Job]:
-    """Returns the cases of the methods that fit an array, which is given in each layout to run."""
-    jobs = []
+def array_jobs(
+    name: str, by_layout: dict[str, Array], methods: Collection[str], picture: bool
+) -> tuple[list[Job], dict[str, str]]:
+    """Returns the cases of the methods that fit an array, which is given in each layout to run.
+
+    With them it returns the reasons why the other methods do not fit, by method.
+    """
+    jobs, misfits = [], {}
     first = next(iter(by_layout.values()))
     for key, method in METHODS.items():
-        if method.compared and method.option in methods and method.fits(first.ndim, picture):
-            arrays = by_layout if method.has_layout and first.ndim > 2 else {"-": first}
-            jobs += [Job(Case(name, key, x.shape, layout), x) for layout, x in arrays.items()]
-    return jobs
+        if not method.compared or method.option not in methods:
+            continue
+        if reason := method.misfit(first.ndim, picture):
+            misfits[key] = reason
+            continue
+        arrays = by_layout if method.has_layout and first.ndim > 2 else {"-": first}
+        jobs += [Job(Case(name, key, x.shape, layout), x) for layout, x in arrays.items()]
+    return jobs, misfits
 
 
 def arrays(job: Job) -> dict[str, Array]:

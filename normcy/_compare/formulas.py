@@ -15,7 +15,7 @@ from normcy._compare.cases import Case
 from normcy._compare.methods import D_MAX, METHODS, R_MAX
 
 
-def formula(xp: Any, case: Case) -> Callable[..., tuple]:
+def formula(xp: Any, case: Case) -> Callable[..., tuple[Any, ...]]:
     """Returns the function that computes the case from its arrays, given by name."""
     return partial(_whole, xp, case)
 
@@ -206,7 +206,7 @@ def _weight(xp, case, x, g):
     return (x * (g.reshape(-1, *[1] * (x.ndim - 1)) / xp.sqrt(xp.sum(xp.square(x), axes(case), keepdims=True))),)
 
 
-_FORMULAS = {
+_FORMULAS: dict[str, Callable[..., Any]] = {
     "batch": _batch,
     "batch train": _batch_train,
     "layer": _layer,

@@ -147,7 +147,7 @@ def _weight(case, x, g):
     return torch._weight_norm(x, g.reshape(-1, *[1] * (x.ndim - 1)), 0)
 
 
-_NORMS = {
+_NORMS: dict[str, Callable[..., Tensor]] = {
     "batch": _batch,
     "batch train": partial(_batch, training=True),
     "layer": _layer,

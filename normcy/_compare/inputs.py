@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from normcy._compare.cases import LAYOUTS, Job, array_jobs, model_jobs
+from normcy._checks import LAYOUTS
+from normcy._compare.cases import Job, array_jobs, model_jobs
 from normcy._compare.methods import METHODS, Array
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -22,13 +22,15 @@ class InputError(ValueError):
     """A wrong argument of the command line; its message is the line that the user reads."""
 
 
-def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> list[Job]:
-    """Returns the cases to run: those of models and the photograph, or all that fit the user's file."""
+def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> tuple[list[Job], dict[str, str]]:
+    """Returns the cases to run, those of models and the photograph, or all that fit the user's file.
+
+    With them it returns the reasons why other methods do not fit the file, by method.
+    """
     layouts = LAYOUTS if layout in (None, "both") else (layout,)
     if file is None:
-        return model_jobs(methods, layouts) + array_jobs(
-            "photo", _by_layout(_photograph(), layouts), methods, picture=True
-        )
+        of_photo, _ = array_jobs("photo", _by_layout(_photograph(), layouts), methods, picture=True)
+        return model_jobs(methods, layouts) + of_photo, {}
     try:
         if file.exists() and not (file.is_file() or file.is_dir()):  # to open a pipe would wait for a writer
             raise InputError(f"argument FILE: expected a regular file, got {file}, which is none")
@@ -41,12 +43,12 @@ def jobs(file: Path | None, methods: Collection[str], layout: str | None) -> lis
         by_layout = dict.fromkeys(layouts, x)
     else:
         by_layout = _by_layout(_read_picture(file)[np.newaxis], ("NHWC",) if layout is None else layouts)
-    found = array_jobs(_short(file.stem), by_layout, methods, picture=not is_array)
+    found, misfits = array_jobs(_short(file.stem), by_layout, methods, picture=not is_array)
     if not found:
         rank = next(iter(by_layout.values())).ndim
-        fits = dict.fromkeys(method.option for method in METHODS.values() if method.fits(rank, picture=not is_array))
+        fits = dict.fromkeys(m.option for m in METHODS.values() if m.misfit(rank, picture=not is_array) is None)
         raise InputError(f"argument --methods: none of {', '.join(methods)} fits {file}, expected {', '.join(fits)}")
-    return found
+    return found, misfits
 
 
 def _by_layout(x: Array, layouts: Collection[str]) -> dict[str, Array]:
@@ -105,7 +107,7 @@ def _read_picture(file: Path) -> Array:
     return x.reshape(*x.shape[:2], -1)
 
 
-def _white(pixels: NDArray, file: Path) -> float:
+def _white(pixels: Array, file: Path) -> float:
     """Returns the value of white."""
     if pixels.dtype == np.float32:
         return 1

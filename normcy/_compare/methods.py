@@ -30,7 +30,7 @@ def _function(module: ModuleType, case: Case, data: dict[str, Array], names: Col
         "normalized_shape": case.normalized_shape,
         "num_groups": case.num_groups,
         "training": method.training,
-        "layout": "NCHW" if case.layout == "-" else case.layout,
+        "layout": case.layout_argument,
         "activation": case.activation,
         "r_max": R_MAX,
         "d_max": D_MAX,
@@ -77,9 +77,13 @@ class Method:
     build: Callable[..., Callable[..., Any]] = _function
     own_arrays: Mapping[str, Callable[..., Array]] = field(default_factory=dict)  # unlike `ARRAYS`
 
-    def fits(self, rank: int, picture: bool) -> bool:
-        """Returns whether the method makes sense on the user's array or picture."""
-        return rank >= self.least_rank and (self.on_pictures or not picture)
+    def misfit(self, rank: int, picture: bool) -> str | None:
+        """Returns why the method makes no sense on the user's array or picture; None if it does."""
+        if rank < self.least_rank:
+            return f"needs rank {self.least_rank} or more, the array has {rank}"
+        if picture and not self.on_pictures:
+            return "a picture is no weight" if self.option == "weight" else "on pictures, norms run alone"
+        return None
 
     @property
     def norm(self) -> str:
@@ -182,3 +186,16 @@ METHODS = {
         "weight", "weight_norm", ("g",), 2, has_layout=False, units=3, on_pictures=False, own_arrays={"g": _length}
     ),
 }
+
+
+def plain(name: str) -> str:
+    """Returns a name of a method as it is looked up: layer_norm and LayerNorm are the same.
+
+    >>> plain("layer_norm") == plain("LayerNorm")
+    True
+    """
+    return name.replace("_", "").lower()
+
+
+# The options by plain names: an option may also be given as the name of the function or layer.
+OPTIONS = {plain(name): method.option for method in METHODS.values() for name in (method.option, method.function)}

@@ -13,19 +13,21 @@ from normcy._compare.cases import Case, nbytes
 from normcy._compare.findings import Finding
 from normcy._compare.inputs import InputError
 from normcy._compare.methods import METHODS
-from normcy._compare.peers import processor, versions
+from normcy._compare.peers import versions
 from normcy._compare.timing import Result, Row
+from normcy._runtime import Config
 
 
-def as_json(rows: list[Row], config: dict[str, Any], busy: str | None) -> bytes:
+def as_json(rows: list[Row], config: Config, busy: str | None, left_out: dict[str, str]) -> bytes:
     """All numbers, as UTF-8.
 
-    The form is ``{"config": normcy.get_config(), "processor": name, "libraries": {name: version}, "busy": note, "rows":
-    [row, ...]}``; the note says how busy the machine was, and is null if it was idle. A row has ``case``, ``method``,
-    ``shape``, ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of
-    normcy's error, in units), ``cpu_share`` (for which part of the time there was a CPU for a thread that computed:
-    less than 0.9 on a busy machine) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster
-    of np.copyto and a copy by all threads), of which each has
+    The form is ``{"config": normcy.get_config(), "libraries": {name: version}, "busy": note, "left_out": {name:
+    reason}, "rows": [row, ...]}``; the note says how busy the machine was, and is null if it was idle; methods that do
+    not fit the array and libraries that are not installed are left out. A row has ``case``,
+    ``method``, ``shape``, ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y),
+    ``bound`` (of normcy's error, in units), ``cpu_share`` (for which part of the time there was a CPU for a thread that
+    computed: less than 0.9 on a busy machine) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is
+    the faster of np.copyto and a copy by all threads), of which each has
 
     - ``seconds``: time of a call, the lower quartile of all rounds,
     - ``gb_per_s``: bytes / seconds / 1e9,
@@ -39,15 +41,15 @@ def as_json(rows: list[Row], config: dict[str, Any], busy: str | None) -> bytes:
     """
     listed = []
     for case, results, cpu_share in rows:
-        about = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
+        about: dict[str, Any] = {"case": case.name, "method": case.method, "shape": case.shape, "layout": case.layout}
         about |= {"bytes": nbytes(case), "bound": METHODS[case.method].bound, "cpu_share": cpu_share}
         listed.append(about | {"results": {name: _numbers(case, result) for name, result in results.items()}})
     names = [name for name in rows[0].results if name != "copy"]
-    about = {"config": config, "processor": processor(), "libraries": versions(names)}
-    return _encoded(about | {"busy": busy, "rows": listed})
+    whole: dict[str, Any] = {"config": config, "libraries": versions(names)}
+    return _encoded(whole | {"busy": busy, "left_out": left_out, "rows": listed})
 
 
-def findings_as_json(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
+def findings_as_json(findings: list[Finding], names: list[str], config: Config) -> bytes:
     """The results of ``normcy accuracy``, as UTF-8.
 
     The form is ``{"config": normcy.get_config(), "libraries": {name: version}, "rows": [row, ...]}``. A row has
@@ -64,19 +66,21 @@ def findings_as_json(findings: list[Finding], names: list[str], config: dict[str
     """
     listed = []
     for (sweep, value, case), errors, notes in findings:
-        about = {"sweep": sweep, "value": value, "method": case.method, "layout": case.layout, "shape": case.shape}
-        about |= {"eps": case.eps, "bound": METHODS[case.method].bound}
+        about: dict[str, Any] = {"sweep": sweep, "value": value, "method": case.method, "layout": case.layout}
+        about |= {"shape": case.shape, "eps": case.eps, "bound": METHODS[case.method].bound}
         listed.append(about | {"results": {name: _errors(errors.get(name), notes.get(name)) for name in names}})
     return _encoded({"config": config, "libraries": versions(names), "rows": listed})
 
 
 def _errors(errors: Errors | None, note: str | None) -> dict[str, Any]:
-    infinite = errors is not None and not isfinite(errors.units)
+    not_finite = None
+    if errors is not None and not isfinite(errors.units):
+        not_finite = "NaN" if errors.has_nan else "inf"
     return {
         "error": _finite(errors and errors.largest),
         "error_relative": _finite(errors and errors.relative),
         "error_units": _finite(errors and errors.units),
-        "not_finite": ("NaN" if errors.has_nan else "inf") if infinite else None,
+        "not_finite": not_finite,
         "note": note,
     }
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import platform
-import sys
 from collections.abc import Callable, Collection
 from functools import cache, partial
-from pathlib import Path
 from timeit import timeit
 from typing import Any, NamedTuple
 
@@ -56,7 +53,7 @@ def adapt_numpy(case: Case, data: Data, threads: int) -> Runner:
 
 
 @cache
-def _jitted(case: Case) -> Callable[..., tuple]:
+def _jitted(case: Case) -> Callable[..., tuple[Any, ...]]:
     """Compiles only once, as a sweep runs the same case on several arrays."""
     import jax
 
@@ -103,7 +100,7 @@ def _onnx_model(case: Case, data: Data) -> Any:
     """The norm with the operations before and after it; x and residuals are inputs, parameters are constants."""
     from onnx import TensorProto, helper, numpy_helper
 
-    method, nodes = METHODS[case.method], []
+    method, nodes = METHODS[case.method], list[Any]()
     operator, names = _ONNX[method.norm]
     options: dict[str, Any] = {"epsilon": case.eps}
     if "Layer" in operator:
@@ -166,11 +163,12 @@ def adapt_openvino(case: Case, data: Data, threads: int) -> Runner | None:
     else:
         return None
     y = ops.add(y, inputs["post_add"]) if "post_add" in data else y
-    gelus = {
+    gelus: dict[str | None, Callable[[Any], Any]] = {
         "gelu": partial(ops.gelu, approximation_mode="ERF"),
         "gelu_tanh": partial(ops.gelu, approximation_mode="TANH"),
     }
-    y = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish, **gelus}[case.activation](y)
+    activations = {None: lambda y: y, "relu": ops.relu, "silu": ops.swish, **gelus}
+    y = activations[case.activation](y)
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     model = ov.Model([y], list(inputs.values()), "norm")
     request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
@@ -208,27 +206,17 @@ ALWAYS: dict[str, Adapter] = {"copy": adapt_copy, "normcy": adapt_normcy, "numpy
 ADAPTERS = ALWAYS | {name: peer.adapter for name, peer in PEERS.items()}
 
 
-def installed(against: Collection[str]) -> list[str]:
-    """Returns those of the libraries that are installed, and names the others on standard error."""
-    names = []
-    for name in against:
-        missing = PEERS[name].missing()
-        if missing:
-            print(f"{name} is left out: {' and '.join(missing)} not installed", file=sys.stderr)
-        else:
-            names.append(name)
-    return names
+def installed(against: Collection[str]) -> tuple[list[str], dict[str, str]]:
+    """Returns those of the libraries that are installed, and the reasons why the others are left out, by name."""
+    missing = {name: packages for name in against if (packages := PEERS[name].missing())}
+    reasons = {
+        name: f"needs {' and '.join(packages)}: run `python -m pip install {' '.join(packages)}`"
+        for name, packages in missing.items()
+    }
+    return [name for name in against if name not in missing], reasons
 
 
 def versions(names: Collection[str]) -> dict[str, str]:
     """Returns the versions of libraries that are installed."""
     own = {"normcy": normcy.__version__, "numpy": np.__version__}
     return {name: own[name] if name in own else PEERS[name].version for name in names}
-
-
-def processor() -> str:
-    """Returns the processor's name as Linux knows it, or else as Python does."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

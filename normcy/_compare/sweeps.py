@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from math import isqrt
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from normcy._compare.cases import Case, Job, arrays
 from normcy._compare.methods import EPS, METHODS, Array, Method
+from normcy._types import Float64
 
 LENGTH = 4096  # values in a slot of statistics, in the other sweeps
 MEAN = 1.0  # in standard deviations, in the other sweeps: about that of a ReLU's output
@@ -122,7 +123,7 @@ def data_at(point: Point) -> dict[str, Array]:
     x += np.float32(mean)
     x *= np.float32(magnitude)
     data = arrays(Job(point.case, x))
-    changed = {
+    changed: dict[str, Callable[[Float64], Float64]] = {
         "running_mean": lambda v: (v + mean) * magnitude,
         "running_std": lambda v: v * magnitude,
         "running_var": lambda v: np.minimum(v * magnitude**2, np.finfo(np.float32).max),

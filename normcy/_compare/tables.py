@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import frexp, isfinite, log10
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import rich.table
+from rich.console import Console
 
 from normcy._compare import report
 from normcy._compare.accuracy import Errors
@@ -12,13 +15,17 @@ from normcy._compare.findings import Finding
 from normcy._compare.methods import METHODS
 from normcy._compare.peers import versions
 from normcy._compare.sweeps import SWEEPS, Sweep
+from normcy._runtime import Config
 
 WRONG = 1e-3  # of the largest |y64|; no user of a norm accepts such an error
 TEXTS = 2  # the first columns, which hold no numbers
+KEYS = 3  # the first columns of a sweep: method, layout and bound
 CAPTION = f"""
-largest |y - y64| in u = 2**-24 * (|w| * max(1, |xhat|) + |b|) or alike; a library's column has the sweep's largest
-bound: normcy's own; -: no such operator, or it refuses; NaN, inf: where the reference has a number
-over {WRONG:g} off: of the largest |y64|; largest: the same ratio, of errors that are finite"""
+largest |y - y64| in u = 2**-24 * (|w| * max(1, |xhat|) + |b|) or alike;
+a library's column has the sweep's largest; bound: normcy's own
+-: no layout, no operator, a refusal, or no slot of that length
+NaN, inf: where the reference has a number
+over {WRONG:g} off: of the largest |y64|; largest: the same ratio, of finite errors"""
 
 
 class Cell(NamedTuple):
@@ -32,22 +39,44 @@ class Table(NamedTuple):
     rows: list[list[Cell]]
 
 
-def show(findings: list[Finding], names: list[str], config: dict[str, Any]) -> None:
+def show(findings: list[Finding], names: list[str], config: Config) -> None:
     """Prints the sweeps and the summary on standard output, and failures on standard error."""
     place = report.console()
     place.print(report.title(config), _libraries(names), sep="; ", highlight=False)
-    for table in (*_sweeps(findings, names), _summary(findings, names)):
-        drawn = report.empty_table(place, f"\n{table.title}")
-        for i, header in enumerate(table.header):
-            drawn.add_column(header, justify="left" if i < TEXTS else "right", no_wrap=True, vertical="bottom")
-        for row in table.rows:
-            drawn.add_row(*(cell.text if cell.good is None else report.coloured(*cell) for cell in row))
-        place.print(drawn)
+    for table in _sweeps(findings, names):
+        whole = _drawn(place, table)
+        parts = [whole] if report.fits(place, whole) else [_drawn(place, part) for part in _halves(table, names)]
+        for part in parts:
+            place.print(part)
+    place.print(_drawn(place, _summary(findings, names)))
     place.print(CAPTION, style="italic", highlight=False)
+    report.print_lacking(
+        (name, f.point.case, name in f.errors or name in f.notes) for f in findings for name in names[1:]
+    )
     report.print_notes((name, note, f.point.case) for f in findings for name, note in f.notes.items())
 
 
-def as_markdown(findings: list[Finding], names: list[str], config: dict[str, Any]) -> bytes:
+def _drawn(place: Console, table: Table) -> rich.table.Table:
+    drawn = report.empty_table(place, f"\n{table.title}")
+    for i, header in enumerate(table.header):
+        drawn.add_column(header, justify="left" if i < TEXTS else "right", no_wrap=True, vertical="bottom")
+    for row in table.rows:
+        drawn.add_row(*(cell.text if cell.good is None else report.coloured(cell.text, cell.good) for cell in row))
+    return drawn
+
+
+def _halves(table: Table, names: list[str]) -> list[Table]:
+    """Splits a sweep's table, for narrow terminals, into that of the first library and that of the others."""
+    at = len(table.header) - len(names[1:])
+    others = f"the largest of other libraries: {table.title.partition(': ')[2]}"
+    kept = [(table.title, slice(KEYS, at)), (others, slice(at, None))]
+    return [
+        Table(title, table.header[:KEYS] + table.header[columns], [row[:KEYS] + row[columns] for row in table.rows])
+        for title, columns in kept
+    ]
+
+
+def as_markdown(findings: list[Finding], names: list[str], config: Config) -> bytes:
     """Returns all tables, with those of each library, in UTF-8; errors beyond normcy's bound are bold."""
     others = [name for name in names if name != "normcy"]
     tables = [_summary(findings, names), *_sweeps(findings, names)]
@@ -62,7 +91,7 @@ def as_markdown(findings: list[Finding], names: list[str], config: dict[str, Any
 
 
 def _escaped(texts: list[str]) -> list[str]:
-    return [text.replace("|", "\\|") for text in texts]
+    return [text.replace("|", "\\|").replace("\n", " ") for text in texts]
 
 
 def _libraries(names: list[str]) -> str:
@@ -98,7 +127,7 @@ def _rows(findings: list[Finding], sweep: Sweep) -> dict[tuple[str, str], dict[f
 
 def _summary(findings: list[Finding], names: list[str]) -> Table:
     """Returns a row for each sweep and library: how many of its results are right, and how far the others are off."""
-    header = ["sweep", "library", "cases", "within bound", f"over {WRONG:g} off", "NaN or inf", "largest"]
+    header = ["sweep", "library", "cases", "within\nbound", f"over\n{WRONG:g} off", "NaN\nor inf", "largest"]
     table = Table("summary", header, [])
     for sweep in SWEEPS:
         for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, geometric_mean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +61,12 @@ class Row(NamedTuple):
         """How many times faster than the library normcy is."""
         mine, other = self.results["normcy"], self.results[name]
         return other.seconds / mine.seconds if mine.seconds and other.seconds and other.agrees else None
+
+
+def mean_speedup(rows: list[Row], name: str) -> float | None:
+    """Returns the geometric mean of how many times faster than the library normcy is; None if nothing compares."""
+    ratios = [ratio for row in rows if (ratio := row.speedup(name))]
+    return geometric_mean(ratios) if ratios else None
 
 
 def measure(team: list[Worker], job: Job, effort: Effort, probe: Probe, advance: Callable[[], Any]) -> Row:

@@ -34,7 +34,7 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def ask(self, message: tuple | None) -> Answer:
+    def ask(self, message: tuple[Any, ...] | None) -> Answer:
         """Sends a case with its arrays and the seconds of a sample (None: no samples), or None to ask for a sample."""
         try:
             self._connection.send(message)
@@ -114,7 +114,7 @@ class Bench:
         runner = ADAPTERS[name](case, self._data, threads)
         # Of the first call, copied: later ones write to the same array, in training with other running statistics
         self.y = runner and runner.result(runner.run()).copy()
-        self._timer = runner and Timer(runner.run)
+        self._timer = Timer(runner.run if runner else "pass")
         self.calls = self._calls_in(seconds) if runner and seconds else 0
 
     def _calls_in(self, seconds: float) -> int:

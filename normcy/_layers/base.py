@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,25 @@ from normcy import _checks
 from normcy._arithmetic import by_default_rules
 from normcy._layers import state
 from normcy._statistics import Moments
+from normcy._types import Array, Flag, Float64, Layout, Maybe, Number, Size
 
-Array = NDArray[np.float32]
-Maybe = Array | None
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Observer = Callable[[Moments], None]  # gets the moments of each call
+
+
+class Calibrated(Protocol):
+    """Layers whose running statistics recalibrate() replaces."""
+
+    num_features: int
+    layout: Layout
+    _observer: Observer | None
+
+    def _arrays(self) -> dict[str, NDArray[Any]]: ...
+
+    def _kept(self, moments: Moments) -> dict[str, Float64]:
+        """Returns the running statistics that the layer stores for these moments."""
 
 
 class _Layer:
@@ -23,15 +39,15 @@ class _Layer:
 
     _keys: ClassVar[tuple[str, ...]] = ()  # attributes that the state dict holds, in PyTorch's order
     _in_a_layer: ClassVar[bool] = False  # whether its prefix is shared with another layer, whose keys are ignored
-    _observer: Callable[[Moments], None] | None = None  # set while recalibrate() runs: gets each call's moments
+    _observer: Observer | None = None  # set while recalibrate() runs
     training: bool = True
 
-    def train(self, mode: bool = True):
+    def train(self, mode: Flag = True) -> Self:
         """Set ``training`` and return the layer."""
         self.training = _checks.flag(mode, "mode")
         return self
 
-    def eval(self):
+    def eval(self) -> Self:
         """Clear ``training`` and return the layer."""
         return self.train(False)
 
@@ -46,21 +62,19 @@ class _Layer:
         """This layer and the layers that are parts of it."""
         return (self,)
 
-    def _calibrated(self) -> tuple[_Layer, ...]:
+    def _calibrated(self) -> tuple[Calibrated, ...]:
         """This layer, or the parts of it, whose running statistics recalibrate() replaces."""
         return ()
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> dict[str, NDArray[Any]]:
         return {key: getattr(self, key) for key in self._keys if getattr(self, key) is not None}
 
-    def state_dict(self, prefix: str = "") -> dict[str, np.ndarray]:
+    def state_dict(self, prefix: str = "") -> dict[str, NDArray[Any]]:
         """The layer's arrays, not copies, by PyTorch's names with ``prefix`` in front."""
         prefix = _checks.text(prefix, "prefix")
         return {prefix + key: array for key, array in self._arrays().items()}
 
-    def load_state_dict(
-        self, mapping: Mapping[str, Any], prefix: str = "", strict: bool = True
-    ) -> state.IncompatibleKeys:
+    def load_state_dict(self, mapping: state.Readable, prefix: str = "", strict: Flag = True) -> state.IncompatibleKeys:
         """Copy values into the layer's arrays.
 
         Keys have PyTorch's names, as in `state_dict`, or those of other frameworks: ``gamma``, ``beta``,
@@ -141,7 +155,7 @@ class _Counting(_Layer):
 
 
 @by_default_rules
-def _pace(momentum: float | None, decay: float | None, default: float) -> float | None:
+def _pace(momentum: Number | None, decay: Number | None, default: float) -> float | None:
     """Returns the weight of a new batch, from momentum or Keras' decay, of which one may be given."""
     if decay is None:
         return None if momentum is None else _checks.number(momentum, "momentum")
@@ -165,7 +179,7 @@ def _full(size: int | tuple[int, ...], value: float, name: str = "num_features")
     return _checks.full(size, value, name)
 
 
-def _groups(num_groups: int, channels: int) -> int:
+def _groups(num_groups: Size, channels: int) -> int:
     groups = _checks.integer(num_groups, "num_groups")
     if channels % groups:
         raise ValueError(f"num_groups: expected a divisor of the {channels} channels, got {groups}")
@@ -173,7 +187,7 @@ def _groups(num_groups: int, channels: int) -> int:
 
 
 @by_default_rules
-def _seen(layer, x, pre_add=None) -> Moments:
+def _seen(layer: Calibrated, x: Array, pre_add: Maybe = None) -> Moments:
     """Returns the moments of the array that a call normalizes, x or x + pre_add."""
     _checks.channels(x, layer.layout, layer.num_features)
     if pre_add is not None:

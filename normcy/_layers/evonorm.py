@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _groups, _Layer, _reset, _seen
+from normcy._layers.base import Calibrated, Observer, _full, _groups, _Layer, _reset, _seen
 from normcy._statistics import Moments
+from normcy._types import Array, Flag, Float64, Layout, Maybe, Number, Size
 
 
 @document
@@ -58,47 +56,50 @@ class EvoNormB0(_Layer):
 
     def __init__(
         self,
-        num_features: int,
-        eps: float = 1e-3,
-        momentum: float = 0.1,
+        num_features: Size,
+        eps: Number = 1e-3,
+        momentum: Number = 0.1,
         *,
-        apply_act: bool = True,
-        layout: str = "NCHW",
+        apply_act: Flag = True,
+        layout: Layout = "NCHW",
     ) -> None:
-        self.num_features = size = _checks.integer(num_features, "num_features")
-        self.eps = _checks.number(eps, "eps")
-        self.momentum = _checks.number(momentum, "momentum")
-        self.apply_act = _checks.flag(apply_act, "apply_act")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.weight, self.bias, self.running_var = _full(size, 1), _full(size, 0), _full(size, 1)
-        self.v = _full(size, 1) if apply_act else None
+        size = _checks.integer(num_features, "num_features")
+        self.num_features: int = size
+        self.eps: float = _checks.number(eps, "eps")
+        self.momentum: float = _checks.number(momentum, "momentum")
+        self.apply_act: bool = _checks.flag(apply_act, "apply_act")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.weight: Array = _full(size, 1)
+        self.bias: Array = _full(size, 0)
+        self.running_var: Array = _full(size, 1)
+        self.v: Maybe = _full(size, 1) if apply_act else None
 
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_b0`."""
         if self._observer is not None:
-            return self._observed(x, out)
+            return self._observed(self._observer, x, out)
         return _native.evonorm_b0(
             x, self.running_var, self.weight, self.bias, self.v, self.training, self.momentum, self.eps, self.layout,
             out, self.num_features,
         )  # fmt: skip
 
-    def _observed(self, x, out):
-        """Normalize with the batch's variance, which the observer gets, and do not read the running one."""
+    def _observed(self, observe: Observer, x: Array, out: Maybe) -> Array:
+        """Normalize with the batch's variance, which `observe` gets, and do not read the running one."""
         seen = _seen(self, x)  # before the norm, as out may be x
         y = _native.evonorm_b0(
             x, _full(self.num_features, 1), self.weight, self.bias, self.v, True, 0.0, self.eps, self.layout, out
         )  # fmt: skip
-        self._observer(seen)
+        observe(seen)
         return y
 
     def reset_running_stats(self) -> None:
         """Set the running variance to 1."""
         _reset(self, running_var=1)
 
-    def _calibrated(self):
+    def _calibrated(self) -> tuple[Calibrated, ...]:
         return (self,) if self.v is not None else ()
 
-    def _kept(self, moments: Moments) -> dict[str, NDArray[np.float64]]:
+    def _kept(self, moments: Moments) -> dict[str, Float64]:
         return {"running_var": moments.var(1)}
 
 
@@ -144,20 +145,22 @@ class EvoNormS0(_Layer):
 
     def __init__(
         self,
-        num_features: int,
-        num_groups: int = 32,
-        eps: float = 1e-5,
+        num_features: Size,
+        num_groups: Size = 32,
+        eps: Number = 1e-5,
         *,
-        apply_act: bool = True,
-        layout: str = "NCHW",
+        apply_act: Flag = True,
+        layout: Layout = "NCHW",
     ) -> None:
-        self.num_features = size = _checks.integer(num_features, "num_features")
-        self.num_groups = _groups(num_groups, size)
-        self.eps = _checks.number(eps, "eps")
-        self.apply_act = _checks.flag(apply_act, "apply_act")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.weight, self.bias = _full(size, 1), _full(size, 0)
-        self.v = _full(size, 1) if apply_act else None
+        size = _checks.integer(num_features, "num_features")
+        self.num_features: int = size
+        self.num_groups: int = _groups(num_groups, size)
+        self.eps: float = _checks.number(eps, "eps")
+        self.apply_act: bool = _checks.flag(apply_act, "apply_act")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.weight: Array = _full(size, 1)
+        self.bias: Array = _full(size, 0)
+        self.v: Maybe = _full(size, 1) if apply_act else None
 
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize and activate ``x``; see `evonorm_s0`."""

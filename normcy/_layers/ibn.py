@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._arithmetic import by_default_rules
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Layer
+from normcy._layers.base import Calibrated, _Layer
 from normcy._layers.tracking import _MOMENTUM, BatchNorm, InstanceNorm
+from normcy._types import Activation, Array, Flag, Layout, Maybe, Number, Order, Size
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @document
@@ -72,27 +78,27 @@ class IBN(_Layer):
     @by_default_rules
     def __init__(
         self,
-        num_features: int,
-        ratio: float = 0.5,
+        num_features: Size,
+        ratio: Number = 0.5,
         *,
-        order: str = "in_first",
-        eps: float = 1e-5,
-        momentum: float | None = _MOMENTUM,
-        layout: str = "NCHW",
-        activation: str | None = None,
-        decay: float | None = None,
-        unbiased_running_var: bool = True,
+        order: Order = "in_first",
+        eps: Number = 1e-5,
+        momentum: Number | None = _MOMENTUM,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
+        decay: Number | None = None,
+        unbiased_running_var: Flag = True,
     ) -> None:
-        self.num_features = _checks.integer(num_features, "num_features")
-        self.ratio = _checks.number(ratio, "ratio")
-        self.order = _checks.choice(order, "order", ("in_first", "bn_first"))
+        self.num_features: int = _checks.integer(num_features, "num_features")
+        self.ratio: float = _checks.number(ratio, "ratio")
+        self.order: Order = _checks.choice(order, "order", ("in_first", "bn_first"))
         if not 0 <= self.ratio <= 1:
             raise ValueError(f"ratio: expected a number from 0 to 1, got {ratio}")
         size, in_first = self.num_features, self.order == "in_first"
         first = int(size * (self.ratio if in_first else 1 - self.ratio))
         sizes = (first, size - first) if in_first else (size - first, first)
-        self.IN = InstanceNorm(sizes[0], eps, affine=True, layout=layout, activation=activation)
-        self.BN = BatchNorm(
+        self.IN: InstanceNorm = InstanceNorm(sizes[0], eps, affine=True, layout=layout, activation=activation)
+        self.BN: BatchNorm = BatchNorm(
             sizes[1], eps, momentum, layout=layout, activation=activation, decay=decay,
             unbiased_running_var=unbiased_running_var,
         )  # fmt: skip
@@ -101,10 +107,10 @@ class IBN(_Layer):
         self._parts = [lead + (before,), lead + (after,)]
         self._in_part, self._bn_part = self._parts if in_first else self._parts[::-1]
 
-    def _argument(self, name):
+    def _argument(self, name: str) -> Any:
         return getattr(self if name in ("num_features", "ratio", "order") else self.BN, name)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: Flag = True) -> Self:
         """Set ``training`` of the layer and both parts, and return the layer."""
         self.IN.train(mode)
         self.BN.train(mode)
@@ -114,19 +120,19 @@ class IBN(_Layer):
         """Reset the running statistics of the batch norm."""
         self.BN.reset_running_stats()
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         """Copy the layer and its halves, but not their arrays: each has its own mode and its own recalibrate()."""
         copied = type(self).__new__(type(self))
         vars(copied).update(self.__getstate__(), IN=copy.copy(self.IN), BN=copy.copy(self.BN))
         return copied
 
-    def _whole(self):
+    def _whole(self) -> tuple[_Layer, ...]:
         return self, self.IN, self.BN
 
-    def _calibrated(self):
+    def _calibrated(self) -> tuple[Calibrated, ...]:
         return self.BN._calibrated()
 
-    def _arrays(self):
+    def _arrays(self) -> dict[str, NDArray[Any]]:
         return {**self.IN.state_dict("IN."), **self.BN.state_dict("BN.")}
 
     def __call__(
@@ -157,7 +163,7 @@ class IBN(_Layer):
             raise
         return y
 
-    def _check(self, x, out, pre_add, post_add, sum_out) -> None:
+    def _check(self, x: Array, out: Maybe, pre_add: Maybe, post_add: Maybe, sum_out: Maybe) -> None:
         """Checks what the parts cannot: whole arrays, and that no part writes to memory that the other reads."""
         _checks.channels(x, self.BN.layout, self.num_features)
         given = [("x", x)]
@@ -178,7 +184,12 @@ class IBN(_Layer):
                 _apart(name, own[name], [*given, *own.items()])
 
 
-def _apart(name: str, written: Array, others: Iterable[tuple[str, Array]], same: Callable | None = None) -> None:
+def _apart(
+    name: str,
+    written: Array,
+    others: Iterable[tuple[str, NDArray[Any]]],
+    same: Callable[[Array, Array], bool] | None = None,
+) -> None:
     """Refuse arrays that share memory with an output, except itself and arrays for which `same` is true."""
     for other, array in others:
         if other == name or not isinstance(array, np.ndarray):  # the parts refuse other objects

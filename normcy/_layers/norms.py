@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from normcy import _checks, _native
 from normcy._arithmetic import by_default_rules
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _groups, _Layer
+from normcy._layers.base import _full, _groups, _Layer
+from normcy._types import Activation, Array, EpsMode, Flag, Layout, Maybe, Number, Size, Sizes
 
 
 @by_default_rules
@@ -64,28 +65,28 @@ class LayerNorm(_Layer):
 
     def __init__(
         self,
-        normalized_shape: int | Sequence[int],
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
+        normalized_shape: Sizes,
+        eps: Number = 1e-5,
+        elementwise_affine: Flag = True,
+        bias: Flag = True,
         *,
-        weight_offset: float = 0.0,
-        activation: str | None = None,
-        correction: float = 0,
-        eps_mode: str = "inside_sqrt",
+        weight_offset: Number = 0.0,
+        activation: Activation = None,
+        correction: Number = 0,
+        eps_mode: EpsMode = "inside_sqrt",
     ) -> None:
-        self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
-        self.eps = _checks.number(eps, "eps")
-        self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
-        self.weight_offset = _checks.narrow(weight_offset, "weight_offset")
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.correction = _checks.number(correction, "correction")
-        self.eps_mode = _checks.choice(eps_mode, "eps_mode", ("inside_sqrt", "outside_sqrt"))
+        self.normalized_shape: tuple[int, ...] = _checks.shape(normalized_shape, "normalized_shape")
+        self.eps: float = _checks.number(eps, "eps")
+        self.elementwise_affine: bool = _checks.flag(elementwise_affine, "elementwise_affine")
+        self.weight_offset: float = _checks.narrow(weight_offset, "weight_offset")
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.correction: float = _checks.number(correction, "correction")
+        self.eps_mode: EpsMode = _checks.choice(eps_mode, "eps_mode", ("inside_sqrt", "outside_sqrt"))
         self._with_bias = _checks.flag(bias, "bias")
-        self.weight = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
-        self.bias = _full(self.normalized_shape, 0, "normalized_shape") if elementwise_affine and bias else None
+        self.weight: Maybe = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
+        self.bias: Maybe = _full(self.normalized_shape, 0, "normalized_shape") if elementwise_affine and bias else None
 
-    def _argument(self, name):
+    def _argument(self, name: str) -> Any:
         return getattr(self, "_with_bias" if name == "bias" else name)
 
     def __call__(
@@ -136,19 +137,19 @@ class RMSNorm(_Layer):
 
     def __init__(
         self,
-        normalized_shape: int | Sequence[int],
-        eps: float | None = None,
-        elementwise_affine: bool = True,
+        normalized_shape: Sizes,
+        eps: Number | None = None,
+        elementwise_affine: Flag = True,
         *,
-        weight_offset: float = 0.0,
-        activation: str | None = None,
+        weight_offset: Number = 0.0,
+        activation: Activation = None,
     ) -> None:
-        self.normalized_shape = _checks.shape(normalized_shape, "normalized_shape")
-        self.eps = None if eps is None else _checks.number(eps, "eps")
-        self.elementwise_affine = _checks.flag(elementwise_affine, "elementwise_affine")
-        self.weight_offset = _checks.narrow(weight_offset, "weight_offset")
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
+        self.normalized_shape: tuple[int, ...] = _checks.shape(normalized_shape, "normalized_shape")
+        self.eps: float | None = None if eps is None else _checks.number(eps, "eps")
+        self.elementwise_affine: bool = _checks.flag(elementwise_affine, "elementwise_affine")
+        self.weight_offset: float = _checks.narrow(weight_offset, "weight_offset")
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight: Maybe = _neutral_weight(self.normalized_shape, self.weight_offset) if elementwise_affine else None
 
     def __call__(
         self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None
@@ -165,14 +166,14 @@ class _PerChannel(_Layer):
 
     _keys = ("weight", "bias")
 
-    def __init__(self, num_channels, eps, affine, layout, activation):
-        self.num_channels = _checks.integer(num_channels, "num_channels")
-        self.eps = _checks.number(eps, "eps")
-        self.affine = _checks.flag(affine, "affine")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight = _full(self.num_channels, 1, "num_channels") if affine else None
-        self.bias = _full(self.num_channels, 0, "num_channels") if affine else None
+    def __init__(self, num_channels: Size, eps: Number, affine: Flag, layout: Layout, activation: Activation) -> None:
+        self.num_channels: int = _checks.integer(num_channels, "num_channels")
+        self.eps: float = _checks.number(eps, "eps")
+        self.affine: bool = _checks.flag(affine, "affine")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight: Maybe = _full(self.num_channels, 1, "num_channels") if affine else None
+        self.bias: Maybe = _full(self.num_channels, 0, "num_channels") if affine else None
 
 
 @document
@@ -211,12 +212,12 @@ class LayerNorm2d(_PerChannel):
 
     def __init__(
         self,
-        num_channels: int,
-        eps: float = 1e-6,
-        affine: bool = True,
+        num_channels: Size,
+        eps: Number = 1e-6,
+        affine: Flag = True,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
     ) -> None:
         super().__init__(num_channels, eps, affine, layout, activation)
 
@@ -267,16 +268,16 @@ class GroupNorm(_PerChannel):
 
     def __init__(
         self,
-        num_groups: int,
-        num_channels: int,
-        eps: float = 1e-5,
-        affine: bool = True,
+        num_groups: Size,
+        num_channels: Size,
+        eps: Number = 1e-5,
+        affine: Flag = True,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
     ) -> None:
         super().__init__(num_channels, eps, affine, layout, activation)
-        self.num_groups = _groups(num_groups, self.num_channels)
+        self.num_groups: int = _groups(num_groups, self.num_channels)
 
     def __call__(
         self, x: Array, out: Maybe = None, pre_add: Maybe = None, post_add: Maybe = None, *, sum_out: Maybe = None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._arithmetic import by_default_rules
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _reset, _seen
+from normcy._layers.base import Calibrated, Observer, _Counting, _full, _pace, _reset, _seen
 from normcy._statistics import Moments
+from normcy._types import Activation, Array, Flag, Float64, Layout, Maybe, Number, Size
 
 _MOMENTUM = float("0.01")  # an object of its own, so that `is` tells whether a momentum was given
 
@@ -62,31 +62,34 @@ class BatchRenorm(_Counting):
     """
 
     _keys = ("weight", "bias", "running_mean", "running_std", "num_batches_tracked")
-    decay = None  # it is stored as momentum
+    decay: None = None  # it is stored as momentum
 
     def __init__(
         self,
-        num_features: int,
-        eps: float = 1e-3,
-        momentum: float | None = _MOMENTUM,
-        affine: bool = True,
+        num_features: Size,
+        eps: Number = 1e-3,
+        momentum: Number | None = _MOMENTUM,
+        affine: Flag = True,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
-        decay: float | None = None,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
+        decay: Number | None = None,
     ) -> None:
-        self.num_features = size = _checks.integer(num_features, "num_features")
-        self.eps = _checks.number(eps, "eps")
-        self.momentum = _pace(momentum, decay, _MOMENTUM)
-        self.affine = _checks.flag(affine, "affine")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
-        self.running_mean, self.running_std = _full(size, 0), _full(size, 1)
+        size = _checks.integer(num_features, "num_features")
+        self.num_features: int = size
+        self.eps: float = _checks.number(eps, "eps")
+        self.momentum: float | None = _pace(momentum, decay, _MOMENTUM)
+        self.affine: bool = _checks.flag(affine, "affine")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.weight: Maybe = _full(size, 1) if affine else None
+        self.bias: Maybe = _full(size, 0) if affine else None
+        self.running_mean: Array = _full(size, 0)
+        self.running_std: Array = _full(size, 1)
         self.num_batches_tracked = np.zeros((), np.int64)
 
     @by_default_rules
-    def limits(self, step: int | None = None) -> tuple[float, float]:
+    def limits(self, step: Size | None = None) -> tuple[float, float]:
         """``r_max`` and ``d_max`` of the paper's schedule.
 
         Up to step 5000 they are 1 and 0, which is batch norm; then ``r_max`` grows linearly to 3 at step 40,000, and
@@ -101,9 +104,13 @@ class BatchRenorm(_Counting):
         -------
         r_max, d_max : float
         """
-        if step is None and self._count is None:
+        if step is not None:
+            step = _checks.integer(step, "step", least=0)
+        elif self._count is not None:
+            step = int(self._count)
+        else:
             raise ValueError("step: expected an int, as the layer has no num_batches_tracked, got None")
-        done = (self._count.item() if step is None else _checks.integer(step, "step", least=0)) - 5000
+        done = step - 5000
         if done <= 0:
             return 1.0, 0.0
         return 1 + 2 * done / 35000 if done < 35000 else 3.0, 5 * done / 20000 if done < 20000 else 5.0
@@ -111,7 +118,7 @@ class BatchRenorm(_Counting):
     def __call__(self, x: Array, out: Maybe = None) -> Array:
         """Normalize ``x``, in training within `limits`; see `batch_renorm`."""
         if self._observer is not None:
-            return self._observed(x, out)
+            return self._observed(self._observer, x, out)
         training, momentum, count = self.training, self.momentum, self._count
         r_max, d_max = self.limits() if training else (1.0, 0.0)
         if not training:
@@ -121,7 +128,7 @@ class BatchRenorm(_Counting):
             r_max, d_max, self.layout, self.activation, out, self.num_features, count,
         )  # fmt: skip
 
-    def _observed(self, x, out):
+    def _observed(self, observe: Observer, x: Array, out: Maybe) -> Array:
         """Normalize as a batch norm, which does not read the running statistics; they may not be finite."""
         seen = _seen(self, x)  # before the norm, as out may be x
         mean, std = _full(self.num_features, 0), _full(self.num_features, 1)
@@ -129,15 +136,15 @@ class BatchRenorm(_Counting):
             x, mean, std, self.weight, self.bias, True, 0.0, self.eps,
             1.0, 0.0, self.layout, self.activation, out,
         )  # fmt: skip
-        self._observer(seen)
+        observe(seen)
         return y
 
     def reset_running_stats(self) -> None:
         """Set the running mean to 0, the running deviation to 1 and the count to 0."""
         _reset(self, running_mean=0, running_std=1, num_batches_tracked=0)
 
-    def _calibrated(self):
+    def _calibrated(self) -> tuple[Calibrated, ...]:
         return (self,)
 
-    def _kept(self, moments: Moments) -> dict[str, NDArray[np.float64]]:
+    def _kept(self, moments: Moments) -> dict[str, Float64]:
         return {"running_mean": moments.mean, "running_std": np.sqrt(moments.var() + self.eps)}

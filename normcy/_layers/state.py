@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normcy import _checks
 from normcy._arithmetic import by_default_rules
@@ -36,6 +38,16 @@ _WITHOUT_ML_DTYPES = '; open the file with framework="pt", or install ml_dtypes 
 _PREFIXES = 3  # A message suggests no more prefixes than this.
 
 
+class TensorFile(Protocol):
+    """A safetensors file, opened by its ``safe_open``, which is not a mapping."""
+
+    def keys(self) -> Iterable[str]: ...
+    def get_tensor(self, name: str, /) -> Any: ...
+
+
+Readable: TypeAlias = Mapping[str, Any] | TensorFile
+
+
 class IncompatibleKeys(NamedTuple):
     """The result of ``load_state_dict``, as in PyTorch: keys that were missing, and keys that the layer lacks."""
 
@@ -43,7 +55,7 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-def load(layer: _Layer, mapping: Any, prefix: str, strict: bool) -> IncompatibleKeys:
+def load(layer: _Layer, mapping: Readable, prefix: str, strict: bool) -> IncompatibleKeys:
     """Copy a mapping's values into the layer's arrays; an error lists every problem, and then nothing has changed."""
     source, targets = _Source(mapping), layer._arrays()
     found, others = _matched(source.keys, prefix, layer)
@@ -71,7 +83,7 @@ def load(layer: _Layer, mapping: Any, prefix: str, strict: bool) -> Incompatible
 class _Source:
     """The keys and values of a mapping, or of an open safetensors file, which is not a mapping."""
 
-    def __init__(self, mapping: Any) -> None:
+    def __init__(self, mapping: Readable) -> None:
         try:
             self.keys = list(mapping.keys())
             self._is_file = hasattr(mapping, "get_tensor") and not hasattr(mapping, "__getitem__")
@@ -80,12 +92,12 @@ class _Source:
         except Exception as error:
             got = type(mapping).__name__
             raise TypeError(f"mapping: expected a mapping of names to arrays, got {got}") from error
-        self._mapping = mapping
+        self._mapping: Any = mapping
 
     def value(self, key: Any) -> Any:
         return self._mapping.get_tensor(key) if self._is_file else self._mapping[key]
 
-    def fits(self, key: str, target: np.ndarray) -> bool:
+    def fits(self, key: str, target: NDArray[Any]) -> bool:
         """Returns whether a value can be copied into the target; large arrays of a file are not read for that."""
         try:
             whole = self._mapping.get_slice(key).get_shape() if self._is_file else np.shape(self.value(key))
@@ -96,7 +108,7 @@ class _Source:
         return tuple(whole) == target.shape and not self.converted(key, target)[1]
 
     @by_default_rules
-    def converted(self, key: Any, target: np.ndarray) -> tuple[np.ndarray | None, str]:
+    def converted(self, key: Any, target: NDArray[Any]) -> tuple[NDArray[Any] | None, str]:
         """Returns a value as an array that can be copied into the target, or what is wrong with it."""
         try:
             given = _array(self.value(key))
@@ -118,7 +130,7 @@ class _Source:
             return None, (" ".join(str(error).split()) or type(error).__name__) + hint
 
 
-def _array(value: Any) -> np.ndarray:
+def _array(value: Any) -> NDArray[Any]:
     """Converts what np.asarray reads, and the tensors of torch that it refuses, without importing torch."""
     if isinstance(value, np.ma.MaskedArray):
         raise ValueError(f"expected {_checks.UNMASKED}")
@@ -131,11 +143,11 @@ def _array(value: Any) -> np.ndarray:
     return array.astype(np.float32) if extension else array
 
 
-def _required(targets: dict[str, np.ndarray]) -> list[str]:
+def _required(targets: dict[str, NDArray[Any]]) -> list[str]:
     return [name for name in targets if not name.endswith(_OPTIONAL)]
 
 
-def _meant(name: str, targets: dict[str, np.ndarray]) -> str | None:
+def _meant(name: str, targets: dict[str, NDArray[Any]]) -> str | None:
     """Returns the layer's name that a key, as a whole or in its last part, is or is a synonym of."""
     name = name.removesuffix(":0")  # TensorFlow numbers the results of an operation
     part, dot, last = name.rpartition(".")
@@ -143,7 +155,7 @@ def _meant(name: str, targets: dict[str, np.ndarray]) -> str | None:
     return next((own for own in spelled if own in targets), None)
 
 
-def _matched(keys: list, prefix: str, layer: _Layer) -> tuple[dict[str, list[str]], list]:
+def _matched(keys: list[Any], prefix: str, layer: _Layer) -> tuple[dict[str, list[str]], list[Any]]:
     """Returns, for each of the layer's names, the keys under the prefix that mean it; and the unexpected keys."""
     targets = layer._arrays()
     found: dict[str, list[str]] = {}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _Layer
+from normcy._layers.base import _full, _Layer
+from normcy._types import Activation, Array, Ids, Layout, Maybe, Number, Size
 
 
 @document
@@ -48,18 +47,18 @@ class AdaIN(_Layer):
 
     def __init__(
         self,
-        eps: float = 1e-5,
+        eps: Number = 1e-5,
         *,
-        alpha: float = 1.0,
-        correction: float = 0,
-        style_eps: float | None = None,
-        layout: str = "NCHW",
+        alpha: Number = 1.0,
+        correction: Number = 0,
+        style_eps: Number | None = None,
+        layout: Layout = "NCHW",
     ) -> None:
-        self.eps = _checks.number(eps, "eps")
-        self.alpha = _checks.narrow(alpha, "alpha")
-        self.correction = _checks.number(correction, "correction")
-        self.style_eps = None if style_eps is None else _checks.narrow(style_eps, "style_eps")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.eps: float = _checks.number(eps, "eps")
+        self.alpha: float = _checks.narrow(alpha, "alpha")
+        self.correction: float = _checks.number(correction, "correction")
+        self.style_eps: float | None = None if style_eps is None else _checks.narrow(style_eps, "style_eps")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
 
     def __call__(self, content: Array, style: Array | tuple[Array, Array], out: Maybe = None) -> Array:
         """Give ``content`` the statistics of the style; see `adain`."""
@@ -114,23 +113,24 @@ class ConditionalInstanceNorm(_Layer):
 
     def __init__(
         self,
-        num_styles: int,
-        num_features: int,
-        eps: float = 1e-5,
+        num_styles: Size,
+        num_features: Size,
+        eps: Number = 1e-5,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
     ) -> None:
-        self.num_styles = _checks.integer(num_styles, "num_styles")
-        self.num_features = _checks.integer(num_features, "num_features")
-        self.eps = _checks.number(eps, "eps")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.num_styles: int = _checks.integer(num_styles, "num_styles")
+        self.num_features: int = _checks.integer(num_features, "num_features")
+        self.eps: float = _checks.number(eps, "eps")
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
         size = self.num_styles, self.num_features
         larger = "num_styles" if self.num_styles > self.num_features else "num_features"
-        self.weight, self.bias = _full(size, 1, larger), _full(size, 0, larger)
+        self.weight: Array = _full(size, 1, larger)
+        self.bias: Array = _full(size, 0, larger)
 
-    def __call__(self, x: Array, style: np.ndarray, out: Maybe = None) -> Array:
+    def __call__(self, x: Array, style: Ids | Array, out: Maybe = None) -> Array:
         """Normalize ``x`` with styles, integers (N,), or their mixtures, float32 (N, S)."""
         return _native.conditional_instance_norm(
             x, style, self.weight, self.bias, self.eps, self.layout, self.activation, out, self.num_features

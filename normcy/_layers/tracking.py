@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from normcy import _checks, _native
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _Counting, _full, _pace, _reset, _seen
+from normcy._layers.base import Calibrated, Observer, _Counting, _full, _pace, _reset, _seen
 from normcy._statistics import Moments
+from normcy._types import Activation, Array, Flag, Float64, Layout, Maybe, Number, Size
 
 _MOMENTUM = float("0.1")  # an object of its own, so that `is` tells whether a momentum was given
 
@@ -17,30 +17,34 @@ class _Tracking(_Counting):
     """Batch and instance norm: affine parameters, and running statistics that training updates."""
 
     _keys = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-    decay = None  # it is stored as momentum
+    decay: None = None  # it is stored as momentum
 
     def __init__(
         self,
-        num_features,
-        eps,
-        momentum,
-        affine,
-        track_running_stats,
-        layout,
-        activation,
-        decay,
-        unbiased_running_var,
-    ):
-        self.num_features = size = _checks.integer(num_features, "num_features", least=0)
-        self.eps = _checks.number(eps, "eps")
-        self.momentum = _pace(momentum, decay, _MOMENTUM)
-        self.affine = _checks.flag(affine, "affine")
-        self.track_running_stats = tracked = _checks.flag(track_running_stats, "track_running_stats")
-        self.layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
-        self.activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
-        self.unbiased_running_var = _checks.flag(unbiased_running_var, "unbiased_running_var")
-        self.weight, self.bias = (_full(size, 1), _full(size, 0)) if affine else (None, None)
-        self.running_mean, self.running_var = (_full(size, 0), _full(size, 1)) if tracked else (None, None)
+        num_features: Size,
+        eps: Number,
+        momentum: Number | None,
+        affine: Flag,
+        track_running_stats: Flag,
+        layout: Layout,
+        activation: Activation,
+        decay: Number | None,
+        unbiased_running_var: Flag,
+    ) -> None:
+        size = _checks.integer(num_features, "num_features", least=0)
+        self.num_features: int = size
+        self.eps: float = _checks.number(eps, "eps")
+        self.momentum: float | None = _pace(momentum, decay, _MOMENTUM)
+        self.affine: bool = _checks.flag(affine, "affine")
+        tracked = _checks.flag(track_running_stats, "track_running_stats")
+        self.track_running_stats: bool = tracked
+        self.layout: Layout = _checks.choice(layout, "layout", _checks.LAYOUTS)
+        self.activation: Activation = _checks.choice(activation, "activation", _checks.ACTIVATIONS)
+        self.unbiased_running_var: bool = _checks.flag(unbiased_running_var, "unbiased_running_var")
+        self.weight: Maybe = _full(size, 1) if affine else None
+        self.bias: Maybe = _full(size, 0) if affine else None
+        self.running_mean: Maybe = _full(size, 0) if tracked else None
+        self.running_var: Maybe = _full(size, 1) if tracked else None
         self.num_batches_tracked = np.zeros((), np.int64) if tracked else None
 
     def reset_running_stats(self) -> None:
@@ -108,16 +112,16 @@ class BatchNorm(_Tracking):
 
     def __init__(
         self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = _MOMENTUM,
-        affine: bool = True,
-        track_running_stats: bool = True,
+        num_features: Size,
+        eps: Number = 1e-5,
+        momentum: Number | None = _MOMENTUM,
+        affine: Flag = True,
+        track_running_stats: Flag = True,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
-        decay: float | None = None,
-        unbiased_running_var: bool = True,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
+        decay: Number | None = None,
+        unbiased_running_var: Flag = True,
     ) -> None:
         super().__init__(
             num_features, eps, momentum, affine, track_running_stats, layout, activation, decay, unbiased_running_var
@@ -128,7 +132,7 @@ class BatchNorm(_Tracking):
     ) -> Array:
         """Normalize ``x``; see `batch_norm`."""
         if self._observer is not None:
-            return self._observed(x, out, pre_add, post_add, sum_out)
+            return self._observed(self._observer, x, out, pre_add, post_add, sum_out)
         mean, var, momentum, count = self.running_mean, self.running_var, self.momentum, None
         own = self.training
         if not own:
@@ -144,20 +148,22 @@ class BatchNorm(_Tracking):
             self.activation, out, False, self.unbiased_running_var, self.num_features, count,
         )  # fmt: skip
 
-    def _observed(self, x, out, pre_add, post_add, sum_out):
-        """Normalize with the batch's statistics, which the observer gets, and do not update the running ones."""
+    def _observed(
+        self, observe: Observer, x: Array, out: Maybe, pre_add: Maybe, post_add: Maybe, sum_out: Maybe
+    ) -> Array:
+        """Normalize with the batch's statistics, which `observe` gets, and do not update the running ones."""
         seen = _seen(self, x, pre_add)  # before the norm, as out may be x
         y = _native.batch_norm(
             x, None, None, self.weight, self.bias, True, 0.0, self.eps, self.layout, 0.0, pre_add, sum_out, post_add,
             self.activation, out, False, True,
         )  # fmt: skip
-        self._observer(seen)
+        observe(seen)
         return y
 
-    def _calibrated(self):
+    def _calibrated(self) -> tuple[Calibrated, ...]:
         return (self,) if self.running_mean is not None else ()
 
-    def _kept(self, moments: Moments) -> dict[str, NDArray[np.float64]]:
+    def _kept(self, moments: Moments) -> dict[str, Float64]:
         """Returns the running statistics that the layer stores for these moments."""
         return {"running_mean": moments.mean, "running_var": moments.var(1 if self.unbiased_running_var else 0)}
 
@@ -219,16 +225,16 @@ class InstanceNorm(_Tracking):
 
     def __init__(
         self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = _MOMENTUM,
-        affine: bool = False,
-        track_running_stats: bool = False,
+        num_features: Size,
+        eps: Number = 1e-5,
+        momentum: Number | None = _MOMENTUM,
+        affine: Flag = False,
+        track_running_stats: Flag = False,
         *,
-        layout: str = "NCHW",
-        activation: str | None = None,
-        decay: float | None = None,
-        unbiased_running_var: bool = True,
+        layout: Layout = "NCHW",
+        activation: Activation = None,
+        decay: Number | None = None,
+        unbiased_running_var: Flag = True,
     ) -> None:
         super().__init__(
             num_features, eps, momentum, affine, track_running_stats, layout, activation, decay, unbiased_running_var

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from normcy import _checks, _native
 from normcy._arithmetic import by_default_rules
 from normcy._docs import document
-from normcy._layers.base import Array, Maybe, _full, _Layer
+from normcy._layers.base import _full, _Layer
+from normcy._types import Array, Maybe, Size, Sizes
 
 
 @document
@@ -63,19 +64,21 @@ class WeightNorm(_Layer):
     _keys = ("weight_g", "weight_v")
     _in_a_layer = True
 
-    def __init__(self, weight: Array | int | Sequence[int], dim: int | None = 0) -> None:
+    def __init__(self, weight: Array | Sizes, dim: Size | None = 0) -> None:
         given = isinstance(weight, np.ndarray) and weight.dtype.kind == "f"
-        self.shape = _checks.floats(weight, "weight").shape if given else _checks.shape(weight, "weight")
+        self.shape: tuple[int, ...] = (
+            _checks.floats(weight, "weight").shape if given else _checks.shape(weight, "weight")
+        )
         rank = len(self.shape)
-        self.dim = None if dim is None else _checks.integer(dim, "dim", least=-rank)
-        if dim is not None and self.dim >= rank:
+        self.dim: int | None = None if dim is None else _checks.integer(dim, "dim", least=-rank)
+        if self.dim is not None and self.dim >= rank:
             raise ValueError(f"dim: expected an axis of the {rank} of weight, or None, got {dim}")
-        self.weight_v = _full(self.shape, 1, "weight")
+        self.weight_v: Array = _full(self.shape, 1, "weight")
         if given:
             self.weight_v[...] = weight
-        self.weight_g = self._lengths()
+        self.weight_g: Array = self._lengths()
 
-    def _argument(self, name):
+    def _argument(self, name: str) -> Any:
         return self.shape if name == "weight" else getattr(self, name)
 
     @by_default_rules
