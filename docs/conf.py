@@ -29,6 +29,7 @@ myst_heading_anchors = 3
 default_role = "py:obj"
 autosummary_generate = True
 autodoc_inherit_docstrings = True
+autodoc_typehints = "none"  # the docstrings have them in words
 python_maximum_signature_line_length = 80
 numpydoc_show_class_members = False
 copybutton_exclude = ".linenos, .gp, .go"  # a copied session has no prompts and no output
