@@ -7,6 +7,7 @@ BUILT = .venv/.built
 DOORS = build/doors/venv
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 INSTALL = $(BIN)/python $(PIP_INSTALL)
+WHEELS = $(CURDIR)/build/wheels/$(notdir $(PYTHON))
 SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
@@ -14,7 +15,7 @@ KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-ma
 COVERAGE_TESTS = grid panels tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
-.PHONY: build test torture doors mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs charts check-pages wheel clean
+.PHONY: build test torture doors mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs sdist wheels wheels-all bench-beside-torch charts check-pages wheel clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -131,6 +132,7 @@ lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/cython-lint src/normcy examples
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: build
 	$(INSTALL) --group lint
@@ -147,8 +149,35 @@ charts: build  # the README's chart, of docs/data/compare-2threads.json; docs/pe
 check-pages: docs  # needs Chromium (Debian: apt install chromium); ARGS="--pictures build/pages" keeps screenshots
 	$(BIN)/python docs/check_pages.py docs/_build $(ARGS)
 
-wheel: build
-	$(BIN)/python -m build --outdir dist
+sdist: $(WHEELS)/tools
+	$(WHEELS)/tools/bin/python -m build --sdist --outdir dist
+	$(WHEELS)/tools/bin/twine check --strict dist/*.tar.gz
+
+# Linux: the wheel of $(PYTHON) as users get it, with an OpenMP library inside. It is installed where nothing else is, and
+# no compiler, and used there. `dist` gets it when all this has worked.
+wheels: $(WHEELS)/tools
+	rm -rf build/lib* $(WHEELS)/linked $(WHEELS)/repaired $(WHEELS)/user
+	$(WHEELS)/tools/bin/python -m build --wheel --outdir $(WHEELS)/linked
+	PATH=$(WHEELS)/tools/bin:$$PATH auditwheel repair --wheel-dir $(WHEELS)/repaired $(WHEELS)/linked/*.whl
+	$(WHEELS)/tools/bin/twine check --strict $(WHEELS)/repaired/*.whl
+	$(PYTHON) -m venv $(WHEELS)/user
+	PATH=$(WHEELS)/user/bin $(WHEELS)/user/bin/python -m pip install --quiet --only-binary :all: $(WHEELS)/repaired/*.whl
+	PATH=$(WHEELS)/user/bin $(WHEELS)/user/bin/python .ci/smoke.py --alone --openmp --bundled
+	mkdir -p dist && cp $(WHEELS)/repaired/*.whl dist
+
+$(WHEELS)/tools: pyproject.toml
+	rm -rf $@ && $(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$@/bin/python -m pip install --quiet --group wheels
+
+wheels-all: $(WHEELS)/tools  # all wheels of this kind of machine, as on CI: Linux needs Docker, macOS Python from python.org
+	$(WHEELS)/tools/bin/python -m pip install --quiet --group cibuildwheel
+	$(WHEELS)/tools/bin/python -m cibuildwheel --output-dir dist $(ARGS)
+
+TORCH = torch==2.13.0
+bench-beside-torch: build wheels  # a build from source shares torch's OpenMP library, a wheel has one of its own
+	for python in $(BIN) $(WHEELS)/user/bin; do $$python/python -m pip install --quiet $(TORCH) || exit 1; done
+	$(BIN)/python benchmarks/beside_torch.py $(BIN)/python $(WHEELS)/user/bin/python
 
 clean:
 	rm -rf .venv build dist *.egg-info normcy/*/*.so docs/_build

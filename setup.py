@@ -76,6 +76,12 @@ int main(void) {
 """
 
 
+WINDOWS = (
+    "normcy does not support Windows: its threads and memory need POSIX, and its kernels gcc or clang. "
+    "In WSL it installs as on Linux (docs/installation.md)."
+)
+
+
 def architecture() -> str:
     machine = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
@@ -126,12 +132,10 @@ class BuildNative(build_ext):
         return built
 
     def check_compiler(self) -> None:
-        command = getattr(self.compiler, "compiler", None)
-        if not command:
-            raise SystemExit("normcy needs gcc or clang: its kernels use GNU vector extensions, which MSVC lacks.")
-        if not shutil.which(command[0]):
+        command = self.compiler.compiler[0]
+        if not shutil.which(command):
             raise SystemExit(
-                f"normcy needs a C compiler, and `{command[0]}` was not found. Install one (Debian: apt install gcc; "
+                f"normcy needs a C compiler, and `{command}` was not found. Install one (Debian: apt install gcc; "
                 "macOS: xcode-select --install) or name yours in the environment variable CC."
             )
 
@@ -182,4 +186,6 @@ def make_c() -> list[Extension]:
     return made
 
 
+if sys.platform == "win32":
+    raise SystemExit(WINDOWS)
 setup(cmdclass={"build_ext": BuildNative}, ext_modules=make_c())

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import normcy
+
 ROOT = Path(__file__).parents[1]
 
 IMPORT = """
@@ -131,7 +133,7 @@ def test_reasons_of_the_core_come_through():
 def requirements():
     """Returns every requirement of pyproject.toml, with the comment beside it."""
     text = (ROOT / "pyproject.toml").read_text()
-    part = text[: text.index("[project.scripts]")]
+    part = re.sub(r"(?s)\nkeywords = \[.*?\]", "", text[: text.index("[project.scripts]")])
     lines = [line for line in part.splitlines() if re.match(r'\s+"[a-z]', line)]
     return [re.match(r'\s+"([^"]+)",?(?:\s+# (.*))?$', line).groups() for line in lines if "::" not in line]
 
@@ -151,6 +153,69 @@ def test_run_time_needs_numpy_only():
 
     always = [r for r in requires("normcy") if "extra ==" not in r]
     assert [re.match(r"[a-z]+", r)[0] for r in always] == ["numpy"]
+
+
+def test_wheels_are_for_the_pythons_that_the_classifiers_name():
+    text = (ROOT / "pyproject.toml").read_text()
+    named = re.findall(r'"Programming Language :: Python :: 3\.(\d+)"', text)
+    assert named == re.findall(r'"cp3(\d+)-\*"', text)
+    assert f'requires-python = ">=3.{named[0]}"' in text
+
+
+@pytest.mark.skipif(not normcy.get_config()["openmp"], reason="this build has no OpenMP")
+def test_openmp_of_an_old_gcc_is_enough():
+    """The images that wheels are made in have the libgomp of GCC 8, where normcy is compiled by a newer GCC."""
+    modules = [
+        path for path in Path(normcy.__file__).parent.rglob("*.so") if "libgomp" in path.read_bytes().decode("latin-1")
+    ]
+    names = {name for path in modules for name in re.findall(rb"\0G?OMP_(\d\.\d)\b", path.read_bytes())}
+    assert names <= {b"1.0", b"2.0", b"3.0", b"3.1", b"4.0"}, names
+    assert bool(names) == bool(modules)
+
+
+def test_setup_refuses_windows():
+    """The message stands at the end, as pip shows it."""
+    if not (ROOT / "setup.py").exists():
+        pytest.skip("needs the source tree")
+    pytest.importorskip("Cython")
+    program = (
+        "import sys, sysconfig, runpy, numpy, setuptools, Cython.Build; sysconfig.get_config_vars(); "
+        "sys.platform = 'win32'; runpy.run_path('setup.py')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("normcy does not support Windows: its threads and memory need POSIX")
+
+
+WEB = "https://github.com/normcy/normcy/"
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="needs the source tree")
+def test_links_of_the_readme_work_on_pypi():
+    """PyPI shows the README elsewhere, so that every link and picture has a whole address; files it names exist."""
+    text = re.sub(r"(?s)```.*?```|`[^`\n]*`", "", (ROOT / "README.md").read_text())
+    found = re.findall(r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s*(\S+)|\b(?:src|href)=[\"']([^\"']+)", text, re.MULTILINE)
+    targets = [inline or reference or html for inline, reference, html in found]
+    assert targets
+    assert [target for target in targets if not target.startswith("https://")] == []
+    raw = "https://raw.githubusercontent.com/normcy/normcy/main/"
+    for target in targets:
+        named = re.match(rf"(?:{WEB}(?:blob|tree|raw)/main/|{raw})([^#?]*)", target)
+        assert not named or (ROOT / named[1]).exists(), target
+
+
+@pytest.mark.skipif(not (ROOT / ".github").exists(), reason="needs the repository")
+def test_workflows_run_make_targets_that_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    commands = [
+        command
+        for path in sorted((ROOT / ".github/workflows").glob("*.yml"))
+        for command in re.findall(r"run: (.*)", path.read_text())
+    ]
+    assert commands
+    for command in commands:
+        target = re.fullmatch(r"make ([a-z-]+)( \w+=.*)?", command)
+        assert command == "bash .ci/run" or f"\n{target[1]}:" in makefile, command
 
 
 @pytest.fixture(scope="module")
