@@ -154,16 +154,16 @@ sdist: $(WHEELS)/tools
 	$(WHEELS)/tools/bin/twine check --strict dist/*.tar.gz
 
 # Linux: the wheel of $(PYTHON) as users get it, with an OpenMP library inside. It is installed where nothing else is, and
-# no compiler, and used there. `dist` gets it when all this has worked.
+# no compiler, and used there. `dist` gets it, and the source archive, when all this has worked.
 wheels: $(WHEELS)/tools
-	rm -rf build/lib* $(WHEELS)/linked $(WHEELS)/repaired $(WHEELS)/user
-	$(WHEELS)/tools/bin/python -m build --wheel --outdir $(WHEELS)/linked
+	rm -rf $(WHEELS)/linked $(WHEELS)/repaired $(WHEELS)/user
+	$(WHEELS)/tools/bin/python -m build --outdir $(WHEELS)/linked  # the source archive, and the wheel from that alone
 	PATH=$(WHEELS)/tools/bin:$$PATH auditwheel repair --wheel-dir $(WHEELS)/repaired $(WHEELS)/linked/*.whl
-	$(WHEELS)/tools/bin/twine check --strict $(WHEELS)/repaired/*.whl
+	$(WHEELS)/tools/bin/twine check --strict $(WHEELS)/linked/*.tar.gz $(WHEELS)/repaired/*.whl
 	$(PYTHON) -m venv $(WHEELS)/user
 	PATH=$(WHEELS)/user/bin $(WHEELS)/user/bin/python -m pip install --quiet --only-binary :all: $(WHEELS)/repaired/*.whl
 	PATH=$(WHEELS)/user/bin $(WHEELS)/user/bin/python .ci/smoke.py --alone --openmp --bundled
-	mkdir -p dist && cp $(WHEELS)/repaired/*.whl dist
+	mkdir -p dist && cp $(WHEELS)/repaired/*.whl $(WHEELS)/linked/*.tar.gz dist
 
 $(WHEELS)/tools: pyproject.toml
 	rm -rf $@ && $(PYTHON) -m venv $@

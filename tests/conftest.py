@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 from methods import sample
@@ -12,6 +14,7 @@ _native.judge_calls(False)  # tests get the threads that they ask for, also on a
 
 def pytest_addoption(parser):
     parser.addoption("--arrays", type=int, default=1000, help="how many arrays the random test makes")
+    parser.addoption("--dist", type=Path, help="a folder with a source archive and the wheel from it, built before")
     parser.addoption("--results", type=float, default=3e8, help="how many results the sweep of kinds of data takes")
 
 

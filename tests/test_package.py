@@ -219,8 +219,10 @@ def test_workflows_run_make_targets_that_exist():
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """Builds the source distribution, and the wheel from it alone."""
+def built(request, tmp_path_factory):
+    """Builds the source distribution, and the wheel from it alone, if --dist does not name their folder."""
+    if request.config.option.dist:
+        return request.config.option.dist
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run([sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, capture_output=True)
     return folder
