@@ -11,6 +11,8 @@ from methods import every_layout, every_method, parameters, same_bits, sample
 import normcy
 from normcy import _native
 
+pytestmark = pytest.mark.skipif(not _native.has_openmp(), reason="a build without OpenMP has one thread")
+
 # Enough slots to take each through both passes, and so few that all threads work on one; four rows of each channel
 SHAPES = [(8, 18, 48, 48), (2, 4, 180, 220)]
 
