@@ -21,7 +21,7 @@ from normcy._compare.plot import STYLES
 from normcy._compare.tables import heading
 
 README_CHART = Path(__file__).parent / "images" / "speed.png"
-WIDTH = 7  # inches: about the width of a page's text
+WIDTH = 6  # inches; on a phone, letters are still nine pixels high
 BLUE, ORANGE = "#3B8BD0", "#D55E00"  # both can be read on white and on black, and told apart by the colour-blind
 GREY = "#8a8a8a"
 NAMED = 6  # copies from which on a case is named in the chart

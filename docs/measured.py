@@ -125,7 +125,7 @@ def _speed_table(found: list[Case]) -> list[str]:
          f"{STYLES[case.fastest[0]][0]} {times_text(case.fastest[1])}"]
         for case in found
     ]  # fmt: skip
-    return _markdown(["case", "layout", "time", "copies", "fastest other"], rows, texts=2)
+    return _markdown(["case", "layout", "time", "copies", "beside the fastest other"], rows, texts=2)
 
 
 def _slower() -> list[str]:
@@ -200,6 +200,7 @@ def numbers() -> dict[str, str]:
         "copies_median": f"{median(case.copies for case in found):.1f}",
         "copies_median_one_thread": f"{median(case.copies for case in one):.1f}",
         "speed_machine": _machine(),
+        "speed_cpu": f"{speed(2)['config']['cpu']} ({speed(2)['config']['isa']})",
         "accuracy_libraries": _libraries(accuracy()["libraries"]),
         "accuracy_cases": str(len(own)),
         "accuracy_within": str(sum(units(row, "normcy") <= row["bound"] for row in own)),

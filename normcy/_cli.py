@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -58,6 +59,12 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def _help(parser: argparse.ArgumentParser) -> int:
+    """Print what there is, as no command was given."""
+    parser.print_help(sys.stderr)
+    return 2
+
+
 def _info() -> int:
     normcy.show_config()
     return 0
@@ -88,7 +95,8 @@ def _require(*packages: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="normcy", description="Normalization layers for NumPy float32 arrays on CPUs.")
     parser.add_argument("--version", action="version", version=f"normcy {normcy.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="compare | accuracy | info")
+    parser.set_defaults(command=partial(_help, parser))
+    commands = parser.add_subparsers(title="commands", metavar="compare | accuracy | info")
     info = commands.add_parser("info", help="the features of this build and of this machine")
     info.set_defaults(command=_info)
     compare = commands.add_parser("compare", help="accuracy and speed, beside other libraries", description=COMPARE)

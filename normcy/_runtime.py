@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -211,9 +212,8 @@ def show_config() -> None:
     print(f"  wait policy       {_shown(config['wait_policy'] or 'not set')}  (of idle threads: OMP_WAIT_POLICY)")
     sizes = ", ".join(f"{name[:2].upper()} {size >> 10} KiB" for name, size in config["caches"].items())
     print(f"  caches            {sizes}  (as far as a thread can count on them)")
-    numbers = [f"{name} {value}" for name, value in config["tuning"].items()]
-    rows = [", ".join(numbers[i : i + 4]) for i in range(0, len(numbers), 4)]
-    print("  tuning            " + f",\n{'':20}".join(rows) + "  (docs/tuning.md)")
+    numbers = [f"{name}={value}" for name, value in config["tuning"].items()]
+    print(textwrap.fill(", ".join(numbers), 80, initial_indent="  tuning            ", subsequent_indent=" " * 20))
 
 
 def _shown(text: str) -> str:
@@ -230,7 +230,9 @@ def _listed(libraries: list[Library] | None) -> str:
         return "not known; they are if threadpoolctl is installed"
     lines = [f"{_shown(library['path'])}  ({library['kind']})" for library in libraries] or ["none"]
     if len(lines) > 1:
-        lines.append("each has threads of its own: give all the same number, as OMP_NUM_THREADS does (docs/threads.md)")
+        lines.append(
+            "each has threads of its own: give all the same number, as OMP_NUM_THREADS does (see Threads in the documentation)"
+        )
     return f"\n{'':20}".join(lines)
 
 

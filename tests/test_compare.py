@@ -249,7 +249,6 @@ def test_not_a_number_in_the_users_file(tmp_path, capsys):
         (["compare", "--plot", "/no/such/folder/x.png"], "--plot"),
         (["compare", "--plot", "x.docx"], "--plot"),
         (["paint"], "invalid choice: 'paint'"),
-        ([], "required"),
     ],
 )
 def test_wrong_arguments(arguments, message, capsys):
@@ -259,6 +258,12 @@ def test_wrong_arguments(arguments, message, capsys):
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert not captured.out
+
+
+def test_no_command(capsys):
+    """It shows which commands there are."""
+    assert main([]) == 2
+    assert "accuracy and speed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [np.ones(3, np.float32), np.ones((2, 3), np.int64), np.array(["a", "b"])], ids=str)
