@@ -230,9 +230,7 @@ def _listed(libraries: list[Library] | None) -> str:
         return "not known; they are if threadpoolctl is installed"
     lines = [f"{_shown(library['path'])}  ({library['kind']})" for library in libraries] or ["none"]
     if len(lines) > 1:
-        lines.append(
-            "each has threads of its own: give all the same number, as OMP_NUM_THREADS does (see Threads in the documentation)"
-        )
+        lines.append("each has threads of its own: give all the same number, as OMP_NUM_THREADS does")
     return f"\n{'':20}".join(lines)
 
 
