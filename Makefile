@@ -4,10 +4,11 @@ BIN = .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED = .venv/.installed
 BUILT = .venv/.built
+# Paths are relative, since make and the shell would split that of a clone at its spaces.
 DOORS = build/doors/venv
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 INSTALL = $(BIN)/python $(PIP_INSTALL)
-WHEELS = $(CURDIR)/build/wheels/$(notdir $(PYTHON))
+WHEELS = build/wheels/$(notdir $(PYTHON))
 SOURCES = $(shell find src -type f)
 C_FILES = $(shell git ls-files "*.[ch]")
 KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -falign-loops=64 -funroll-loops -Wall -Isrc
@@ -50,7 +51,7 @@ $(DOORS)/.installed: pyproject.toml $(INSTALLED)
 	$(DOORS)/bin/python $(PIP_INSTALL) --group doors
 	touch $@
 doors: build $(DOORS)/.installed
-	KERAS_BACKEND=jax PYTHONPATH=$(CURDIR) $(DOORS)/bin/python -m pytest -m doors \
+	KERAS_BACKEND=jax PYTHONPATH="$(CURDIR)" $(DOORS)/bin/python -m pytest -m doors \
 		$$(grep -l pytest.mark.doors tests/test_*.py) $(ARGS)
 
 mutants: build  # checks that the tests notice faults; it takes hours without ARGS="--only threads.c" or --quick
@@ -62,7 +63,7 @@ coverage: $(INSTALLED)
 	$(INSTALL) --group coverage
 	rm -rf build/coverage && mkdir -p build/coverage
 	git ls-files -z | tar -c --null -T - | tar -x -C build/coverage
-	set -e; cd build/coverage; export NORMCY_COVERAGE=1 PYTHONPATH=$(CURDIR)/build/coverage; \
+	set -e; cd build/coverage; export NORMCY_COVERAGE=1 PYTHONPATH="$(CURDIR)/build/coverage"; \
 	python setup.py --quiet build_ext --inplace; \
 	python -m pytest --basetemp=build/pytest -k "not 128K" $(COVERAGE_TESTS:%=tests/test_%.py) $(ARGS); \
 	gcovr --filter src/ --include-internal-functions --gcov-ignore-errors=source_not_found \
@@ -124,8 +125,8 @@ examples: build
 	set -e; for file in examples/*.py; do echo "$$file"; $(BIN)/python -W error $$file --out build/$${file%.py}.png; done
 	set -e; for folder in c_extension cython_module; do echo "examples/$$folder"; \
 	    rm -rf build/examples/$$folder; cp -r examples/$$folder build/examples; cd build/examples/$$folder; \
-	    $(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace; \
-	    $(CURDIR)/$(BIN)/python -W error main.py; cd ../../..; done
+	    "$(CURDIR)/$(BIN)/python" setup.py --quiet build_ext --inplace; \
+	    "$(CURDIR)/$(BIN)/python" -W error main.py; cd ../../..; done
 
 lint: build
 	$(INSTALL) --group lint
@@ -158,11 +159,11 @@ sdist: $(WHEELS)/tools
 wheels: $(WHEELS)/tools
 	rm -rf $(WHEELS)/linked $(WHEELS)/repaired $(WHEELS)/user
 	$(WHEELS)/tools/bin/python -m build --outdir $(WHEELS)/linked  # the source archive, and the wheel from that alone
-	PATH=$(WHEELS)/tools/bin:$$PATH auditwheel repair --wheel-dir $(WHEELS)/repaired $(WHEELS)/linked/*.whl
+	PATH="$$PWD/$(WHEELS)/tools/bin:$$PATH" auditwheel repair --wheel-dir $(WHEELS)/repaired $(WHEELS)/linked/*.whl
 	$(WHEELS)/tools/bin/twine check --strict $(WHEELS)/linked/*.tar.gz $(WHEELS)/repaired/*.whl
 	$(PYTHON) -m venv $(WHEELS)/user
-	PATH=$(WHEELS)/user/bin $(WHEELS)/user/bin/python -m pip install --quiet --only-binary :all: $(WHEELS)/repaired/*.whl
-	PATH=$(WHEELS)/user/bin $(WHEELS)/user/bin/python .ci/smoke.py --alone --openmp --bundled
+	PATH="$$PWD/$(WHEELS)/user/bin" $(WHEELS)/user/bin/python -m pip install --quiet --only-binary :all: $(WHEELS)/repaired/*.whl
+	PATH="$$PWD/$(WHEELS)/user/bin" $(WHEELS)/user/bin/python .ci/smoke.py --alone --openmp --bundled
 	mkdir -p dist && cp $(WHEELS)/repaired/*.whl $(WHEELS)/linked/*.tar.gz dist
 
 $(WHEELS)/tools: pyproject.toml

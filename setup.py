@@ -97,7 +97,13 @@ class BuildNative(build_ext):
     def build_extensions(self) -> None:
         self.check_compiler()
         self.openmp = self.openmp_flags()
+        # Objects of a build with other options, as without OpenMP, are newer than their sources and yet of no use.
+        stamp, options = Path(self.build_temp, "options"), f"{FLAGS} {self.openmp} {self.compiler.compiler}"
+        if not stamp.exists() or stamp.read_text() != options:
+            self.force = True
         super().build_extensions()
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(options)
 
     def build_extension(self, ext: Extension) -> None:
         arch = architecture()

@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options = vars(_parser().parse_args(argv))
         status = options.pop("command")(**options)
-        sys.stdout.flush()
+        print(end="", flush=True)  # also where there is no stdout
         return status
     except InputError as error:
         print(f"normcy: error: {error}", file=sys.stderr)

@@ -219,7 +219,7 @@ def show_config() -> None:
 def _shown(text: str) -> str:
     """Returns what the output can show; the environment and paths can have any bytes."""
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")  # there is no stdout if it was closed
         return text if text.isprintable() else ascii(text)[1:-1]
     except UnicodeError:
         return ascii(text)[1:-1]

@@ -260,6 +260,15 @@ def test_wrong_arguments(arguments, message, capsys):
     assert not captured.out
 
 
+@pytest.mark.parametrize("same", [["{f}", "--json", "{f}"], ["--json", "{f}.svg", "--plot", "{f}.svg"]])
+def test_no_file_is_overwritten(array, tmp_path, capsys, same):
+    """The file that is read is not written, nor one file twice."""
+    before = array.read_bytes()
+    assert main(["compare", "--quick", *(part.format(f=array) for part in same)]) == 2
+    assert "expected another file than that of" in capsys.readouterr().err
+    assert array.read_bytes() == before
+
+
 def test_no_command(capsys):
     """It shows which commands there are."""
     assert main([]) == 2

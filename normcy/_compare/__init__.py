@@ -33,9 +33,7 @@ def compare(
 
     if plot is not None:
         plotting.check_format(plot)
-        plot = output.target("--plot", plot)
-    if json is not None:
-        json = output.target("--json", json)
+    plot, json = output.targets(file, {"--plot": plot, "--json": json})
     todo, misfits = jobs(file, methods, layout)
     if not todo:
         raise InputError("arguments --methods, --layout: no case fits both")
@@ -69,10 +67,7 @@ def survey(
     """Run the sweeps, print the tables, and write the files; `InputError` is raised before anything has run."""
     from normcy._compare import report, tables  # these two load rich, which worker processes do not need
 
-    if json is not None:
-        json = output.target("--json", json)
-    if markdown is not None:
-        markdown = output.target("--markdown", markdown)
+    json, markdown = output.targets(None, {"--json": json, "--markdown": markdown})
     todo = points(methods, LAYOUTS if layout in (None, "both") else (layout,), FEW if quick else MANY)
     others, absent = installed(against)
     names = ["normcy", "numpy", *others]

@@ -103,8 +103,25 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-def target(option: str, path: Path) -> Path:
-    """Returns the path that links lead to, or raises, before the run, if nothing could be written there after it."""
+def targets(file: Path | None, options: dict[str, Path | None]) -> list[Path | None]:
+    """Returns the files to write, by option, or raises, before the run, if one could not be written after it.
+
+    No two may be the same file, nor may one be the file that is read.
+    """
+    taken = {} if file is None else {file.resolve(): "FILE"}
+    found: list[Path | None] = []
+    for option, given in options.items():
+        path = None if given is None else _target(option, given)
+        if path in taken:
+            raise InputError(f"argument {option}: got {given}, expected another file than that of {taken[path]}")
+        if path is not None:
+            taken[path] = option
+        found.append(path)
+    return found
+
+
+def _target(option: str, path: Path) -> Path:
+    """Returns the path that links lead to."""
     path = path.resolve()
     if not path.parent.is_dir():
         raise InputError(f"argument {option}: got {path}, expected a file in a folder that exists")
