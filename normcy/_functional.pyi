@@ -1,6 +1,6 @@
 """The types of the functions; those of their float64 twins are in reference.pyi."""
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -161,7 +161,10 @@ def batch_renorm(
     momentum: Number = 0.01, eps: Number = 1e-3, *, r_max: Number = 1.0, d_max: Number = 0.0, layout: Layout = "NCHW",
     activation: Activation = None, out: Maybe = None,
 ) -> Array: ...  # fmt: skip
-def weight_norm(v: Array, g: Array | Number, dim: Size | None = 0, *, out: Maybe = None) -> Array: ...
+@overload
+def weight_norm(v: Array, g: Array, dim: Size | None = 0, *, out: Maybe = None) -> Array: ...
+@overload
+def weight_norm(v: Array, g: Number, dim: None, *, out: Maybe = None) -> Array: ...
 
 # With every axis in `axes` and no `keepdims`, these are np.float64, which have the attributes of arrays.
 @overload
@@ -174,3 +177,5 @@ def moments(
 ) -> tuple[Float64, Float64]: ...
 @overload
 def moments(x: Array, axes: Sizes, *, correction: Number = 0, keepdims: Flag = False) -> tuple[Float64, Float64]: ...
+@overload
+def moments(x: Array, axes: None, *, correction: Number = 0, keepdims: Flag) -> tuple[Any, Any]: ...

@@ -182,7 +182,10 @@ def batch_renorm(
     training: Flag = False, momentum: Number = 0.01, eps: Number = 1e-3, *, r_max: Number = 1.0, d_max: Number = 0.0,
     layout: Layout = "NCHW", activation: Activation = None, out: _Out | None = None,
 ) -> _Out: ...  # fmt: skip
-def weight_norm(v: _Floats, g: _Floats | Number, dim: Size | None = 0, *, out: _Out | None = None) -> _Out: ...
+@overload
+def weight_norm(v: _Floats, g: _Floats, dim: Size | None = 0, *, out: _Out | None = None) -> _Out: ...
+@overload
+def weight_norm(v: _Floats, g: Number, dim: None, *, out: _Out | None = None) -> _Out: ...
 
 # With every axis in `axes` and no `keepdims`, these are np.float64, which have the attributes of arrays.
 @overload
@@ -195,6 +198,8 @@ def moments(
 ) -> tuple[Float64, Float64]: ...
 @overload
 def moments(x: _Floats, axes: Sizes, *, correction: Number = 0, keepdims: Flag = False) -> tuple[Float64, Float64]: ...
+@overload
+def moments(x: _Floats, axes: None, *, correction: Number = 0, keepdims: Flag) -> tuple[Any, Any]: ...
 def fold_batch_norm(
     weight: _Floats, bias: _Floats | None, running_mean: _Floats, running_var: _Floats,
     bn_weight: _Floats | None = None, bn_bias: _Floats | None = None, eps: Number = 1e-5, *, transposed: Flag = False,

@@ -1,6 +1,7 @@
 """The charts and tables of speed and accuracy show every case of the files in docs/data, and no other."""
 
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -69,3 +70,53 @@ def test_numbers_in_the_text():
     used = {name for page in DOCS.glob("*.md") for name in re.findall(r"{{ (\w+) }}", page.read_text())}
     assert used == numbers.keys()
     assert all(numbers.values())
+
+
+@pytest.fixture
+def two_cases(tmp_path, monkeypatch):
+    """A file in which normcy takes 1 s, a copy 0.5 s, NumPy 8 s and PyTorch 2 s, or 4 s in the second case."""
+    measured = load("measured")
+
+    def row(method, torch):
+        seconds = {"copy": 0.5, "normcy": 1.0, "numpy": 8.0, "torch": torch, "jax": None}
+        results = {name: {"seconds": value, "note": None} for name, value in seconds.items()}
+        return {"case": "model", "method": method, "shape": [2, 3], "layout": "-", "results": results}
+
+    config = {"cpu": "A CPU", "isa": "avx2", "caches": {"l3_bytes": 1 << 20}, "num_threads": 2}
+    content = {
+        "config": config,
+        "libraries": {"numpy": "2"},
+        "busy": None,
+        "rows": [row("layer", 2.0), row("rms", 4.0)],
+    }
+    for name in "compare-1thread", "compare-2threads":
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "accuracy.json").write_bytes((DOCS / "data" / "accuracy.json").read_bytes())
+    monkeypatch.setattr(measured, "DATA", tmp_path)
+    measured.speed.cache_clear()
+    yield measured
+    measured.speed.cache_clear()
+
+
+def test_ratios(two_cases):
+    """More than 1 is faster than the other library; the fastest other library counts."""
+    cases = two_cases.cases(2)
+    assert [case.fastest for case in cases] == [("torch", 2.0), ("torch", 4.0)]
+    assert [case.copies for case in cases] == [2.0, 2.0]
+    numbers = two_cases.numbers()
+    assert numbers["speed_mean"] == "2.8"  # the root of 2 * 4
+    assert numbers["copies_median"] == "2.0"
+    assert numbers["speed_against"] == "NumPy 8.0x (2), PyTorch 2.8x (2)"
+
+
+def test_charts_show_the_ratios(two_cases):
+    charts = load("charts")
+    for draw, expected in (
+        (charts.speed, {2.0, 4.0}),
+        (charts.speed_by_library, {2.0, 4.0, 8.0}),
+        (charts.copies, {2.0}),
+    ):
+        figure = draw()
+        places = {round(float(x), 6) for dots in figure.axes[0].collections for x, _ in dots.get_offsets()}
+        assert places == expected, draw.__name__
+        charts.plt.close(figure)

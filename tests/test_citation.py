@@ -18,6 +18,15 @@ def cited(field):
     return re.search(rf'^(?:  - )?{field}: "?(.*?)"?$', CITATION.read_text(), re.MULTILINE)[1]
 
 
+def test_licence_and_authors():
+    """pyproject.toml has the same ones, and LICENSE the licence's text."""
+    package = (ROOT / "pyproject.toml").read_text()
+    assert f'license = "{cited("license")}"' in package
+    assert f'authors = [{{ name = "{cited("name")}" }}]' in package
+    assert "BSD 3-Clause" in (ROOT / "LICENSE").read_text()
+    assert cited("license") == "BSD-3-Clause"
+
+
 def test_version():
     assert cited("version") == normcy.__version__
 

@@ -18,6 +18,11 @@ FENCE = re.compile(r"^( *)```(python|pycon)\n(.*?)^\1```$", re.DOTALL | re.MULTI
 # They read files that other libraries write, which take minutes to install; `make doors` runs them.
 WITH_OTHER_LIBRARIES = {"checkpoints", "coming_from/keras", "coming_from/onnx"}
 
+# Those that normcy, its build and its C interface's macros know
+VARIABLES = set(re.findall(r"\bNORMCY_[A-Z_0-9]+", "".join(
+    path.read_text() for folder in ("normcy", "src") for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".pyx", ".pxd", ".h", ".c")) + (ROOT / "setup.py").read_text()))  # fmt: skip
+
 pytestmark = pytest.mark.skipif(not PAGES, reason="needs the source tree")
 
 
@@ -31,10 +36,16 @@ def test_names(page):
     for name in re.findall(r"`(test_\w+)`", text):
         assert name in tests or f"def {name}(" in functions, name
     for path in re.findall(r"`((?:src|tests|docs|benchmarks|normcy|\.ci)/[\w/.]+)`", text):
+        assert (ROOT / path).exists() or (path.startswith(".ci/") and not (ROOT / ".ci").exists()), path
+    for path in re.findall(r"https://github\.com/normcy/normcy/(?:blob|tree)/main/([\w/.-]+)", text):
         assert (ROOT / path).exists(), path
+    for path in re.findall(r"https://normcy\.github\.io/normcy/([\w/.-]+)\.html", text):
+        assert any((DOCS / path).with_suffix(suffix).exists() for suffix in (".md", ".rst")), path
     for path, letters in re.findall(r"`((?:src|normcy)/[\w/.]+)` (\([A-Z]\)(?:, \([A-Z]\))*)", text):
         head = (ROOT / path).read_text()
         assert all(f"{letter} " in head for letter in letters.split(", ")), (path, letters)
+    for name in re.findall(r"\bNORMCY_[A-Z_]+", text):
+        assert name in VARIABLES, name
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile, target

@@ -28,6 +28,15 @@ def test_values_are_copied_and_cast():
     assert layer.num_batches_tracked.shape == ()
 
 
+def test_values_may_be_arrays_of_the_layer_itself():
+    """All values are copied before the first array is written."""
+    layer = normcy.LayerNorm(2)
+    layer.weight[:], layer.bias[:] = (1, 2), (3, 4)
+    layer.load_state_dict({"weight": layer.bias, "bias": layer.weight})
+    assert layer.weight.tolist() == [3, 4]
+    assert layer.bias.tolist() == [1, 2]
+
+
 def test_order_of_keys():
     keys = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     assert list(normcy.BatchNorm(3).state_dict()) == keys
@@ -297,6 +306,11 @@ def test_the_prefix_that_would_have_fitted(prefix, names):
     with pytest.raises(ValueError, match=r'; with prefix="layer1\.bn1\." it would fit$'):
         layer.load_state_dict(model("layer1.bn1.", names=names), prefix)
     assert layer.load_state_dict(model("layer1.bn1.", names=names), "layer1.bn1.") == ([], [])
+
+
+def test_a_prefix_may_end_in_a_slash():
+    with pytest.raises(ValueError, match=r'; with prefix="stem/bn/" it would fit$'):
+        normcy.BatchNorm(3).load_state_dict(model("stem/bn/"))
 
 
 def test_no_prefix_would_have_fitted():
