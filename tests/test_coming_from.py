@@ -356,21 +356,29 @@ def normalized(x, axes, eps=1e-3):
 
 
 def test_formulas_of_numpy():
-    """The rows of the page's table."""
-    x, eps = images((4, 8, 5, 6)), 1e-3
-    table = images((50, 8))
-    agree(normcy.layer_norm(x, x.shape[-1], eps=eps), normalized(x, -1))
-    agree(normcy.instance_norm(x, eps=eps), normalized(x, (2, 3)))
-    agree(normcy.batch_norm(x, None, None, training=True, eps=eps), normalized(x, (0, 2, 3)))
-    agree(normcy.layer_norm2d(x, eps=eps), normalized(x, 1))
-    agree(normcy.batch_norm(table, None, None, training=True, eps=eps), normalized(table, 0))
-    agree(normcy.group_norm(x, 2, eps=eps), normalized(x.reshape(4, 2, 4, 5, 6), (2, 3, 4)).reshape(x.shape))
-    agree(normcy.rms_norm(x, x.shape[-1], eps=eps), x / np.sqrt((x * x).mean(-1, keepdims=True) + eps))
+    """The calls in the page's table, in its order, have the values of the formulas beside them."""
+    x, eps, axes = images((4, 8, 5, 6)), 1e-3, (0, 3)
+    table, g = images((50, 8)), np.arange(1, 51, dtype=np.float32)
     mean, var, w, b = drawn(dict.fromkeys("mvwb", 8)).values()
-    agree(normcy.batch_norm(table, mean, var, eps=eps), (table - mean) / np.sqrt(var + eps))
-    y = normcy.batch_norm(table, mean, var, weight=w, bias=b, eps=eps, activation="relu")
+    expected = [
+        (x, normalized(x, -1)),
+        (x, normalized(x, (2, 3))),
+        (x, normalized(x, (0, 2, 3))),
+        (x, normalized(x, 1)),
+        (table, normalized(table, 0)),
+        (x, normalized(x.reshape(4, 2, 4, 5, 6), (2, 3, 4)).reshape(x.shape)),
+        (x, x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)),
+        (table, (table - mean) / np.sqrt(var + eps)),
+        (x, (x.mean(axes), x.var(axes))),
+        (x, table * (g / np.linalg.norm(table, axis=1))[:, None]),
+    ]
+    lines = (PAGES / "numpy.md").read_text().splitlines()
+    calls = [call[1] for line in lines if (call := re.search(r"^\| .* \| `(\w+\(.*\))`[^`]*\|$", line))]
+    names = {"eps": eps, "axes": axes, "G": 2, "g": g, "mean": mean, "var": var}
+    for call, (argument, values) in zip(calls, expected, strict=True):
+        w_or_table = {"w": table} if "weight_norm" in call else {}
+        found = eval(call, vars(normcy) | names | {"x": argument} | w_or_table)
+        agree(np.asarray(found), np.asarray(values))
+    more = re.search(r"`np.maximum\(norm\(x\) \* w \+ b, 0\)` \| `(.*?)`", "\n".join(lines))[1]
+    y = eval(f"batch_norm(x, mean, var, eps=eps, {more})", vars(normcy) | names | {"x": table, "w": w, "b": b})
     agree(y, np.maximum((table - mean) / np.sqrt(var + eps) * w + b, 0))
-    for ours, theirs in zip(normcy.moments(x, (0, 3)), (x.mean((0, 3)), x.var((0, 3))), strict=True):
-        agree(ours, theirs)
-    g = np.arange(1, 51, dtype=np.float32)
-    agree(normcy.weight_norm(table, g), table * (g / np.linalg.norm(table, axis=1))[:, None])
