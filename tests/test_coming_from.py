@@ -204,17 +204,21 @@ def test_onnx(operator):
 
 
 def test_eps_of_onnx():
-    """It is 1e-5 for every norm of ONNX, and 1e-12 for ONNX Runtime's layer norm with a residual."""
+    """It is 1e-5 for every norm of ONNX, and 1e-12 for ONNX Runtime's norms with a residual."""
     import onnx
 
     for operator in checkpoints.ONNX_NORMS:
         assert np.float32(onnx.defs.get_schema(operator).attributes["epsilon"].default_value.f) == np.float32(1e-5)
-    shapes, opset, _ = ONNX["SkipLayerNormalization"]
-    arrays = {name: value * 1e-3 for name, value in drawn(shapes).items()}
-    (expected,) = evaluated("SkipLayerNormalization", arrays, opset, domain="com.microsoft")
-    norm = normcy.LayerNorm(6, eps=1e-12)
-    norm.load_state_dict(arrays, strict=False)
-    agree(norm(arrays["x"], pre_add=arrays["skip"]), expected)
+    for operator, layer in (
+        ("SkipLayerNormalization", normcy.LayerNorm),
+        ("SkipSimplifiedLayerNormalization", normcy.RMSNorm),
+    ):
+        shapes, opset, _ = ONNX[operator]
+        arrays = {name: value * 1e-3 for name, value in drawn(shapes).items()}
+        (expected,) = evaluated(operator, arrays, opset, domain="com.microsoft")
+        norm = layer(6, eps=1e-12)
+        norm.load_state_dict(arrays, strict=False)
+        agree(norm(arrays["x"], pre_add=arrays["skip"]), expected)
 
 
 def test_training_in_onnx():
