@@ -1,12 +1,11 @@
 """The tests, files and make targets that the documentation names exist, and its examples run."""
 
-import doctest
 import importlib
 import inspect
 import re
-import textwrap
 from pathlib import Path
 
+import pages
 import pytest
 
 import normcy
@@ -14,7 +13,6 @@ import normcy
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("src/*.md")])
-FENCE = re.compile(r"^( *)```(python|pycon)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 # They read files that other libraries write, which take minutes to install; `make doors` runs them.
 WITH_OTHER_LIBRARIES = {"checkpoints", "coming_from/keras", "coming_from/onnx"}
 
@@ -52,40 +50,25 @@ def test_names(page):
 
 
 def examples():
-    """Returns the pages with code that runs here, by their names: paths in docs, without the suffix."""
+    """Returns the blocks of the pages with code that runs here, by the pages' names: paths in docs without suffix."""
     names = {path.relative_to(DOCS).with_suffix("").as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
-    return {name: path for name, path in names.items() if FENCE.search(path.read_text())}
+    found = {name: pages.blocks(path) for name, path in names.items() if name not in WITH_OTHER_LIBRARIES}
+    return {name: blocks for name, blocks in found.items() if blocks}
 
 
-@pytest.mark.parametrize("page", sorted(examples().keys() - WITH_OTHER_LIBRARIES))
+@pytest.mark.parametrize("page", examples())
 def test_code_blocks(page, tmp_path, monkeypatch, request):
     """All blocks of a page run in order, in one namespace; sessions print what the page shows."""
-    path = examples()[page]
-    text = path.read_text()
-    blocks = [
-        (place[2], textwrap.dedent(place[3]), text.count("\n", 0, place.start()) + 1) for place in FENCE.finditer(text)
-    ]
-    for module in set(re.findall(r"^(?:import|from) (\w+)", "\n".join(code for _, code, _ in blocks), re.MULTILINE)):
+    blocks = examples()[page]
+    text = "\n".join(block.code for block in blocks)
+    for module in set(re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)):
         pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
     if "resnet18.safetensors" in text:
         request.getfixturevalue("resnet18")
     names = {"__name__": "__main__"}
-    for kind, code, line in blocks:
-        if kind == "python":
-            exec(compile("\n" * line + code, str(path), "exec"), names)
-        else:
-            run_session(code, names, str(path), line)
-
-
-def run_session(code, names, page, line):
-    """Runs the examples of a doctest, which may change the names."""
-    test = doctest.DocTestParser().get_doctest(code, {}, page, page, line)
-    test.globs = names  # the parser would copy them
-    report = []
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
-    runner.run(test, out=report.append, clear_globs=False)
-    assert not runner.failures, "".join(report)
+    for block in blocks:
+        pages.run(block, names)
 
 
 def test_every_method_has_a_page():
