@@ -78,11 +78,13 @@ def test_sve_of_no_other_length(folder, cpu):
 
 
 @needs_arm
-@pytest.mark.parametrize("inputs", [1000, pytest.param(20000, marks=pytest.mark.torture)])
-def test_memory_on_arm(folder, inputs):
+@pytest.mark.parametrize(
+    ("optimize", "inputs"), [("-O1", 1000), pytest.param("-O3", 20000, marks=pytest.mark.torture)]
+)
+def test_memory_on_arm(folder, optimize, inputs):
     """No byte is touched behind arrays, and the instruction sets agree."""
     guarded = [*ARM["link"], "-Wl,--wrap=malloc,--wrap=free", ROOT / "tests/kernels/guarded_malloc.c"]
-    program = build(folder, "fuzz", ["-O1", "-DALONE"], **{**ARM, "link": guarded})
+    program = build(folder, "fuzz", [optimize, "-DALONE"], **{**ARM, "link": guarded})
     lines = output(*SVE256, program, inputs)
     assert [line.split()[0] for line in lines] == ["neon", "sve256"]
     assert len({line.split()[1] for line in lines}) == 1
