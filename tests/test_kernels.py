@@ -78,9 +78,7 @@ def test_sve_of_no_other_length(folder, cpu):
 
 
 @needs_arm
-@pytest.mark.parametrize(
-    ("optimize", "inputs"), [("-O1", 1000), pytest.param("-O3", 20000, marks=pytest.mark.torture)]
-)
+@pytest.mark.parametrize(("optimize", "inputs"), [("-O1", 1000), pytest.param("-O3", 20000, marks=pytest.mark.torture)])
 def test_memory_on_arm(folder, optimize, inputs):
     """No byte is touched behind arrays, and the instruction sets agree."""
     guarded = [*ARM["link"], "-Wl,--wrap=malloc,--wrap=free", ROOT / "tests/kernels/guarded_malloc.c"]
