@@ -16,7 +16,7 @@ KERNEL_FLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-ma
 COVERAGE_TESTS = grid panels tuning schedule runners crowding interface extremes operands paths fused styles running moments outputs threads \
 	thread_limits processes arrays odd_input bad_input runtime memory floating_point layers
 
-.PHONY: build test torture doors mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs sdist wheels wheels-all bench-beside-torch charts check-pages wheel clean
+.PHONY: build test types torture doors mutants coverage bits compare accuracy bench bench-history bench-check bench-report bench-tuning bench-busy cliffs bench-kernels examples lint format docs sdist wheels wheels-all bench-beside-torch charts check-pages clean
 build: $(BUILT)
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -31,7 +31,6 @@ $(BUILT): $(INSTALLED) setup.py $(SOURCES)
 test: build
 	$(BIN)/python -m pytest $(ARGS)
 
-.PHONY: types
 types: build  # what users' type checkers see
 	$(INSTALL) --group types
 	$(BIN)/mypy

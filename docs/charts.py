@@ -47,7 +47,7 @@ def speed() -> Figure:
         colours = [BLUE if ratio >= 1 else ORANGE for ratio in ratios[name]]
         axes.scatter(ratios[name], [y] * len(colours), color=colours, s=20, zorder=3, linewidths=0)
         place = {"xycoords": axes.get_yaxis_transform(), "va": "center", "weight": "bold"}
-        axes.annotate(measured.times_text(means[name]), (1.01, y), **place)
+        axes.annotate(measured.times(means[name]), (1.01, y), **place)
     values = [value for group in ratios.values() for value in group]
     _ratios(axes, values, "times as fast as the fastest other library (right is better)")
     return figure

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from normcy._compare.methods import METHODS
 from normcy._compare.plot import STYLES
+from normcy._compare.report import times
 from normcy._compare.tables import WRONG, heading, number
 
 DATA = Path(__file__).parent / "data"
@@ -89,10 +90,6 @@ def units(row: dict[str, Any], name: str) -> float:
     return MISSING if result.get("error_units") is None else result["error_units"]
 
 
-def times_text(ratio: float) -> str:
-    return f"{ratio:.{1 if ratio < 9.95 else 0}f}x"
-
-
 def _duration(seconds: float) -> str:
     value, unit = (seconds * 1e3, "ms") if seconds >= 1e-3 else (seconds * 1e6, "µs")
     return f"{value:.3g}&nbsp;{unit}"
@@ -122,7 +119,7 @@ def _tables() -> Iterator[tuple[str, list[str]]]:
 def _speed_table(found: list[Case]) -> list[str]:
     rows = [
         [f"{case.model}: {case.method}<br>{case.shape}", case.layout or "-", _duration(case.mine), f"{case.copies:.1f}",
-         f"{STYLES[case.fastest[0]][0]} {times_text(case.fastest[1])}"]
+         f"{STYLES[case.fastest[0]][0]} {times(case.fastest[1])}"]
         for case in found
     ]  # fmt: skip
     return _markdown(["case", "layout", "time", "copies", "beside the fastest other"], rows, texts=2)
@@ -216,7 +213,7 @@ def _against(found: list[Case]) -> str:
     for name in (name for name in STYLES if name != "normcy"):
         ratios = [case.others[name] / case.mine for case in found if name in case.others]
         if ratios:
-            texts.append(f"{STYLES[name][0]} {times_text(geometric_mean(ratios))} ({len(ratios)})")
+            texts.append(f"{STYLES[name][0]} {times(geometric_mean(ratios))} ({len(ratios)})")
     return ", ".join(texts)
 
 
@@ -224,7 +221,7 @@ def _machine() -> str:
     about = speed(2)
     mebibytes = about["config"]["caches"]["l3_bytes"] / 2**20
     hardware = f"{about['config']['cpu']}, {about['config']['isa']}, {mebibytes:g} MiB of L3 cache"
-    busy = " Other programs used it, too, so that times are too long and ratios are uncertain." if about["busy"] else ""
+    busy = " The CPUs were not all its own, so that times are too long and ratios are uncertain." if about["busy"] else ""
     return f"{hardware}; {_libraries(about['libraries'])}.{busy}"
 
 

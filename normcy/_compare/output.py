@@ -23,11 +23,11 @@ def as_json(rows: list[Row], config: Config, busy: str | None, left_out: dict[st
 
     The form is ``{"config": normcy.get_config(), "libraries": {name: version}, "busy": note, "left_out": {name:
     reason}, "rows": [row, ...]}``; the note says how busy the machine was, and is null if it was idle; methods that do
-    not fit the array and libraries that are not installed are left out. A row has ``case``,
-    ``method``, ``shape``, ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y),
-    ``bound`` (of normcy's error, in units), ``cpu_share`` (for which part of the time there was a CPU for a thread that
-    computed: less than 0.9 on a busy machine) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is
-    the faster of np.copyto and a copy by all threads), of which each has
+    not fit the array and libraries that are not installed are left out. A row has ``case``, ``method``, ``shape``,
+    ``layout`` ("-" if the method has none), ``bytes`` (of x, a residual or the style, and y), ``bound`` (of normcy's
+    error, in units), ``cpu_share`` (for which part of the time there was a CPU for a thread that computed: less than
+    0.9 on a busy machine) and ``results``, by library ("copy", "normcy", "numpy", ...; "copy" is the faster of
+    np.copyto and a copy by all threads), of which each has
 
     - ``seconds``: time of a call, the lower quartile of all rounds,
     - ``gb_per_s``: bytes / seconds / 1e9,
@@ -121,7 +121,7 @@ def targets(file: Path | None, options: dict[str, Path | None]) -> list[Path | N
 
 
 def _target(option: str, path: Path) -> Path:
-    """Returns the path that links lead to."""
+    """Returns the path that links lead to, or raises if nothing could be written there."""
     path = path.resolve()
     if not path.parent.is_dir():
         raise InputError(f"argument {option}: got {path}, expected a file in a folder that exists")
