@@ -221,7 +221,9 @@ def _machine() -> str:
     about = speed(2)
     mebibytes = about["config"]["caches"]["l3_bytes"] / 2**20
     hardware = f"{about['config']['cpu']}, {about['config']['isa']}, {mebibytes:g} MiB of L3 cache"
-    busy = " The CPUs were not all its own, so that times are too long and ratios are uncertain." if about["busy"] else ""
+    busy = (
+        " The CPUs were not all its own, so that times are too long and ratios are uncertain." if about["busy"] else ""
+    )
     return f"{hardware}; {_libraries(about['libraries'])}.{busy}"
 
 
